@@ -1,0 +1,192 @@
+package zone
+
+import (
+	"net/netip"
+
+	"github.com/miekg/dns"
+)
+
+// Query is what is asked, and by whom.
+type Query struct {
+	Name  string // lower case
+	Asked string // the same name, its case as asked: RFC 4343 §4.1 has it kept
+	Type  uint16
+	View  View
+
+	// MaxTTL, if not zero, is the longest TTL of the answer, in seconds.
+	MaxTTL uint32
+}
+
+// View is who asks, as far as the answer depends on it.
+type View struct {
+	// Server returns the address on which the query came in. The asker can reach it, so
+	// it is the address of our name server's name.
+	Server func() netip.Addr
+}
+
+// Outcome says how a lookup ended.
+type Outcome uint8
+
+const (
+	NotOurs          Outcome = iota // the name lies in none of our zones
+	Success                         // there are records of the type
+	NoData                          // the name has records, but none of the type: RFC 2308 §2.2
+	EmptyNonTerminal                // the name has no records, but names below it: NODATA, RFC 8020
+	NameError                       // the name does not exist: NXDOMAIN, RFC 2308 §2.1
+)
+
+// Result is the answer. The records are the caller's own, to change as it likes.
+type Result struct {
+	Outcome       Outcome
+	Zone          string // the apex; empty for an address outside our zones
+	Answer, Extra []dns.RR
+	Ns            []dns.RR // the SOA of a negative answer
+}
+
+// Lookup answers the query:
+//
+//  1. the name exists: its records of the type, else NODATA (RFC 1034 §4.3.2, 3a)
+//  2. it does not, but a wildcard does at its closest encloser: as if its records stood
+//     at the name (RFC 4592 §3.3.1)
+//  3. else NXDOMAIN
+//
+// An address of a container has its PTR record wherever the query reaches us; other
+// names outside our zones are not ours, and nor are the apex of zone "." and what in it
+// stands for addresses: those are the Internet's.
+func (s *Snapshot) Lookup(q Query) Result {
+	n := s.names.get(q.Name)
+	if n != nil {
+		return s.answer(q, n, n.origin)
+	}
+	o := s.store.origins.match(q.Name)
+	if o == nil || o.root && IsReverse(q.Name) {
+		return Result{}
+	}
+	encloser := parent(q.Name)
+	for s.names.get(encloser) == nil { // ends at the apex
+		encloser = parent(encloser)
+	}
+	wildcard := "*." + encloser
+	if encloser == "." {
+		wildcard = "*."
+	}
+	if n = s.names.get(wildcard); n != nil {
+		return s.answer(q, n, o)
+	}
+	return s.negative(q, o, NameError)
+}
+
+// answer gives the node's records. The origin is nil for an address outside our zones.
+func (s *Snapshot) answer(q Query, n *node, o *origin) Result {
+	if o == nil {
+		if n.target == "" || q.Type != dns.TypePTR {
+			return Result{}
+		}
+		return Result{Outcome: Success, Answer: s.ptr(q, n.target)}
+	}
+	if n.name == o.name {
+		return s.apex(q, o)
+	}
+	var answer []dns.RR
+	switch {
+	case n.name == o.ns && !o.root:
+		answer = s.addresses(q, q.Asked, serverAddr(q.View))
+	case n.target != "":
+		if q.Type == dns.TypePTR || q.Type == dns.TypeANY {
+			answer = s.ptr(q, n.target)
+		}
+	default:
+		answer = s.addresses(q, q.Asked, n.addrs)
+	}
+	switch {
+	case len(answer) > 0:
+		return Result{Outcome: Success, Zone: o.name, Answer: answer}
+	case n.winners == 0 && n.name != o.ns:
+		return s.negative(q, o, EmptyNonTerminal)
+	default:
+		return s.negative(q, o, NoData)
+	}
+}
+
+// apex gives the zone's own records.
+func (s *Snapshot) apex(q Query, o *origin) Result {
+	if o.root {
+		return Result{}
+	}
+	r := Result{Outcome: Success, Zone: o.name}
+	if q.Type == dns.TypeSOA || q.Type == dns.TypeANY {
+		r.Answer = append(r.Answer, s.soa(q, q.Asked, o, s.ttl(q, s.store.config.TTL)))
+	}
+	if q.Type == dns.TypeNS || q.Type == dns.TypeANY {
+		ttl := s.ttl(q, s.store.config.TTL)
+		r.Answer = append(r.Answer, &dns.NS{Hdr: header(q.Asked, dns.TypeNS, ttl), Ns: o.ns})
+		q.Type = dns.TypeANY
+		r.Extra = s.addresses(q, o.ns, serverAddr(q.View))
+	}
+	if len(r.Answer) == 0 {
+		return s.negative(q, o, NoData)
+	}
+	return r
+}
+
+func (s *Snapshot) negative(q Query, o *origin, outcome Outcome) Result {
+	ttl := s.ttl(q, s.store.config.NegativeTTL) // RFC 2308 §5
+	return Result{Outcome: outcome, Zone: o.name, Ns: []dns.RR{s.soa(q, o.name, o, ttl)}}
+}
+
+func (s *Snapshot) ttl(q Query, ttl uint32) uint32 {
+	if q.MaxTTL > 0 {
+		return min(ttl, q.MaxTTL)
+	}
+	return ttl
+}
+
+func header(name string, rrtype uint16, ttl uint32) dns.RR_Header {
+	return dns.RR_Header{Name: name, Rrtype: rrtype, Class: dns.ClassINET, Ttl: ttl}
+}
+
+// The timers of CoreDNS's own authoritative plugins. Secondaries learn of changes by
+// NOTIFY; these are for when that is lost.
+const (
+	refresh = 7200
+	retry   = 1800
+	expire  = 86400
+)
+
+func (s *Snapshot) soa(q Query, name string, o *origin, ttl uint32) dns.RR {
+	mbox := "hostmaster." + o.name
+	if o.root {
+		mbox = "hostmaster."
+	}
+	return &dns.SOA{
+		Hdr: header(name, dns.TypeSOA, ttl), Ns: o.ns, Mbox: mbox, Serial: s.serials[o.name],
+		Refresh: refresh, Retry: retry, Expire: expire, Minttl: s.store.config.NegativeTTL,
+	}
+}
+
+func (s *Snapshot) ptr(q Query, target string) []dns.RR {
+	return []dns.RR{&dns.PTR{Hdr: header(q.Asked, dns.TypePTR, s.ttl(q, s.store.config.TTL)), Ptr: target}}
+}
+
+// serverAddr returns the address of the name server's name as the asker sees it.
+func serverAddr(v View) []netip.Addr {
+	if v.Server == nil {
+		return nil
+	}
+	return []netip.Addr{v.Server()} // an invalid one is of no type
+}
+
+// addresses returns the records for those of the addresses that are of the query's
+// type.
+func (s *Snapshot) addresses(q Query, owner string, addrs []netip.Addr) []dns.RR {
+	var rrs []dns.RR
+	for _, ip := range addrs {
+		switch {
+		case ip.Is4() && (q.Type == dns.TypeA || q.Type == dns.TypeANY):
+			rrs = append(rrs, &dns.A{Hdr: header(owner, dns.TypeA, s.ttl(q, s.store.config.TTL)), A: ip.AsSlice()})
+		case ip.Is6() && (q.Type == dns.TypeAAAA || q.Type == dns.TypeANY):
+			rrs = append(rrs, &dns.AAAA{Hdr: header(owner, dns.TypeAAAA, s.ttl(q, s.store.config.TTL)), AAAA: ip.AsSlice()})
+		}
+	}
+	return rrs
+}

@@ -1,0 +1,376 @@
+package zone
+
+import (
+	"cmp"
+	"iter"
+	"maps"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Store is the authoritative data of a set of zones. Its methods may be called from
+// any goroutine.
+type Store struct {
+	config  Config
+	origins origins
+
+	current atomic.Pointer[Snapshot]
+
+	mu      sync.Mutex        // held by writers only; guards entries
+	entries map[string]*Entry // by ID
+}
+
+// Snapshot is the data at one moment.
+type Snapshot struct {
+	store   *Store
+	names   trie
+	serials map[string]uint32 // by apex
+
+	// Names, Records and Lost count the owner names, the address and PTR records,
+	// and the claims that have lost to a stronger one.
+	Names, Records, Lost int
+}
+
+// node is one owner name, with or without records of its own. Nodes that stand in a
+// published trie are never changed.
+type node struct {
+	name     string
+	origin   *origin // nil for an address's name outside our zones
+	children int     // nodes one label below: with at least one the name exists, RFC 8020
+
+	claims  []held // the strongest first
+	winners int    // the first winners of claims answer
+
+	// What the winners give: addresses, each once, IPv4 first, or a PTR target.
+	addrs  []netip.Addr
+	target string
+}
+
+// held is a claim with its claimant. On a reverse name claim is the zero Claim.
+type held struct {
+	entry *Entry
+	claim Claim
+}
+
+// NewStore returns a Store without containers.
+func NewStore(c Config) *Store {
+	s := &Store{config: c, origins: origins{}, entries: map[string]*Entry{}}
+	for _, z := range c.Zones {
+		s.origins[z] = newOrigin(z)
+	}
+	e := s.edit(&Snapshot{store: s, serials: map[string]uint32{}})
+	for _, o := range s.origins {
+		e.at(o.name)
+		if !o.root {
+			e.at(o.ns)
+		}
+		e.changed[o.name] = true
+	}
+	s.current.Store(e.publish())
+	return s
+}
+
+// Snapshot returns the data as it is now.
+func (s *Store) Snapshot() *Snapshot { return s.current.Load() }
+
+// Change is the new state of one container; Entry is nil when it is gone.
+type Change struct {
+	ID    string
+	Entry *Entry
+}
+
+// Apply publishes the changes, all at once, and returns the claims that have lost by
+// them. It costs what the changed containers' names cost, however many there are.
+func (s *Store) Apply(changes []Change) []Lost {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+
+	e := s.edit(s.Snapshot())
+	for _, c := range changes {
+		if old := s.entries[c.ID]; old != nil {
+			e.remove(old)
+		}
+		if c.Entry == nil {
+			delete(s.entries, c.ID)
+			continue
+		}
+		s.entries[c.ID] = c.Entry
+		e.add(c.Entry)
+	}
+	s.current.Store(e.publish())
+	return e.lost
+}
+
+// edit is a change of the data under way.
+type edit struct {
+	*Snapshot // the next one
+	before    *Snapshot
+	nodes     map[string]*node // touched names
+	changed   map[string]bool  // apexes of the zones whose records differ from before
+	lost      []Lost
+}
+
+func (s *Store) edit(before *Snapshot) *edit {
+	next := *before
+	return &edit{Snapshot: &next, before: before, nodes: map[string]*node{}, changed: map[string]bool{}}
+}
+
+// at returns the name's node for changing, made with its ancestors if there is none.
+func (e *edit) at(name string) *node {
+	if n, ok := e.nodes[name]; ok {
+		return n
+	}
+	if old := e.names.get(name); old != nil {
+		n := *old
+		n.claims = slices.Clone(n.claims)
+		e.nodes[name] = &n
+		return &n
+	}
+	n := &node{name: name, origin: e.store.origins.match(name)}
+	e.nodes[name] = n
+	if n.origin != nil && n.origin.root && IsReverse(name) {
+		n.origin = nil // addresses' names in the root zone stay the Internet's
+	}
+	if n.origin != nil && name != n.origin.name {
+		e.at(parent(name)).children++
+	}
+	return n
+}
+
+// owned yields an entry's names with the claims to them.
+func (entry *Entry) owned() iter.Seq2[string, Claim] {
+	return func(yield func(string, Claim) bool) {
+		for _, c := range entry.Claims {
+			if !yield(c.Name, c) {
+				return
+			}
+		}
+		for _, a := range entry.Addresses {
+			if !yield(reverseName(a.IP), Claim{}) {
+				return
+			}
+		}
+	}
+}
+
+func (e *edit) remove(entry *Entry) {
+	for name := range entry.owned() {
+		n := e.at(name)
+		n.claims = slices.DeleteFunc(n.claims, func(h held) bool { return h.entry == entry })
+	}
+}
+
+func (e *edit) add(entry *Entry) {
+	for name, claim := range entry.owned() {
+		n := e.at(name)
+		n.claims = append(n.claims, held{entry, claim})
+	}
+}
+
+// publish settles what the touched names answer, drops those that no longer exist,
+// and returns the next snapshot.
+func (e *edit) publish() *Snapshot {
+	for _, n := range slices.Collect(maps.Values(e.nodes)) {
+		if !n.reverse() {
+			e.settle(n)
+		}
+	}
+	// Only now is it known which names the containers hold, and so to which an
+	// address resolves.
+	for _, n := range e.nodes {
+		if n.reverse() {
+			e.settleReverse(n)
+		}
+	}
+	for _, n := range slices.Collect(maps.Values(e.nodes)) {
+		e.prune(n)
+	}
+	for _, n := range e.nodes {
+		e.names = e.names.put(n)
+	}
+	if len(e.changed) > 0 {
+		e.serials = maps.Clone(e.serials)
+		for apex := range e.changed {
+			e.serials[apex] = nextSerial()
+		}
+	}
+	return e.Snapshot
+}
+
+func (n *node) reverse() bool { return strings.HasSuffix(n.name, ".arpa.") && IsReverse(n.name) }
+
+// settle decides who answers for the name, and with which addresses.
+func (e *edit) settle(n *node) {
+	old := e.old(n)
+	slices.SortStableFunc(n.claims, func(a, b held) int {
+		return cmp.Or(cmp.Compare(a.claim.Rank, b.claim.Rank), a.entry.compare(b.entry))
+	})
+	n.winners = len(n.claims)
+	if len(n.claims) > 0 && n.claims[0].claim.Rank < Shared {
+		n.winners = 1
+	}
+	n.addrs = n.addresses()
+	e.count(old, n)
+	if n.lostClaims() > 0 || old.lostClaims() > 0 {
+		e.contested(old, n)
+	}
+	if !slices.Equal(old.addrs, n.addrs) {
+		e.change(n)
+	}
+}
+
+// compare orders containers by age. IDs settle what was created in one instant.
+func (entry *Entry) compare(o *Entry) int {
+	return cmp.Or(entry.Created.Compare(o.Created), cmp.Compare(entry.ID, o.ID))
+}
+
+// addresses returns what the winners give: of the well ones, or of all if none is well.
+func (n *node) addresses() []netip.Addr {
+	well := slices.ContainsFunc(n.claims[:n.winners], func(h held) bool { return h.entry.Well && h.any() })
+	var addrs []netip.Addr
+	for _, h := range n.claims[:n.winners] {
+		if well && !h.entry.Well {
+			continue
+		}
+		for _, a := range h.entry.Addresses {
+			if h.claim.gives(a) {
+				addrs = append(addrs, a.IP)
+			}
+		}
+	}
+	slices.SortFunc(addrs, netip.Addr.Compare) // IPv4 sorts before IPv6
+	return slices.Clip(slices.Compact(addrs))
+}
+
+// gives reports whether the claim lets the address answer.
+func (c Claim) gives(a Address) bool { return c.Network == "" || c.Network == a.Network }
+
+// any reports whether the claim gives an address at all.
+func (h held) any() bool { return slices.ContainsFunc(h.entry.Addresses, h.claim.gives) }
+
+// contested notes who has newly lost the name, and has the addresses looked at again
+// of all whose right to it may have changed: they may resolve to another name now.
+func (e *edit) contested(old, n *node) {
+	for _, h := range n.claims[n.winners:] {
+		lost := func(o held) bool { return o.entry.ID == h.entry.ID && o.claim == h.claim }
+		if !slices.ContainsFunc(old.claims[old.winners:], lost) {
+			e.lost = append(e.lost, Lost{Name: n.name, Loser: h.entry, Winner: n.claims[0].entry})
+		}
+	}
+	for _, h := range slices.Concat(old.claims, n.claims) {
+		for _, a := range h.entry.Addresses {
+			if name := reverseName(a.IP); e.names.get(name) != nil {
+				e.at(name)
+			}
+		}
+	}
+}
+
+// lostClaims is the number of claims to the name that another container defeats.
+func (n *node) lostClaims() int { return len(n.claims) - n.winners }
+
+// settleReverse decides the one name to which an address resolves: the best known
+// one that its oldest owner holds.
+func (e *edit) settleReverse(n *node) {
+	old := e.old(n)
+	slices.SortStableFunc(n.claims, func(a, b held) int { return a.entry.compare(b.entry) })
+	n.winners = len(n.claims)
+	n.target = ""
+	for _, h := range n.claims {
+		if n.target = e.canonical(h.entry); n.target != "" {
+			break
+		}
+	}
+	e.count(old, n)
+	if old.target != n.target {
+		e.change(n)
+	}
+}
+
+// canonical returns the first of the container's names for which it answers.
+func (e *edit) canonical(entry *Entry) string {
+	for _, c := range entry.Claims {
+		n, ok := e.nodes[c.Name]
+		if !ok {
+			n = e.names.get(c.Name)
+		}
+		if n != nil && slices.ContainsFunc(n.claims[:n.winners], func(h held) bool { return h.entry == entry }) {
+			return c.Name
+		}
+	}
+	return ""
+}
+
+var noNode = &node{}
+
+// old returns the node as it was before the edit.
+func (e *edit) old(n *node) *node {
+	if old := e.before.names.get(n.name); old != nil {
+		return old
+	}
+	return noNode
+}
+
+func (e *edit) count(old, n *node) {
+	e.Names += n.owner() - old.owner()
+	e.Records += n.records() - old.records()
+	e.Lost += n.lostClaims() - old.lostClaims()
+}
+
+// owner is 1 if a container holds the name, else 0.
+func (n *node) owner() int { return min(len(n.claims), 1) }
+
+func (n *node) records() int {
+	if n.target != "" {
+		return 1
+	}
+	return len(n.addrs)
+}
+
+// change notes that a record of the name's zone has changed.
+func (e *edit) change(n *node) {
+	if n.origin != nil {
+		e.changed[n.origin.name] = true
+	}
+}
+
+// prune drops the name if it no longer exists, and then its ancestors likewise.
+func (e *edit) prune(n *node) {
+	if e.nodes[n.name] != n || len(n.claims) > 0 || n.children > 0 {
+		return
+	}
+	if o := n.origin; o != nil && (n.name == o.name || n.name == o.ns && !o.root) {
+		return
+	}
+	delete(e.nodes, n.name)
+	e.names = e.names.del(n.name)
+	if n.origin != nil {
+		up := e.at(parent(n.name))
+		up.children--
+		e.prune(up)
+	}
+}
+
+// issued is the last serial given out by this process, before it is cut to 32 bits.
+var issued atomic.Uint64
+
+// nextSerial returns a serial that is greater, in the arithmetic of RFC 1982, than any
+// that this process or an earlier one gave out.
+//
+// It counts hundredths of a second since 1970 modulo 2³². So the clock carries it over
+// a restart, unless a process publishes more than a hundred changes a second all its
+// life, and a secondary may lag behind by 248 days.
+func nextSerial() uint32 {
+	for {
+		last := issued.Load()
+		next := max(last+1, uint64(time.Now().UnixMilli()/10))
+		// A transfer takes the serial 0 for "none".
+		if issued.CompareAndSwap(last, next) && uint32(next) != 0 {
+			return uint32(next)
+		}
+	}
+}

@@ -1,0 +1,136 @@
+// Package zone holds the authoritative data: which container owns which name, and
+// what a query for it gets.
+//
+// A [Store] is written by whoever watches the containers and read through
+// [Snapshot], which never changes: a reader takes no lock, waits for nobody, and
+// sees the names of a container all together or not at all.
+package zone
+
+import (
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/miekg/dns"
+)
+
+// Entry is what one container contributes. It must not be changed after it was
+// given to [Store.Apply].
+type Entry struct {
+	ID      string    // the container's
+	Name    string    // the container's, for messages
+	Created time.Time // settles who keeps a name that two containers claim with equal right
+
+	// Well is false while the container should get no new traffic. A name answers
+	// with the addresses of its well claimants, or of all when none is well.
+	Well bool
+
+	Addresses []Address
+	// Claims are the names, the one by which the container is best known first: an
+	// address resolves back to the first name that the container holds.
+	Claims []Claim
+}
+
+// Address is where a container can be reached on one network.
+type Address struct {
+	IP      netip.Addr
+	Network string
+}
+
+// Claim says that a container wants to answer for a name. A name that a container
+// claims exclusively it claims once.
+type Claim struct {
+	Name    string // owner name: absolute, lower case
+	Rank    Rank
+	Network string // only the addresses on this network answer; all if empty
+}
+
+// Rank is the right by which a name is claimed. The claim with the lowest rank takes
+// the name. Below [Shared] it is exclusive: the oldest container alone answers. At
+// Shared all claimants answer together.
+type Rank uint8
+
+// The ranks, the strongest first.
+const (
+	ByName Rank = iota // the container's own name
+	ByID               // its short ID
+	ByTwin             // its own name with hyphens for underscores
+	Shared             // anything else
+)
+
+// Lost is a claim that another container's stronger one defeats.
+type Lost struct {
+	Name          string
+	Loser, Winner *Entry
+}
+
+// Config is what a Store is authoritative for.
+type Config struct {
+	Zones []string // origins: absolute, lower case; forward and reverse
+	TTL   uint32   // of positive answers, in seconds
+
+	// NegativeTTL is how long a resolver may keep the answer that a name or type does
+	// not exist, in seconds: the SOA's MINIMUM, RFC 2308 §4.
+	NegativeTTL uint32
+}
+
+// origin is one zone's fixed part.
+type origin struct {
+	name string // the apex
+	ns   string // the name server's owner name, inside the zone
+	root bool   // zone ".", which we share with the Internet
+}
+
+func newOrigin(name string) *origin {
+	if name == "." {
+		return &origin{name: name, ns: "ns.dns.", root: true}
+	}
+	return &origin{name: name, ns: "ns.dns." + name}
+}
+
+// origins finds the zone in which a name lies.
+type origins map[string]*origin
+
+// match returns the most specific zone that holds the name, nil if there is none.
+func (o origins) match(name string) *origin {
+	for off, end := 0, false; !end; off, end = dns.NextLabel(name, off) {
+		if z, ok := o[name[off:]]; ok {
+			return z
+		}
+	}
+	return o["."]
+}
+
+// parent returns the name without its first label, "." for a single label.
+func parent(name string) string {
+	off, end := dns.NextLabel(name, 0)
+	if end {
+		return "."
+	}
+	return name[off:]
+}
+
+// Reserved reports whether the name is the server's own in one of the zones: an
+// apex or the name of a zone's name server. No container may claim it.
+func (c Config) Reserved(name string) bool {
+	for _, z := range c.Zones {
+		if o := newOrigin(z); name == o.name || name == o.ns {
+			return true
+		}
+	}
+	return false
+}
+
+// IsReverse reports whether names in the zone stand for addresses.
+func IsReverse(zone string) bool {
+	return dns.IsSubDomain("in-addr.arpa.", zone) || dns.IsSubDomain("ip6.arpa.", zone)
+}
+
+// reverseName is the owner name of the address's PTR record, RFC 1035 §3.5 and RFC 3596 §2.5.
+func reverseName(ip netip.Addr) string {
+	name, err := dns.ReverseAddr(ip.String())
+	if err != nil { // an invalid netip.Addr: a mistake of the caller
+		panic("zone: " + err.Error())
+	}
+	return strings.ToLower(name)
+}
