@@ -1,0 +1,288 @@
+package engine
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/containerd/errdefs"
+	dockercontainer "github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/events"
+	"github.com/docker/docker/api/types/filters"
+	"github.com/docker/docker/api/types/network"
+	"github.com/docker/docker/client"
+
+	"github.com/dockerdiscovery/dockerdiscovery/internal/container"
+)
+
+// api is what the watcher asks of an engine. The calls only read.
+type api interface {
+	// info returns the engine's description and its clock.
+	info(context.Context) (string, time.Time, error)
+	// events returns the events since the given time of the engine's clock. When it
+	// returns, the engine notes events for us.
+	events(ctx context.Context, since time.Time) (stream, error)
+	// list returns the running containers.
+	list(context.Context) ([]summary, error)
+	// inspect returns a container's facts and since when it runs. The facts are nil if
+	// it does not run or does not exist.
+	inspect(ctx context.Context, id string) (*container.Container, time.Time, error)
+	close() error
+}
+
+// stream is a sequence of events.
+type stream interface {
+	// next waits for an event. An error is final.
+	next(context.Context) (event, error)
+}
+
+// event is a hint that a container may have changed.
+type event struct {
+	kind, action string
+	container    string // ID; empty if the event concerns no container
+	at           time.Time
+}
+
+// summary is what a list tells of a running container: enough to see whether it has
+// changed, too little for its names (no host name, no aliases).
+type summary struct {
+	id, name  string
+	paused    bool
+	health    container.Health
+	endpoints map[string]string // ID of the endpoint, by network name
+}
+
+// matches reports whether the list shows nothing that differs from the facts. The
+// facts that a list leaves out change only together with one that it has: aliases
+// with the endpoint's ID, the host name with the container's ID.
+func (s *summary) matches(c *container.Container) bool {
+	if s.name != c.Name || s.paused != c.Paused || s.health != c.Health || len(s.endpoints) != len(c.Endpoints) {
+		return false
+	}
+	for _, ep := range c.Endpoints {
+		if id, ok := s.endpoints[ep.Network]; !ok || id != ep.ID {
+			return false
+		}
+	}
+	return true
+}
+
+// docker is the api of a Docker Engine or of what speaks like one.
+type docker struct {
+	client *client.Client
+	call   func(name string, took time.Duration, err error)
+}
+
+// dial returns a client for the endpoint. Each connection gets a new one, since the
+// API version is negotiated once: an engine may come back as another version.
+func dial(e Endpoint, call func(string, time.Duration, error)) (api, error) {
+	opts := []client.Opt{
+		client.WithHTTPClient(&http.Client{
+			CheckRedirect: client.CheckRedirect,
+			// As many as inspects run at once: else each burst makes connections anew.
+			Transport: &http.Transport{MaxIdleConns: eventCalls, MaxIdleConnsPerHost: eventCalls, IdleConnTimeout: 30 * time.Second},
+		}),
+		client.WithVersionFromEnv(),
+		client.WithAPIVersionNegotiation(),
+	}
+	if e.Host == "" {
+		opts = append(opts, client.WithTLSClientConfigFromEnv())
+	}
+	opts = append(opts, client.WithHost(e.host()))
+	if e.Cert != "" {
+		opts = append(opts, client.WithTLSClientConfig(e.CACert, e.Cert, e.Key))
+	}
+	c, err := client.NewClientWithOpts(opts...)
+	if err != nil {
+		return nil, err
+	}
+	return &docker{c, call}, nil
+}
+
+func (d *docker) close() error { return d.client.Close() }
+
+// timed reports a finished call.
+func (d *docker) timed(name string, start time.Time, err *error) {
+	d.call(name, time.Since(start), *err)
+}
+
+func (d *docker) info(ctx context.Context) (_ string, now time.Time, err error) {
+	defer d.timed("info", time.Now(), &err)
+	info, err := d.client.Info(ctx)
+	if err != nil {
+		return "", time.Time{}, err
+	}
+	now, err = time.Parse(time.RFC3339Nano, info.SystemTime)
+	if err != nil {
+		return "", time.Time{}, fmt.Errorf("the engine's SystemTime: %w", err)
+	}
+	return fmt.Sprintf("%s (API %s)", info.ServerVersion, d.client.ClientVersion()), now, nil
+}
+
+// events asks for all that came since the given moment, and not just from now on:
+// Docker answers before it has subscribed us.
+func (d *docker) events(ctx context.Context, since time.Time) (_ stream, err error) {
+	defer d.timed("events", time.Now(), &err)
+	messages, errs := d.client.Events(ctx, events.ListOptions{
+		Since:   fmt.Sprintf("%d.%09d", since.Unix(), since.Nanosecond()),
+		Filters: filters.NewArgs(filters.Arg("type", string(events.ContainerEventType)), filters.Arg("type", string(events.NetworkEventType))),
+	})
+	select {
+	case err = <-errs: // the request failed
+		return nil, cmp.Or(err, io.EOF)
+	default:
+		return &dockerStream{messages, errs}, nil
+	}
+}
+
+type dockerStream struct {
+	messages <-chan events.Message
+	errs     <-chan error
+}
+
+func (s *dockerStream) next(ctx context.Context) (event, error) {
+	select {
+	case m := <-s.messages:
+		return fromMessage(m), nil
+	case err := <-s.errs:
+		if err == nil || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+			err = errors.New("the engine closed the event stream")
+		}
+		return event{}, err
+	case <-ctx.Done():
+		return event{}, context.Cause(ctx)
+	}
+}
+
+// fromMessage reads the container's ID from an event. A network's event has it in
+// its attributes; Podman's has it as the actor instead.
+func fromMessage(m events.Message) event {
+	action, _, _ := strings.Cut(string(m.Action), ":") // "exec_start: COMMAND", "health_status: healthy"
+	e := event{kind: string(m.Type), action: action, at: time.Unix(0, m.TimeNano)}
+	switch m.Type {
+	case events.ContainerEventType:
+		e.container = m.Actor.ID
+	case events.NetworkEventType:
+		if m.Action == events.ActionConnect || m.Action == events.ActionDisconnect {
+			e.container = cmp.Or(m.Actor.Attributes["container"], m.Actor.ID)
+		}
+	}
+	return e
+}
+
+func (d *docker) list(ctx context.Context) (_ []summary, err error) {
+	defer d.timed("list", time.Now(), &err)
+	list, err := d.client.ContainerList(ctx, dockercontainer.ListOptions{})
+	if err != nil {
+		return nil, err
+	}
+	summaries := make([]summary, 0, len(list))
+	for i := range list {
+		if list[i].ID != "" {
+			summaries = append(summaries, fromSummary(&list[i]))
+		}
+	}
+	return summaries, nil
+}
+
+func fromSummary(c *dockercontainer.Summary) summary {
+	s := summary{id: c.ID, paused: c.State == dockercontainer.StatePaused, endpoints: map[string]string{}}
+	for _, name := range c.Names {
+		// Links of other containers stand here too: /other/alias.
+		if name = strings.TrimPrefix(name, "/"); !strings.Contains(name, "/") {
+			s.name = name
+			break
+		}
+	}
+	switch { // the list has the health in words only: "Up 2 hours (healthy)"
+	case strings.Contains(c.Status, "(healthy)"):
+		s.health = container.Healthy
+	case strings.Contains(c.Status, "(unhealthy)"):
+		s.health = container.Unhealthy
+	case strings.Contains(c.Status, "(health: starting)"):
+		s.health = container.HealthStarting
+	}
+	if c.NetworkSettings != nil {
+		for name, ep := range c.NetworkSettings.Networks {
+			if ep != nil {
+				s.endpoints[name] = ep.EndpointID
+			}
+		}
+	}
+	return s
+}
+
+func (d *docker) inspect(ctx context.Context, id string) (_ *container.Container, since time.Time, err error) {
+	defer d.timed("inspect", time.Now(), &err)
+	c, err := d.client.ContainerInspect(ctx, id)
+	switch {
+	case errdefs.IsNotFound(err):
+		err = nil
+		return nil, time.Time{}, nil
+	case err != nil:
+		return nil, time.Time{}, err
+	case c.ContainerJSONBase == nil || c.ID == "" || c.State == nil || c.Config == nil || c.HostConfig == nil:
+		return nil, time.Time{}, errors.New("the engine's answer lacks Id, State, Config or HostConfig")
+	case c.ID != id:
+		return nil, time.Time{}, fmt.Errorf("the engine answered with container %.12s", c.ID)
+	}
+	if !c.State.Running {
+		// A time that the engine left out or wrote otherwise leaves it open since when.
+		since, _ = time.Parse(time.RFC3339Nano, c.State.FinishedAt)
+		return nil, since, nil
+	}
+	since, _ = time.Parse(time.RFC3339Nano, c.State.StartedAt)
+	return fromInspect(&c), since, nil
+}
+
+func fromInspect(c *dockercontainer.InspectResponse) *container.Container {
+	created, _ := time.Parse(time.RFC3339Nano, c.Created) // unreadable: the oldest of all
+	facts := &container.Container{
+		ID:          c.ID,
+		Name:        strings.TrimPrefix(c.Name, "/"),
+		Hostname:    c.Config.Hostname,
+		Domainname:  c.Config.Domainname,
+		Image:       c.Config.Image,
+		Created:     created,
+		Labels:      c.Config.Labels,
+		NetworkMode: string(c.HostConfig.NetworkMode),
+		Paused:      c.State.Paused,
+	}
+	if h := c.State.Health; h != nil {
+		switch h.Status {
+		case dockercontainer.Starting:
+			facts.Health = container.HealthStarting
+		case dockercontainer.Healthy:
+			facts.Health = container.Healthy
+		case dockercontainer.Unhealthy:
+			facts.Health = container.Unhealthy
+		}
+	}
+	if c.NetworkSettings != nil {
+		for name, ep := range c.NetworkSettings.Networks {
+			if ep != nil {
+				facts.Endpoints = append(facts.Endpoints, fromEndpoint(name, ep))
+			}
+		}
+	}
+	slices.SortFunc(facts.Endpoints, func(a, b container.Endpoint) int { return cmp.Compare(a.Network, b.Network) })
+	return facts
+}
+
+func fromEndpoint(name string, ep *network.EndpointSettings) container.Endpoint {
+	e := container.Endpoint{ID: ep.EndpointID, Network: name, NetworkID: ep.NetworkID, Aliases: ep.Aliases}
+	for _, s := range []string{ep.IPAddress, ep.GlobalIPv6Address} {
+		// The engine writes no address as "".
+		if ip, err := netip.ParseAddr(s); err == nil && ip.IsGlobalUnicast() && ip.Zone() == "" {
+			e.Addrs = append(e.Addrs, ip.Unmap())
+		}
+	}
+	return e
+}

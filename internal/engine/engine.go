@@ -1,0 +1,135 @@
+// Package engine watches a Docker Engine and tells what its running containers are.
+//
+// The watch is level-triggered: an event says only which container to look at again,
+// and the truth is what inspect then says. A lost, doubled or reordered event can
+// make us late, never wrong.
+package engine
+
+import (
+	"cmp"
+	"fmt"
+	"net/url"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/docker/docker/client"
+
+	"github.com/dockerdiscovery/dockerdiscovery/internal/container"
+)
+
+// Endpoint is where an engine is reached, and how it is watched.
+type Endpoint struct {
+	// Host is unix:///PATH or tcp://HOST:PORT. If empty, the client's usual
+	// environment decides: DOCKER_HOST, DOCKER_TLS_VERIFY, DOCKER_CERT_PATH,
+	// DOCKER_API_VERSION, and without DOCKER_HOST the engine's usual socket.
+	Host string
+	// Files in PEM; all empty for no TLS. They are read anew for each connection.
+	Cert, Key, CACert string
+	// Resync is the time between two periodic reconciliations.
+	Resync time.Duration
+}
+
+func (e Endpoint) host() string {
+	return cmp.Or(e.Host, os.Getenv(client.EnvOverrideHost), client.DefaultDockerHost)
+}
+
+// ValidHost says what is wrong with a Host, nil if nothing is.
+func ValidHost(host string) error {
+	u, err := url.Parse(host)
+	switch {
+	case err != nil:
+	case u.Scheme == "unix" && u.Host == "" && len(u.Path) > 1:
+		return nil
+	case u.Scheme == "tcp" && u.Hostname() != "" && u.Port() != "" && u.RawQuery == "" && u.User == nil:
+		return nil
+	}
+	return fmt.Errorf("'%s' is not an endpoint: want unix:///PATH or tcp://HOST:PORT", host)
+}
+
+// Change is the new state of one container.
+type Change struct {
+	ID string
+	// Container is nil when it no longer runs.
+	Container *container.Container
+}
+
+// Sink takes what a [Watcher] finds. Its methods are called one at a time.
+type Sink interface {
+	// Apply takes changes in their order. It must not keep the slice.
+	Apply([]Change)
+	// Synced is called once, after Apply has had all containers that ran when the
+	// watcher first reconciled.
+	Synced()
+}
+
+// Observer is told what an operator may want to know. Its methods are called from any
+// goroutine and must return soon.
+type Observer interface {
+	// Connected is called when the events of an engine are subscribed to.
+	Connected(host, description string)
+	// Disconnected is called when an engine can't be reached or its event stream ends.
+	Disconnected(host string, err error)
+	// Event is called for each event. The action has no arguments.
+	Event(kind, action string)
+	// Call is called after each API call.
+	Call(name string, took time.Duration, err error)
+	// Reconciled is called after each reconciliation. Failed is the number of
+	// containers that could not be inspected.
+	Reconciled(host string, took time.Duration, failed int)
+	// InspectFailed is called when a container could not be inspected, the first time
+	// in a row. It will be tried again.
+	InspectFailed(id string, err error)
+	// Applied is called for each applied change with the time since it became true in
+	// the engine: since the event, the container's start or its end.
+	Applied(lag time.Duration)
+}
+
+// watchers are the running watchers by endpoint. Those who watch the same engine the
+// same way share one: so do the server blocks of a Corefile, and so does a reloaded
+// configuration with the one before, which then has all containers at once even when
+// the engine is away.
+var (
+	watchersMu sync.Mutex
+	watchers   = map[Endpoint]*Watcher{}
+)
+
+// Watch returns the watcher of the endpoint, started if it does not run yet. The
+// caller must [Watcher.Release] it. The observer counts for who is first.
+func Watch(e Endpoint, o Observer) *Watcher {
+	watchersMu.Lock()
+	defer watchersMu.Unlock()
+	w := watchers[e]
+	if w == nil {
+		w = start(e, o, func() (api, error) { return dial(e, o.Call) })
+		watchers[e] = w
+	}
+	w.users++
+	return w
+}
+
+// Release ends the use of the watcher. It returns after the last user's watcher has
+// ended.
+func (w *Watcher) Release() {
+	watchersMu.Lock()
+	w.users--
+	last := w.users == 0
+	if last {
+		delete(watchers, w.endpoint)
+	}
+	watchersMu.Unlock()
+	if last {
+		w.stop()
+	}
+}
+
+// Watchers returns the running watchers.
+func Watchers() []*Watcher {
+	watchersMu.Lock()
+	defer watchersMu.Unlock()
+	all := make([]*Watcher, 0, len(watchers))
+	for _, w := range watchers {
+		all = append(all, w)
+	}
+	return all
+}

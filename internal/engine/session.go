@@ -1,0 +1,305 @@
+package engine
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+
+	"github.com/dockerdiscovery/dockerdiscovery/internal/container"
+)
+
+const (
+	// The engine answers no more inspects a second to more than a few callers.
+	bulkCalls = 8
+	// Events are for few containers at a time; this is a bound for storms.
+	eventCalls = 64
+	// The engine holds a container's lock while it starts or stops it, and inspects
+	// wait. A call that waits so long costs the engine nothing and leaves its place.
+	slowCall = 100 * time.Millisecond
+	// inspectTimeout ends a call that waits for a lock. The container is tried again.
+	inspectTimeout = 10 * time.Second
+
+	// A container is inspected at most paceCalls times in a paceWindow, so that one
+	// that crashes in a loop, or many events at once, cost little. A start needs two:
+	// one when its network is connected, one when it has started.
+	paceCalls  = 2
+	paceWindow = 100 * time.Millisecond
+
+	// A failed inspect is tried again after firstInspectRetry, then less often.
+	firstInspectRetry = 250 * time.Millisecond
+	maxInspectRetry   = 5 * time.Second
+)
+
+// session is one connection to the engine. Its inspects end with it: those of two
+// sessions never mix.
+type session struct {
+	*Watcher
+	api api
+	ctx context.Context
+	wg  sync.WaitGroup // reconcile, inspects and timers
+
+	calls, bulk gate
+}
+
+// end waits for all that the session has under way. Its context is done.
+func (s *session) end() {
+	s.mu.Lock()
+	for _, t := range s.tracked {
+		s.disarm(t)
+	}
+	s.mu.Unlock()
+	s.wg.Wait()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.current.Store(false)
+	for _, t := range s.tracked {
+		// What was due is found again by the next session's list.
+		t.due, t.round = false, nil
+	}
+}
+
+// mark notes that the event's container may have changed. However many events come
+// for it, it is inspected once; for those that come while an inspect is under way,
+// once more.
+func (s *session) mark(e event) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t := s.tracked[e.container]
+	if endings[e.action] && (t == nil || t.idle()) {
+		return // it ends for us what has ended already
+	}
+	if t == nil {
+		t = s.track(e.container)
+	}
+	if !t.due {
+		t.due, t.since = true, e.at
+	}
+	s.disarm(t) // of a retry; the pace is kept
+	s.kick(t)
+}
+
+// track returns the state of the container. The caller holds mu.
+func (s *session) track(id string) *tracked {
+	t := s.tracked[id]
+	if t == nil {
+		t = &tracked{id: id}
+		s.tracked[id] = t
+	}
+	return t
+}
+
+// kick starts an inspect of the due container, or sees to it that one starts as soon
+// as the pace allows. The caller holds mu.
+func (s *session) kick(t *tracked) {
+	if !t.due || t.busy || t.timer != nil || s.ctx.Err() != nil {
+		return
+	}
+	if wait := t.pace.next(time.Now()); wait > 0 {
+		s.arm(t, wait)
+		return
+	}
+	i := s.begin(t)
+	s.wg.Go(func() {
+		release := s.calls.enter(s.ctx)
+		defer release()
+		s.inspect(t, i)
+	})
+}
+
+// arm has the container kicked after a while. The caller holds mu.
+func (s *session) arm(t *tracked, wait time.Duration) {
+	s.wg.Add(1)
+	t.timer = time.AfterFunc(wait, func() {
+		defer s.wg.Done()
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		t.timer = nil
+		s.kick(t)
+	})
+}
+
+// disarm undoes arm. The caller holds mu.
+func (s *session) disarm(t *tracked) {
+	if t.timer != nil && t.timer.Stop() {
+		t.timer = nil
+		s.wg.Done()
+	}
+}
+
+// begin notes that an inspect begins, and returns what is to be delivered with its
+// result. The caller holds mu.
+func (s *session) begin(t *tracked) item {
+	t.pace.note(time.Now())
+	i := item{since: t.since, round: t.round}
+	t.busy, t.due, t.round = true, false, nil
+	return i
+}
+
+// inspect asks for the container's facts and delivers what has changed. The caller
+// has called begin.
+func (s *session) inspect(t *tracked, i item) {
+	ctx, cancel := context.WithTimeout(s.ctx, inspectTimeout)
+	facts, since, err := s.api.inspect(ctx, t.id)
+	cancel()
+
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t.busy = false
+	if s.ctx.Err() != nil {
+		return
+	}
+	if err != nil {
+		s.failed(t, err)
+		if i.round != nil {
+			i.round.failed.Add(1)
+			s.deliver(i)
+		}
+		return
+	}
+	i.change = Change{t.id, facts}
+	i.changed = !same(t.facts, facts)
+	if !i.since.IsZero() && since.After(i.since) {
+		i.since = since // the network's event of a start comes before the start is done
+	}
+	s.count.Add(running(facts) - running(t.facts))
+	t.facts, t.retry = facts, nil
+	s.kick(t)
+	if i.changed || i.round != nil {
+		s.deliver(i)
+	}
+}
+
+func same(a, b *container.Container) bool {
+	return a == nil && b == nil || a != nil && b != nil && a.Equal(b)
+}
+
+func running(c *container.Container) int64 {
+	if c == nil {
+		return 0
+	}
+	return 1
+}
+
+// failed has the container inspected again later. Until then what was known of it
+// stands. The caller holds mu.
+func (s *session) failed(t *tracked, err error) {
+	if t.due { // an event has come meanwhile
+		s.kick(t)
+		return
+	}
+	if t.retry == nil {
+		s.observer.InspectFailed(t.id, err)
+		t.retry = &backoff.ExponentialBackOff{
+			InitialInterval: firstInspectRetry, RandomizationFactor: 0.3, Multiplier: 2, MaxInterval: maxInspectRetry,
+		}
+		t.retry.Reset()
+	}
+	t.due = true
+	s.arm(t, t.retry.NextBackOff())
+}
+
+// round is one reconciliation.
+type round struct {
+	session *session
+	began   time.Time
+	waiting atomic.Int64 // containers still to be inspected, and 1 while they are counted
+	failed  atomic.Int64
+	done    chan struct{}
+}
+
+// finish notes that n of those waited for are done, and reports whether these were
+// the last.
+func (r *round) finish(n int64) bool { return r.waiting.Add(-n) == 0 }
+
+// compare returns the containers of which the list shows that they have appeared,
+// vanished or changed, and has the round wait for them. A container that matches is
+// not touched. The list may be older than what is known: it decides only whom to ask.
+func (s *session) compare(r *round, list []summary) []*tracked {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for id, t := range s.tracked {
+		if t.idle() {
+			delete(s.tracked, id)
+		}
+	}
+	var look []*tracked
+	listed := make(map[string]bool, len(list))
+	for i := range list {
+		listed[list[i].id] = true
+		t := s.track(list[i].id)
+		if t.facts == nil || !list[i].matches(t.facts) {
+			look = append(look, t)
+		}
+	}
+	for id, t := range s.tracked {
+		if t.facts != nil && !listed[id] {
+			look = append(look, t)
+		}
+	}
+	for _, t := range look {
+		t.due, t.round = true, r
+		t.since = time.Time{} // nobody knows since when
+	}
+	r.waiting.Store(int64(len(look)) + 1)
+	return look
+}
+
+// look inspects the containers, some at a time, and ends the round's counting.
+func (s *session) look(r *round, containers []*tracked) {
+	for _, t := range containers {
+		release := s.bulk.enter(s.ctx)
+		s.mu.Lock()
+		switch {
+		case s.ctx.Err() != nil, t.round != r: // an event was faster
+			release()
+		case t.busy: // one more inspect follows the one under way
+			release()
+		default:
+			s.disarm(t)
+			i := s.begin(t)
+			s.wg.Go(func() {
+				defer release()
+				s.inspect(t, i)
+			})
+		}
+		s.mu.Unlock()
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.deliver(item{round: r})
+}
+
+// pace remembers the last inspects of a container.
+type pace struct{ last [paceCalls]time.Time }
+
+// next returns how long the next inspect has to wait.
+func (p *pace) next(now time.Time) time.Duration { return p.last[0].Add(paceWindow).Sub(now) }
+
+func (p *pace) note(now time.Time) {
+	copy(p.last[:], p.last[1:])
+	p.last[paceCalls-1] = now
+}
+
+// gate bounds the calls that keep the engine busy.
+type gate chan struct{}
+
+func newGate(n int) gate { return make(gate, n) }
+
+// enter waits for a place. The place is free again when release is called, or after
+// slowCall: who takes longer is waiting for a lock, and must not delay others.
+func (g gate) enter(ctx context.Context) (release func()) {
+	select {
+	case g <- struct{}{}:
+	case <-ctx.Done():
+		return func() {}
+	}
+	leave := sync.OnceFunc(func() { <-g })
+	timer := time.AfterFunc(slowCall, leave)
+	return func() {
+		timer.Stop()
+		leave()
+	}
+}

@@ -1,0 +1,331 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+
+	"github.com/dockerdiscovery/dockerdiscovery/internal/container"
+)
+
+const (
+	// A restarted engine should be found again within a second or so, and one try a
+	// second costs nothing.
+	firstRetry = 50 * time.Millisecond
+	maxRetry   = time.Second
+
+	// A connection that lasted so long was a good one: after it the back-off starts
+	// anew. One that ends sooner may end each time.
+	goodConnection = 5 * time.Second
+
+	// An engine that takes longer for a list or info is as good as away.
+	callTimeout = 30 * time.Second
+)
+
+// Watcher watches one engine for any number of sinks.
+type Watcher struct {
+	endpoint Endpoint
+	observer Observer
+	dial     func() (api, error)
+	users    int // guarded by watchersMu
+
+	cancel context.CancelFunc
+	done   chan struct{}
+
+	connected atomic.Bool
+	current   atomic.Bool   // reconciled since it was connected; set with mu held
+	count     atomic.Int64  // running containers
+	settled   chan struct{} // closed after the first reconciliation or failure
+	settle    sync.Once
+
+	mu       sync.Mutex // guards the following
+	idle     sync.Cond  // signals that applying has become false
+	tracked  map[string]*tracked
+	sinks    []Sink
+	synced   bool // the first reconciliation is done
+	applying bool // somebody is calling sinks; nobody else may
+	queue    []item
+}
+
+// item is what waits for the sinks.
+type item struct {
+	change  Change
+	changed bool
+	since   time.Time // when the change became true, as far as known
+	round   *round    // the reconciliation that waits for it
+}
+
+func start(e Endpoint, o Observer, dial func() (api, error)) *Watcher {
+	ctx, cancel := context.WithCancel(context.Background())
+	w := &Watcher{
+		endpoint: e, observer: o, dial: dial,
+		cancel: cancel, done: make(chan struct{}), settled: make(chan struct{}),
+		tracked: map[string]*tracked{},
+	}
+	w.idle.L = &w.mu
+	go func() {
+		defer close(w.done)
+		w.run(ctx)
+	}()
+	return w
+}
+
+func (w *Watcher) stop() {
+	w.cancel()
+	<-w.done
+}
+
+// Host is the engine's address, for messages.
+func (w *Watcher) Host() string { return w.endpoint.host() }
+
+// Connected reports whether the engine's events are being read.
+func (w *Watcher) Connected() bool { return w.connected.Load() }
+
+// Current reports whether what the sinks have is what the engine says: it is connected
+// and has been reconciled since.
+func (w *Watcher) Current() bool { return w.current.Load() }
+
+// Containers is the number of running containers.
+func (w *Watcher) Containers() int { return int(w.count.Load()) }
+
+// Settled is closed after the first reconciliation, or the first failure to reach the
+// engine.
+func (w *Watcher) Settled() <-chan struct{} { return w.settled }
+
+// run keeps a session with the engine, for ever.
+func (w *Watcher) run(ctx context.Context) {
+	retry := backoff.ExponentialBackOff{
+		InitialInterval: firstRetry, RandomizationFactor: 0.3, Multiplier: 2, MaxInterval: maxRetry,
+	}
+	retry.Reset()
+	for {
+		began := time.Now()
+		err := w.session(ctx)
+		w.connected.Store(false)
+		if ctx.Err() != nil {
+			return
+		}
+		w.observer.Disconnected(w.Host(), err)
+		w.settle.Do(func() { close(w.settled) })
+		if time.Since(began) > goodConnection {
+			retry.Reset()
+		}
+		select {
+		case <-time.After(retry.NextBackOff()):
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// session subscribes, reconciles, and follows events until something fails.
+func (w *Watcher) session(ctx context.Context) error {
+	api, err := w.dial()
+	if err != nil {
+		return err
+	}
+	defer api.close()
+	ctx, fail := context.WithCancelCause(ctx)
+	s := &session{Watcher: w, api: api, ctx: ctx, calls: newGate(eventCalls), bulk: newGate(bulkCalls)}
+	defer s.end()
+	defer fail(context.Canceled)
+
+	infoCtx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	description, now, err := api.info(infoCtx)
+	if err != nil {
+		return err
+	}
+	stream, err := api.events(ctx, now)
+	if err != nil {
+		return err
+	}
+	w.connected.Store(true)
+	w.observer.Connected(w.Host(), description)
+
+	s.wg.Go(func() {
+		if err := s.reconcile(); err != nil {
+			fail(err)
+		}
+	})
+	for {
+		e, err := stream.next(ctx)
+		if err != nil {
+			return err
+		}
+		w.observer.Event(e.kind, e.action)
+		if e.container != "" && !harmless[e.action] {
+			s.mark(e)
+		}
+	}
+}
+
+// harmless are the actions that change nothing that inspect tells. Health checks and
+// people at a shell make many of them. A signal may change something, but then another
+// event follows.
+var harmless = map[string]bool{
+	"create": true, "kill": true, "exec_create": true, "exec_start": true, "exec_die": true, "exec_detach": true, "exec": true, "exec_died": true,
+	"attach": true, "detach": true, "resize": true, "top": true, "copy": true, "archive-path": true,
+	"extract-to-dir": true, "export": true, "commit": true,
+}
+
+// endings are the actions that only take records away. They say nothing new of a
+// container that does not run: after its death was seen they need no inspect.
+var endings = map[string]bool{
+	"die": true, "died": true, "stop": true, "oom": true, "disconnect": true, "pause": true,
+	"cleanup": true, "destroy": true, "remove": true,
+}
+
+// reconcile lists the containers at once and then from time to time.
+func (s *session) reconcile() error {
+	tick := time.NewTicker(s.endpoint.Resync)
+	defer tick.Stop()
+	for {
+		ctx, cancel := context.WithTimeout(s.ctx, callTimeout)
+		began := time.Now()
+		list, err := s.api.list(ctx)
+		cancel()
+		if err != nil {
+			return fmt.Errorf("listing the containers: %w", err)
+		}
+		r := &round{session: s, began: began, done: make(chan struct{})}
+		s.look(r, s.compare(r, list))
+		select {
+		case <-r.done: // no two at a time
+		case <-s.ctx.Done():
+			return nil
+		}
+		select {
+		case <-tick.C:
+		case <-s.ctx.Done():
+			return nil
+		}
+	}
+}
+
+// Subscribe gives the sink all containers, and from then on each change.
+func (w *Watcher) Subscribe(sink Sink) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.acquire()
+	all := make([]Change, 0, len(w.tracked))
+	for id, t := range w.tracked {
+		if t.facts != nil {
+			all = append(all, Change{id, t.facts})
+		}
+	}
+	w.sinks = append(slices.Clip(w.sinks), sink)
+	synced := w.synced
+	w.mu.Unlock()
+	sink.Apply(all)
+	if synced {
+		sink.Synced()
+	}
+	w.mu.Lock()
+	w.drain()
+}
+
+// Unsubscribe ends the subscription. The sink is not called after it returns.
+func (w *Watcher) Unsubscribe(sink Sink) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.acquire()
+	w.sinks = slices.DeleteFunc(slices.Clone(w.sinks), func(s Sink) bool { return s == sink })
+	w.drain()
+}
+
+// acquire waits for the right to call sinks. The caller holds mu.
+func (w *Watcher) acquire() {
+	for w.applying {
+		w.idle.Wait()
+	}
+	w.applying = true
+}
+
+// deliver puts the item into the queue, and empties it unless somebody does already.
+// Whatever comes while the sinks are busy goes to them as one batch. The caller holds
+// mu.
+func (w *Watcher) deliver(i item) {
+	w.queue = append(w.queue, i)
+	if !w.applying {
+		w.applying = true
+		w.drain()
+	}
+}
+
+// drain empties the queue and gives up the right to call sinks. The caller holds mu,
+// which is free while sinks are called.
+func (w *Watcher) drain() {
+	for len(w.queue) > 0 {
+		batch, sinks := w.queue, w.sinks
+		w.queue = nil
+		w.mu.Unlock()
+		w.apply(batch, sinks)
+		w.mu.Lock()
+	}
+	w.applying = false
+	w.idle.Broadcast()
+}
+
+func (w *Watcher) apply(batch []item, sinks []Sink) {
+	changes := make([]Change, 0, len(batch))
+	for _, i := range batch {
+		if i.changed {
+			changes = append(changes, i.change)
+		}
+	}
+	if len(changes) > 0 {
+		for _, s := range sinks {
+			s.Apply(changes)
+		}
+	}
+	for _, i := range batch {
+		if i.changed && !i.since.IsZero() {
+			w.observer.Applied(max(0, time.Since(i.since)))
+		}
+		if i.round != nil && i.round.finish(1) {
+			w.finished(i.round, sinks)
+		}
+	}
+}
+
+// finished notes the end of a reconciliation.
+func (w *Watcher) finished(r *round, sinks []Sink) {
+	w.mu.Lock()
+	first := !w.synced
+	w.synced = true
+	w.current.Store(r.session.ctx.Err() == nil)
+	w.mu.Unlock()
+	if first {
+		for _, s := range sinks {
+			s.Synced()
+		}
+		w.settle.Do(func() { close(w.settled) })
+	}
+	w.observer.Reconciled(w.Host(), time.Since(r.began), int(r.failed.Load()))
+	close(r.done)
+}
+
+// tracked is what is known about one container.
+type tracked struct {
+	id    string
+	facts *container.Container // nil while it does not run
+
+	due   bool // to be inspected
+	busy  bool // being inspected
+	since time.Time
+	round *round // waits for an inspect that begins from now on
+
+	pace  pace
+	timer *time.Timer // will start an inspect
+	retry *backoff.ExponentialBackOff
+}
+
+// idle reports whether nothing is known of the container and nothing is to be found
+// out.
+func (t *tracked) idle() bool { return t.facts == nil && !t.busy && !t.due && t.timer == nil }
