@@ -1,0 +1,102 @@
+package dockerdiscovery
+
+import (
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/coredns/caddy"
+
+	"github.com/dockerdiscovery/dockerdiscovery/internal/engine"
+)
+
+// startupTimeout bounds how long a start waits for the first reconciliation. After
+// it the server starts all the same; unknown names get SERVFAIL until it is done.
+const startupTimeout = 5 * time.Second
+
+// instance stands for one loading of the Corefile.
+type instance struct{ age int }
+
+type instanceKey struct{}
+
+var (
+	instancesMu sync.Mutex // guards the following
+	instances   int
+	started     []*Docker
+)
+
+// instanceOf returns the instance to which the controller's server block belongs.
+func instanceOf(c *caddy.Controller) *instance {
+	if i, ok := c.Get(instanceKey{}).(*instance); ok {
+		return i
+	}
+	instancesMu.Lock()
+	instances++
+	i := &instance{age: instances}
+	instancesMu.Unlock()
+	c.Set(instanceKey{}, i)
+	return i
+}
+
+// running returns the plugins of the newest instance that has started: while a reload
+// is under way there are two.
+func running() []*Docker {
+	instancesMu.Lock()
+	defer instancesMu.Unlock()
+	var newest []*Docker
+	for _, d := range started {
+		switch {
+		case len(newest) == 0 || d.instance.age > newest[0].instance.age:
+			newest = []*Docker{d}
+		case d.instance == newest[0].instance:
+			newest = append(newest, d)
+		}
+	}
+	return newest
+}
+
+// start begins to follow the engine. It returns when the names of all running
+// containers are known, or when it is clear that this will take a while.
+func (d *Docker) start() error {
+	d.watcher = engine.Watch(d.config.endpoint, observed)
+	d.watcher.Subscribe(d)
+	instancesMu.Lock()
+	started = append(started, d)
+	instancesMu.Unlock()
+	select {
+	case <-d.watcher.Settled():
+	case <-time.After(startupTimeout):
+		log.Warningf("Docker Engine at %s has not told its containers in %s; starting without", d.watcher.Host(), startupTimeout)
+	}
+	return nil
+}
+
+// stop ends what start began. Queries that are still under way are answered from what
+// was known last.
+func (d *Docker) stop() error {
+	instancesMu.Lock()
+	i := slices.Index(started, d)
+	if i >= 0 {
+		started = slices.Delete(started, i, i+1)
+	}
+	instancesMu.Unlock()
+	if i >= 0 {
+		d.watcher.Unsubscribe(d)
+		d.watcher.Release()
+	}
+	return nil
+}
+
+// stopLater stops the plugins of later instances. It is called when a reload has
+// failed: CoreDNS does not shut down what the failed instance has started.
+func (i *instance) stopLater() error {
+	instancesMu.Lock()
+	later := slices.DeleteFunc(slices.Clone(started), func(d *Docker) bool { return d.instance.age <= i.age })
+	instancesMu.Unlock()
+	for _, d := range later {
+		if err := d.stop(); err != nil {
+			return err
+		}
+	}
+	return nil
+}

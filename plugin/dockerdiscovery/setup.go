@@ -1,0 +1,240 @@
+// Package dockerdiscovery is the docker plugin: it answers for the names of running
+// containers.
+package dockerdiscovery
+
+import (
+	"fmt"
+	"maps"
+	"net"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/coredns/caddy"
+	"github.com/coredns/coredns/core/dnsserver"
+	"github.com/coredns/coredns/plugin"
+	"github.com/coredns/coredns/plugin/pkg/fall"
+	clog "github.com/coredns/coredns/plugin/pkg/log"
+
+	"github.com/dockerdiscovery/dockerdiscovery/internal/engine"
+	"github.com/dockerdiscovery/dockerdiscovery/internal/naming"
+	"github.com/dockerdiscovery/dockerdiscovery/internal/zone"
+)
+
+const pluginName = "docker"
+
+var log = clog.NewWithPlugin(pluginName)
+
+func init() { plugin.Register(pluginName, setup) }
+
+const (
+	// An address is right only until its container ends. Asking us again is cheap.
+	defaultTTL         = 5
+	defaultNegativeTTL = 5
+	maxTTL             = 3600
+
+	defaultResync = time.Minute
+	minResync     = time.Second
+)
+
+// config is what the Corefile says.
+type config struct {
+	zone     zone.Config
+	endpoint engine.Endpoint
+	sources  []naming.Source
+	fall     fall.F
+}
+
+func setup(c *caddy.Controller) error {
+	cfg, err := parse(c)
+	if err != nil {
+		return plugin.Error(pluginName, err)
+	}
+	d := newDocker(cfg, instanceOf(c))
+
+	c.OnStartup(func() error {
+		warnOfCache(dnsserver.GetConfig(c))
+		return d.start()
+	})
+	c.OnShutdown(d.stop)
+	c.OnRestartFailed(d.instance.stopLater)
+
+	dnsserver.GetConfig(c).AddPlugin(func(next plugin.Handler) plugin.Handler {
+		d.Next = next
+		return d
+	})
+	return nil
+}
+
+func newDocker(cfg config, i *instance) *Docker {
+	forward := slices.DeleteFunc(slices.Clone(cfg.zone.Zones), zone.IsReverse)
+	return &Docker{
+		Fall: cfg.fall, config: cfg, instance: i,
+		rules: naming.Rules{Zones: forward, Sources: cfg.sources, Reserved: cfg.zone.Reserved},
+		store: zone.NewStore(cfg.zone),
+	}
+}
+
+// warnOfCache warns of a cache that keeps our answers: they depend on who asks, and
+// change while the cache holds on to them.
+func warnOfCache(cfg *dnsserver.Config) {
+	above := slices.Index(dnsserver.Directives, "cache") < slices.Index(dnsserver.Directives, pluginName)
+	if above && cfg.Handler("cache") != nil {
+		log.Warning("The cache plugin stands above docker in this build: it keeps containers' addresses after they are gone. Put docker directly above cache in plugin.cfg")
+	}
+}
+
+// properties are the accepted forms.
+var properties = map[string]string{
+	"endpoint":    "endpoint unix:///PATH|tcp://HOST:PORT",
+	"tls":         "tls CERT KEY CACERT",
+	"names":       "names SOURCE..., with sources " + sourceNames(),
+	"ttl":         fmt.Sprintf("ttl SECONDS [NEGATIVE_SECONDS], each from 0 to %d", maxTTL),
+	"resync":      fmt.Sprintf("resync DURATION, at least %s", minResync),
+	"fallthrough": "fallthrough [ZONE...]",
+}
+
+func sourceNames() string {
+	var names []string
+	for _, s := range naming.Sources() {
+		names = append(names, string(s))
+	}
+	return strings.Join(names, ", ")
+}
+
+func parse(c *caddy.Controller) (config, error) {
+	cfg := config{sources: naming.Sources()}
+	cfg.zone.TTL, cfg.zone.NegativeTTL = defaultTTL, defaultNegativeTTL
+	cfg.endpoint.Resync = defaultResync
+
+	for i := 0; c.Next(); i++ {
+		if i > 0 {
+			return cfg, plugin.ErrOnce
+		}
+		zones, err := parseZones(c, c.RemainingArgs())
+		if err != nil {
+			return cfg, err
+		}
+		cfg.zone.Zones = zones
+		for c.NextBlock() {
+			property := c.Val()
+			if _, ok := properties[property]; !ok {
+				return cfg, c.Errf("unknown property '%s': want one of %s", property, strings.Join(slices.Sorted(maps.Keys(properties)), ", "))
+			}
+			if err := cfg.set(property, c.RemainingArgs()); err != nil {
+				return cfg, c.Errf("%s; want '%s'", err, properties[property])
+			}
+		}
+	}
+	if cfg.endpoint.Cert != "" && !strings.HasPrefix(cfg.endpoint.Host, "tcp://") {
+		return cfg, c.Err("tls needs an endpoint tcp://HOST:PORT")
+	}
+	return cfg, nil
+}
+
+// parseZones returns the zones of the arguments, of the server block if there are
+// none.
+func parseZones(c *caddy.Controller, args []string) ([]string, error) {
+	for _, arg := range args {
+		if reason := invalidZone(arg); reason != "" {
+			return nil, c.Errf("'%s' is not a zone: %s; want a domain name or a CIDR, as in 'docker. 172.16.0.0/12'", arg, reason)
+		}
+	}
+	var zones []string
+	for _, z := range plugin.OriginsFromArgsOrServerBlock(args, c.ServerBlockKeys) {
+		if !slices.Contains(zones, z) {
+			zones = append(zones, z)
+		}
+	}
+	if !slices.ContainsFunc(zones, func(z string) bool { return !zone.IsReverse(z) }) {
+		return nil, c.Errf("all zones are reverse zones; want one for the containers' names too, as in 'docker docker. 172.16.0.0/12'")
+	}
+	return zones, nil
+}
+
+func invalidZone(arg string) string {
+	if strings.Contains(arg, "/") {
+		if _, _, err := net.ParseCIDR(arg); err != nil {
+			return err.Error()
+		}
+		return ""
+	}
+	if arg == "." {
+		return ""
+	}
+	if reason := naming.Invalid(strings.ToLower(strings.TrimSuffix(arg, "."))); reason != "" {
+		return reason
+	}
+	if _, _, err := plugin.SplitHostPort(arg); err != nil {
+		return err.Error()
+	}
+	return ""
+}
+
+// set sets the property. Its errors say what is wrong, not what is accepted.
+func (cfg *config) set(property string, args []string) error {
+	atLeast, atMost := 1, 1
+	switch property {
+	case "tls":
+		atLeast, atMost = 3, 3
+	case "ttl":
+		atMost = 2
+	case "names":
+		atMost = len(args)
+	case "fallthrough":
+		atLeast, atMost = 0, len(args)
+	}
+	if len(args) < atLeast || len(args) > atMost {
+		return fmt.Errorf("%s has %d arguments", property, len(args))
+	}
+
+	var err error
+	switch property {
+	case "endpoint":
+		cfg.endpoint.Host = args[0]
+		err = engine.ValidHost(args[0])
+	case "tls":
+		cfg.endpoint.Cert, cfg.endpoint.Key, cfg.endpoint.CACert = args[0], args[1], args[2]
+	case "names":
+		cfg.sources, err = parseSources(args)
+	case "ttl":
+		cfg.zone.TTL, err = parseTTL(args[0])
+		if err == nil && len(args) > 1 {
+			cfg.zone.NegativeTTL, err = parseTTL(args[1])
+		}
+	case "resync":
+		cfg.endpoint.Resync, err = parseResync(args[0])
+	case "fallthrough":
+		cfg.fall.SetZonesFromArgs(args)
+	}
+	return err
+}
+
+func parseSources(args []string) ([]naming.Source, error) {
+	var sources []naming.Source
+	for _, arg := range args {
+		s := naming.Source(arg)
+		if !slices.Contains(naming.Sources(), s) {
+			return nil, fmt.Errorf("'%s' is not a source of names", arg)
+		}
+		sources = append(sources, s)
+	}
+	return sources, nil
+}
+
+func parseTTL(s string) (uint32, error) {
+	ttl, err := strconv.ParseUint(s, 10, 32)
+	if err != nil || ttl > maxTTL {
+		return 0, fmt.Errorf("'%s' is not a TTL", s)
+	}
+	return uint32(ttl), nil
+}
+
+func parseResync(s string) (time.Duration, error) {
+	d, err := time.ParseDuration(s)
+	if err != nil || d < minResync {
+		return 0, fmt.Errorf("'%s' is not a time between two reconciliations", s)
+	}
+	return d, nil
+}
