@@ -195,7 +195,7 @@ func (e *edit) publish() *Snapshot {
 	if len(e.changed) > 0 {
 		e.serials = maps.Clone(e.serials)
 		for apex := range e.changed {
-			e.serials[apex] = nextSerial()
+			e.serials[apex] = nextSerial(apex)
 		}
 	}
 	return e.Snapshot
@@ -355,22 +355,27 @@ func (e *edit) prune(n *node) {
 	}
 }
 
-// issued is the last serial given out by this process, before it is cut to 32 bits.
-var issued atomic.Uint64
+// issued has, by apex, the last serial given out by this process before it was cut to
+// 32 bits. It outlives the stores: a reloaded configuration has new ones for the same
+// zones.
+var issued = struct {
+	sync.Mutex
+	last map[string]uint64
+}{last: map[string]uint64{}}
 
-// nextSerial returns a serial that is greater, in the arithmetic of RFC 1982, than any
-// that this process or an earlier one gave out.
+// nextSerial returns a serial for the zone that is greater, in the arithmetic of
+// RFC 1982, than any that this process or an earlier one gave out for it.
 //
 // It counts hundredths of a second since 1970 modulo 2³². So the clock carries it over
 // a restart, unless a process publishes more than a hundred changes a second all its
 // life, and a secondary may lag behind by 248 days.
-func nextSerial() uint32 {
-	for {
-		last := issued.Load()
-		next := max(last+1, uint64(time.Now().UnixMilli()/10))
-		// A transfer takes the serial 0 for "none".
-		if issued.CompareAndSwap(last, next) && uint32(next) != 0 {
-			return uint32(next)
-		}
+func nextSerial(apex string) uint32 {
+	issued.Lock()
+	defer issued.Unlock()
+	next := max(issued.last[apex]+1, uint64(time.Now().UnixMilli()/10))
+	if uint32(next) == 0 { // a transfer takes 0 for "none"
+		next++
 	}
+	issued.last[apex] = next
+	return uint32(next)
 }

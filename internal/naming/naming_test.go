@@ -1,0 +1,239 @@
+package naming
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/miekg/dns"
+
+	"github.com/dockerdiscovery/dockerdiscovery/internal/container"
+	"github.com/dockerdiscovery/dockerdiscovery/internal/zone"
+)
+
+const id = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+
+// rules are those of all sources in the zones.
+func rules(zones ...string) *Rules {
+	return &Rules{Zones: zones, Sources: Sources(), Reserved: zone.Config{Zones: zones}.Reserved}
+}
+
+func only(sources ...Source) *Rules {
+	r := rules("docker.")
+	r.Sources = sources
+	return r
+}
+
+// describe writes a claim as NAME RANK NETWORK.
+func describe(claims []zone.Claim) string {
+	ranks := [...]string{zone.ByName: "name", zone.ByID: "id", zone.ByTwin: "twin", zone.Shared: "shared"}
+	var out []string
+	for _, c := range claims {
+		out = append(out, strings.TrimSpace(fmt.Sprintf("%s %s %s", c.Name, ranks[c.Rank], c.Network)))
+	}
+	return strings.Join(out, "\n")
+}
+
+func TestClaims(t *testing.T) {
+	compose := map[string]string{composeProject: "shop", composeService: "web"}
+	for _, c := range []struct {
+		name      string
+		rules     *Rules
+		container container.Container
+		want      string
+		skipped   string
+	}{
+		{
+			"all sources", rules("docker."),
+			container.Container{
+				Name: "shop_web_1", Hostname: "0123456789ab", Labels: compose,
+				Endpoints: []container.Endpoint{{Network: "shop_default", Aliases: []string{"web", "0123456789ab"}}},
+			},
+			`shop_web_1.docker. name
+0123456789ab.docker. id
+web.shop.docker. shared
+web.docker. shared shop_default
+web.shop_default.docker. shared shop_default
+shop-web-1.docker. twin
+web.shop-default.docker. shared shop_default`, "",
+		},
+		{
+			"Compose v2", rules("docker."),
+			container.Container{Name: "shop-web-1", Hostname: "0123456789ab", Labels: compose},
+			"shop-web-1.docker. name\n0123456789ab.docker. id\nweb.shop.docker. shared", "",
+		},
+		{
+			"compose run does not serve", only(Compose),
+			container.Container{Name: "x", Labels: map[string]string{composeProject: "shop", composeService: "web", composeOneoff: "True"}},
+			"", "",
+		},
+		{
+			"case", only(Container, Hostname), container.Container{Name: "WEB", Hostname: "Db"},
+			"web.docker. name\ndb.docker. shared", "",
+		},
+		{
+			"domain name", rules("docker.", "example.org."),
+			container.Container{Name: "x", Hostname: "www", Domainname: "shop.example.org"},
+			`x.docker. name
+x.example.org. name
+0123456789ab.docker. id
+0123456789ab.example.org. id
+www.docker. shared
+www.example.org. shared
+www.shop.example.org. shared`, "",
+		},
+		{
+			"host name with domain", only(Hostname), container.Container{Hostname: "www.docker"},
+			"www.docker.docker. shared\nwww.docker. shared", "",
+		},
+		{
+			"the host's own name", only(Hostname), container.Container{Hostname: "laptop", NetworkMode: "host"}, "", "",
+		},
+		{
+			"zone .", rules("."), container.Container{Name: "rabbit_1", Hostname: "rabbit_1"},
+			"rabbit_1. name\n0123456789ab. id\nrabbit-1. twin", "",
+		},
+		{
+			"an alias on two networks", only(Alias),
+			container.Container{Name: "x", Endpoints: []container.Endpoint{{Network: "a", Aliases: []string{"db"}}, {Network: "b", Aliases: []string{"db"}}}},
+			"db.docker. shared a\ndb.a.docker. shared a\ndb.docker. shared b\ndb.b.docker. shared b", "",
+		},
+		{
+			"a host name is for all networks, so the alias adds nothing", only(Hostname, Alias),
+			container.Container{Hostname: "db", Endpoints: []container.Endpoint{{Network: "a", Aliases: []string{"db"}}}},
+			"db.docker. shared\ndb.a.docker. shared a", "",
+		},
+		{
+			"its twin is stronger than the alias", rules("docker."),
+			container.Container{Name: "my_db", Hostname: "0123456789ab", Endpoints: []container.Endpoint{{Network: "a", Aliases: []string{"my-db"}}}},
+			"my_db.docker. name\n0123456789ab.docker. id\nmy-db.a.docker. shared a\nmy-db.docker. twin", "",
+		},
+		{
+			"zone with an underscore", &Rules{Zones: []string{"my_zone."}, Sources: []Source{Container}, Reserved: func(string) bool { return false }},
+			container.Container{Name: "a_b"}, "a_b.my_zone. name\na-b.my_zone. twin", "",
+		},
+		{
+			"invalid names", only(Container, Alias),
+			container.Container{Name: strings.Repeat("x", 64), Endpoints: []container.Endpoint{{Network: "n", Aliases: []string{"a b", "a..b", "ok"}}}},
+			"ok.docker. shared n\nok.n.docker. shared n",
+			`container name "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx": label longer than 63 octets
+alias name "a b": character ' '; letters, digits, hyphens and underscores are possible
+alias name "a b.n": character ' '; letters, digits, hyphens and underscores are possible
+alias name "a..b": empty label
+alias name "a..b.n": empty label`,
+		},
+		{
+			"the server's own names", only(Container), container.Container{Name: "ns.dns"}, "",
+			`container name "ns.dns": ns.dns.docker. is the name server's own`,
+		},
+		{
+			"addresses' names", &Rules{Zones: []string{"."}, Sources: []Source{Container}, Reserved: func(string) bool { return false }},
+			container.Container{Name: "1.0.0.127.in-addr.arpa"}, "",
+			`container name "1.0.0.127.in-addr.arpa": names under arpa. stand for addresses`,
+		},
+		{
+			"too long", only(Container), container.Container{Name: strings.Repeat("a.", 124) + "a"}, "",
+			fmt.Sprintf("container name %q: longer than 255 octets in zone docker.", strings.Repeat("a.", 124)+"a"),
+		},
+	} {
+		c.container.ID = id
+		e, skipped := c.rules.Entry(&c.container)
+		if got := describe(e.Claims); got != c.want {
+			t.Errorf("%s: claims\n%s\nwant\n%s", c.name, got, c.want)
+		}
+		var reasons []string
+		for _, s := range skipped {
+			reasons = append(reasons, s.String())
+		}
+		if got := strings.Join(reasons, "\n"); got != c.skipped {
+			t.Errorf("%s: skipped\n%s\nwant\n%s", c.name, got, c.skipped)
+		}
+	}
+}
+
+// TestLongestName checks RFC 1035's limit to the octet: 255 on the wire.
+func TestLongestName(t *testing.T) {
+	for n, fits := range map[int]bool{246: true, 247: false} { // with ".docker." 254: one less than on the wire
+		text := strings.Repeat("a.", n/2)[:n-1] + "b"
+		e, _ := only(Container).Entry(&container.Container{ID: id, Name: text})
+		if got := len(e.Claims) == 1; got != fits {
+			t.Errorf("a name of %d octets is taken: %v, want %v", n, got, fits)
+		}
+		buf := make([]byte, 300)
+		if wire, err := dns.PackDomainName(text+".docker.", buf, 0, nil, false); err != nil || (wire <= 255) != fits {
+			t.Errorf("a name of %d octets takes %d on the wire, %v; want that it fits: %v", n, wire, err, fits)
+		}
+	}
+}
+
+func TestEntry(t *testing.T) {
+	at := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	c := container.Container{
+		ID: id, Name: "web", Created: at, Health: container.Healthy,
+		Endpoints: []container.Endpoint{
+			{Network: "a", Addrs: []netip.Addr{netip.MustParseAddr("10.0.0.2"), netip.MustParseAddr("fd00::2")}},
+			{Network: "b", Addrs: []netip.Addr{netip.MustParseAddr("10.1.0.2")}},
+		},
+	}
+	e, _ := rules("docker.").Entry(&c)
+	want := []zone.Address{
+		{IP: netip.MustParseAddr("10.0.0.2"), Network: "a"},
+		{IP: netip.MustParseAddr("fd00::2"), Network: "a"},
+		{IP: netip.MustParseAddr("10.1.0.2"), Network: "b"},
+	}
+	if !slices.Equal(e.Addresses, want) {
+		t.Errorf("addresses %v, want %v", e.Addresses, want)
+	}
+	if e.ID != id || e.Name != "web" || !e.Created.Equal(at) || !e.Well {
+		t.Errorf("entry %+v", e)
+	}
+	for health, well := range map[container.Health]bool{
+		container.HealthNone: true, container.HealthStarting: true, container.Healthy: true, container.Unhealthy: false,
+	} {
+		c.Health = health
+		if e, _ := rules("docker.").Entry(&c); e.Well != well {
+			t.Errorf("health %v: well %v, want %v", health, e.Well, well)
+		}
+	}
+	c.Health, c.Paused = container.Healthy, true
+	if e, _ := rules("docker.").Entry(&c); e.Well {
+		t.Error("a paused container is well")
+	}
+}
+
+// FuzzNames checks that whatever a container is called, its claims are names that can
+// go over the wire, in its zone, and none of them the server's own.
+func FuzzNames(f *testing.F) {
+	f.Add("shop_web_1", "host", "example.org", "alias", "net_work", "svc", "project", "docker.")
+	f.Add("ns.dns", "WEB", "docker", "a b", "\x00", "..", "-", ".")
+	f.Add(strings.Repeat("a", 64), strings.Repeat("a.", 130), "ä", "\\.", "x.", "*", "\xff", "my_zone.")
+	f.Fuzz(func(t *testing.T, name, hostname, domain, alias, network, service, project, origin string) {
+		if origin != "." && (!strings.HasSuffix(origin, ".") || Invalid(strings.TrimSuffix(origin, ".")) != "" || len(origin) > 200) {
+			return // not a zone that a Corefile can have
+		}
+		r := rules(origin)
+		c := container.Container{
+			ID: id, Name: name, Hostname: hostname, Domainname: domain,
+			Labels:    map[string]string{composeService: service, composeProject: project},
+			Endpoints: []container.Endpoint{{Network: network, Aliases: []string{alias}}},
+		}
+		e, _ := r.Entry(&c)
+		seen := map[zone.Claim]bool{}
+		for _, claim := range e.Claims {
+			buf := make([]byte, 512)
+			if wire, err := dns.PackDomainName(claim.Name, buf, 0, nil, false); err != nil || wire > 255 {
+				t.Errorf("%q can't go over the wire: %d octets, %v", claim.Name, wire, err)
+			}
+			if claim.Name != strings.ToLower(claim.Name) || !dns.IsSubDomain(origin, claim.Name) || r.Reserved(claim.Name) {
+				t.Errorf("%q is no name for a container in zone %q", claim.Name, origin)
+			}
+			if seen[claim] {
+				t.Errorf("%v is claimed twice", claim)
+			}
+			seen[claim] = true
+		}
+	})
+}
