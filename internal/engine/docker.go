@@ -56,22 +56,18 @@ type summary struct {
 	id, name  string
 	paused    bool
 	health    container.Health
-	endpoints map[string]string // ID of the endpoint, by network name
+	endpoints []container.Endpoint // as in container.Container, maybe without aliases
 }
 
 // matches reports whether the list shows nothing that differs from the facts. The
 // facts that a list leaves out change only together with one that it has: aliases
-// with the endpoint's ID, the host name with the container's ID.
+// with the endpoint, the host name with the container's ID. (Podman's endpoints have
+// no ID; there the address must do.)
 func (s *summary) matches(c *container.Container) bool {
-	if s.name != c.Name || s.paused != c.Paused || s.health != c.Health || len(s.endpoints) != len(c.Endpoints) {
-		return false
-	}
-	for _, ep := range c.Endpoints {
-		if id, ok := s.endpoints[ep.Network]; !ok || id != ep.ID {
-			return false
-		}
-	}
-	return true
+	return s.name == c.Name && s.paused == c.Paused && s.health == c.Health &&
+		slices.EqualFunc(s.endpoints, c.Endpoints, func(a, b container.Endpoint) bool {
+			return a.ID == b.ID && a.Network == b.Network && slices.Equal(a.Addrs, b.Addrs)
+		})
 }
 
 // docker is the api of a Docker Engine or of what speaks like one.
@@ -193,7 +189,7 @@ func (d *docker) list(ctx context.Context) (_ []summary, err error) {
 }
 
 func fromSummary(c *dockercontainer.Summary) summary {
-	s := summary{id: c.ID, paused: c.State == dockercontainer.StatePaused, endpoints: map[string]string{}}
+	s := summary{id: c.ID, paused: c.State == dockercontainer.StatePaused}
 	for _, name := range c.Names {
 		// Links of other containers stand here too: /other/alias.
 		if name = strings.TrimPrefix(name, "/"); !strings.Contains(name, "/") {
@@ -210,11 +206,7 @@ func fromSummary(c *dockercontainer.Summary) summary {
 		s.health = container.HealthStarting
 	}
 	if c.NetworkSettings != nil {
-		for name, ep := range c.NetworkSettings.Networks {
-			if ep != nil {
-				s.endpoints[name] = ep.EndpointID
-			}
-		}
+		s.endpoints = fromEndpoints(c.NetworkSettings.Networks)
 	}
 	return s
 }
@@ -266,14 +258,20 @@ func fromInspect(c *dockercontainer.InspectResponse) *container.Container {
 		}
 	}
 	if c.NetworkSettings != nil {
-		for name, ep := range c.NetworkSettings.Networks {
-			if ep != nil {
-				facts.Endpoints = append(facts.Endpoints, fromEndpoint(name, ep))
-			}
+		facts.Endpoints = fromEndpoints(c.NetworkSettings.Networks)
+	}
+	return facts
+}
+
+func fromEndpoints(networks map[string]*network.EndpointSettings) []container.Endpoint {
+	var endpoints []container.Endpoint
+	for name, ep := range networks {
+		if ep != nil {
+			endpoints = append(endpoints, fromEndpoint(name, ep))
 		}
 	}
-	slices.SortFunc(facts.Endpoints, func(a, b container.Endpoint) int { return cmp.Compare(a.Network, b.Network) })
-	return facts
+	slices.SortFunc(endpoints, func(a, b container.Endpoint) int { return cmp.Compare(a.Network, b.Network) })
+	return endpoints
 }
 
 func fromEndpoint(name string, ep *network.EndpointSettings) container.Endpoint {

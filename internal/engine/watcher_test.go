@@ -1,0 +1,574 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/dockerdiscovery/dockerdiscovery/internal/container"
+	"github.com/dockerdiscovery/dockerdiscovery/internal/enginetest"
+)
+
+// deadline bounds waits for what should come within milliseconds.
+const deadline = 20 * time.Second
+
+// recorder is a sink and an observer that remembers all.
+type recorder struct {
+	mu         sync.Mutex
+	changed    sync.Cond
+	containers map[string]*container.Container
+	history    []string // the changes, in order: "+NAME" or "-ID"
+	synced     int
+	connected  int
+	errors     []error
+	rounds     int
+	failed     int // inspects that failed in the last round
+	lags       []time.Duration
+}
+
+func newRecorder() *recorder {
+	r := &recorder{containers: map[string]*container.Container{}}
+	r.changed.L = &r.mu
+	return r
+}
+
+func (r *recorder) note(f func()) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	f()
+	r.changed.Broadcast()
+}
+
+func (r *recorder) Apply(changes []Change) {
+	r.note(func() {
+		for _, c := range changes {
+			if c.Container == nil {
+				delete(r.containers, c.ID)
+				r.history = append(r.history, "-"+c.ID)
+			} else {
+				r.containers[c.ID] = c.Container
+				r.history = append(r.history, "+"+c.Container.Name)
+			}
+		}
+	})
+}
+func (r *recorder) Synced()                           { r.note(func() { r.synced++ }) }
+func (r *recorder) Connected(string, string)          { r.note(func() { r.connected++ }) }
+func (r *recorder) Disconnected(_ string, e error)    { r.note(func() { r.errors = append(r.errors, e) }) }
+func (r *recorder) Event(string, string)              {}
+func (r *recorder) Call(string, time.Duration, error) {}
+func (r *recorder) InspectFailed(string, error)       {}
+func (r *recorder) Applied(lag time.Duration)         { r.note(func() { r.lags = append(r.lags, lag) }) }
+func (r *recorder) Reconciled(_ string, _ time.Duration, failed int) {
+	r.note(func() { r.rounds++; r.failed = failed })
+}
+
+// wait returns when the condition holds, which is evaluated with mu held.
+func (r *recorder) wait(t *testing.T, what string, cond func() bool) {
+	t.Helper()
+	timeout := time.AfterFunc(deadline, func() { r.note(func() {}) })
+	defer timeout.Stop()
+	end := time.Now().Add(deadline)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for !cond() {
+		if !time.Now().Before(end) {
+			t.Fatalf("not seen within %s: %s; have %v, errors %v", deadline, what, r.names(), r.errors)
+		}
+		r.changed.Wait()
+	}
+}
+
+func (r *recorder) names() []string {
+	var names []string
+	for _, c := range r.containers {
+		names = append(names, c.Name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+func (r *recorder) waitNames(t *testing.T, names ...string) {
+	t.Helper()
+	slices.Sort(names)
+	r.wait(t, fmt.Sprint(names), func() bool { return slices.Equal(r.names(), names) })
+}
+
+// watch watches the engine until the test ends, and then checks that nothing is left.
+func watch(t *testing.T, e *enginetest.Engine, resync time.Duration) (*Watcher, *recorder) {
+	t.Helper()
+	r := newRecorder()
+	w := Watch(Endpoint{Host: e.Host(), Resync: resync}, r)
+	t.Cleanup(w.Release)
+	w.Subscribe(r)
+	return w, r
+}
+
+func synced(t *testing.T, r *recorder) {
+	t.Helper()
+	r.wait(t, "first reconciliation", func() bool { return r.synced == 1 && r.rounds >= 1 })
+}
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func TestLifecycle(t *testing.T) {
+	for _, flavour := range []enginetest.Flavour{enginetest.Docker2010, enginetest.Docker28, enginetest.Podman} {
+		t.Run(flavour.String(), func(t *testing.T) {
+			e := enginetest.New(t, enginetest.WithFlavour(flavour))
+			e.AddNetwork("back", "10.9.0.0/16", "fd00:9::/64")
+			old := e.Run(enginetest.Spec{Name: "old"})
+			w, r := watch(t, e, time.Hour)
+			synced(t, r)
+			r.waitNames(t, "old")
+			if !w.Connected() || !w.Current() || w.Containers() != 1 {
+				t.Errorf("connected %v, current %v, %d containers", w.Connected(), w.Current(), w.Containers())
+			}
+
+			id := e.Run(enginetest.Spec{Name: "web", Hostname: "www", Domainname: "example.org", Labels: map[string]string{"a": "b"}})
+			r.waitNames(t, "old", "web")
+			c := r.get(id)
+			network, domain := "bridge", "example.org"
+			if flavour == enginetest.Podman { // it knows no domain name
+				network, domain = "podman", ""
+			}
+			if c.Hostname != "www" || c.Domainname != domain || c.Labels["a"] != "b" || c.ShortID() != id[:12] || c.Created.IsZero() {
+				t.Errorf("facts %+v", c)
+			}
+			if got, want := addrs(c), network+"="+e.IP(id, network).String(); got != want {
+				t.Errorf("addresses %s, want %s", got, want)
+			}
+
+			e.Connect(id, enginetest.Attachment{Network: "back", Aliases: []string{"db"}})
+			r.wait(t, "connect", func() bool { return len(r.containers[id].Endpoints) == 2 })
+			if got := r.get(id).Endpoints[0]; got.Network != "back" || !slices.Contains(got.Aliases, "db") ||
+				!slices.Equal(got.Addrs, []netip.Addr{e.IP(id, "back"), e.IPv6(id, "back")}) {
+				t.Errorf("endpoint %+v", got)
+			}
+			e.Disconnect(id, "back")
+			r.wait(t, "disconnect", func() bool { return len(r.containers[id].Endpoints) == 1 })
+			e.Rename(id, "shop")
+			r.waitNames(t, "old", "shop")
+			e.Pause(id)
+			r.wait(t, "pause", func() bool { return r.containers[id].Paused })
+			e.Unpause(id)
+			r.wait(t, "unpause", func() bool { return !r.containers[id].Paused })
+			e.Stop(id)
+			r.waitNames(t, "old")
+			e.Start(id)
+			r.waitNames(t, "old", "shop")
+			e.Restart(id)
+			e.Kill(old, "KILL")
+			r.waitNames(t, "shop")
+			e.Remove(id)
+			r.waitNames(t)
+			if n := e.Calls("forbidden") + e.Calls("unknown"); n != 0 {
+				t.Errorf("%d calls that an engine behind a proxy would refuse", n)
+			}
+		})
+	}
+}
+
+func (r *recorder) get(id string) *container.Container {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.containers[id]
+}
+
+func addrs(c *container.Container) string {
+	var out []string
+	for _, ep := range c.Endpoints {
+		for _, ip := range ep.Addrs {
+			out = append(out, ep.Network+"="+ip.String())
+		}
+	}
+	return strings.Join(out, " ")
+}
+
+func TestHealth(t *testing.T) {
+	e := enginetest.New(t)
+	id := e.Run(enginetest.Spec{Name: "web", Health: "starting"})
+	_, r := watch(t, e, time.Hour)
+	r.wait(t, "starting", func() bool { return r.containers[id] != nil && r.containers[id].Health == container.HealthStarting })
+	for text, want := range map[string]container.Health{"healthy": container.Healthy, "unhealthy": container.Unhealthy} {
+		e.SetHealth(id, text)
+		r.wait(t, text, func() bool { return r.containers[id].Health == want })
+	}
+}
+
+func TestIPv6Only(t *testing.T) {
+	e := enginetest.New(t)
+	e.AddNetwork("six", "fd00:6::/64")
+	id := e.Run(enginetest.Spec{Name: "web", NetworkMode: "six"})
+	_, r := watch(t, e, time.Hour)
+	r.waitNames(t, "web")
+	if got, want := addrs(r.get(id)), "six="+e.IPv6(id, "six").String(); got != want {
+		t.Errorf("addresses %s, want %s", got, want)
+	}
+}
+
+// TestCallsOfAStart counts what a start costs the engine.
+func TestCallsOfAStart(t *testing.T) {
+	e := enginetest.New(t, enginetest.WithStartDelay(50*time.Millisecond))
+	e.AddNetwork("front")
+	_, r := watch(t, e, time.Hour)
+	synced(t, r)
+	e.ResetCalls()
+	id := e.Run(enginetest.Spec{Name: "web", Networks: []enginetest.Attachment{{Network: "front"}}})
+	r.waitNames(t, "web")
+	// Whatever follows from the start's events is done when a later container is known.
+	e.Run(enginetest.Spec{Name: "later"})
+	r.waitNames(t, "later", "web")
+	if n := e.InspectCalls(id); n < 1 || n > 2 {
+		t.Errorf("%d inspects, want 1 or 2", n)
+	}
+	if n := e.Calls("list"); n != 0 {
+		t.Errorf("%d lists, want none", n)
+	}
+}
+
+// TestBurst sends many events of one container at once.
+func TestBurst(t *testing.T) {
+	e := enginetest.New(t)
+	running, stopped := e.Run(enginetest.Spec{Name: "web"}), e.Create(enginetest.Spec{Name: "stopped"})
+	_, r := watch(t, e, time.Hour)
+	synced(t, r)
+	for _, id := range []string{running, stopped} {
+		e.ResetCalls()
+		for range 50 {
+			e.Emit("container", "start", id, nil)
+			e.Emit("container", "die", id, nil)
+		}
+		e.Rename(running, "after-"+id[:12])
+		r.waitNames(t, "after-"+id[:12])
+		last := e.Run(enginetest.Spec{Name: "last"})
+		r.waitNames(t, "after-"+id[:12], "last")
+		if n := e.InspectCalls(id); n < 1 || n > 3 {
+			t.Errorf("%d inspects for 100 events, want at most 3", n)
+		}
+		e.Remove(last)
+		r.waitNames(t, "after-"+id[:12])
+	}
+}
+
+// TestHungInspect has more inspects hang than may run at once.
+func TestHungInspect(t *testing.T) {
+	e := enginetest.New(t)
+	_, r := watch(t, e, time.Hour)
+	synced(t, r)
+	var releases []func()
+	var names []string
+	for i := range eventCalls + 10 {
+		names = append(names, fmt.Sprint("hung-", i))
+		id := e.Create(enginetest.Spec{Name: names[i]})
+		releases = append(releases, e.HangInspect(id))
+		e.Start(id)
+	}
+	e.Run(enginetest.Spec{Name: "web"})
+	r.waitNames(t, "web")
+	for _, release := range releases {
+		release()
+	}
+	r.waitNames(t, append(names, "web")...)
+}
+
+// TestHungInspectAtStart checks that the first reconciliation ends although a
+// container can't be inspected, and that this one is found later.
+func TestHungInspectAtStart(t *testing.T) {
+	e := enginetest.New(t)
+	e.Populate(100, func(i int) enginetest.Spec { return enginetest.Spec{Name: fmt.Sprint("c", i)} })
+	hung := e.Run(enginetest.Spec{Name: "hung"})
+	release := e.HangInspect(hung)
+	_, r := watch(t, e, time.Hour)
+	r.wait(t, "the others", func() bool { return len(r.containers) == 100 })
+	synced(t, r) // after inspectTimeout
+	if r.failed != 1 {
+		t.Errorf("%d failed inspects, want 1", r.failed)
+	}
+	release()
+	r.wait(t, "the hung one", func() bool { return r.containers[hung] != nil })
+}
+
+func TestFailedInspectIsRetried(t *testing.T) {
+	e := enginetest.New(t)
+	_, r := watch(t, e, time.Hour)
+	synced(t, r)
+	for name, fault := range map[string]func(id string){
+		"500":       func(string) { e.FailCalls("inspect", 2, 500) },
+		"cut":       func(string) { e.FailCalls("inspect", 2, 0) },
+		"malformed": func(id string) { e.RawInspect(id, []byte(`{"Id":3}`)) },
+		"empty":     func(id string) { e.RawInspect(id, []byte(`{}`)) },
+		"other":     func(id string) { e.RawInspect(id, []byte(`{"Id":"x","State":{},"Config":{},"HostConfig":{}}`)) },
+		"truncated": func(id string) { e.TruncateInspect(id, 100) },
+	} {
+		id := e.Create(enginetest.Spec{Name: "web"})
+		fault(id)
+		e.ResetCalls()
+		e.Start(id)
+		ctx, cancel := context.WithTimeout(t.Context(), deadline)
+		if err := e.WaitInspectCalls(ctx, id, 2); err != nil {
+			t.Errorf("%s: not tried again: %v", name, err)
+		}
+		cancel()
+		e.RawInspect(id, nil)
+		e.TruncateInspect(id, -1)
+		r.waitNames(t, "web")
+		e.Remove(id)
+		r.waitNames(t)
+	}
+}
+
+// TestReconnect takes the engine away, changes what runs, and brings it back.
+func TestReconnect(t *testing.T) {
+	for name, fault := range map[string]func(e *enginetest.Engine) (undo func() error){
+		"engine restarts": func(e *enginetest.Engine) func() error { e.Down(); return e.Up },
+		"stream is cut": func(e *enginetest.Engine) func() error {
+			e.DropEvents(true)
+			e.FailCalls("info", -1, 500)
+			e.CutStreams()
+			return func() error { e.DropEvents(false); e.ClearFaults(); return nil }
+		},
+		"stream is garbage": func(e *enginetest.Engine) func() error {
+			e.FailCalls("info", -1, 503)
+			e.EmitRaw([]byte("{]"))
+			return func() error { e.ClearFaults(); return nil }
+		},
+		"list fails": func(e *enginetest.Engine) func() error {
+			e.FailCalls("list", -1, 500)
+			e.CutStreams()
+			return func() error { e.ClearFaults(); return nil }
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := enginetest.New(t)
+			stays, goes := e.Run(enginetest.Spec{Name: "stays"}), e.Run(enginetest.Spec{Name: "goes"})
+			w, r := watch(t, e, time.Hour)
+			synced(t, r)
+			ctx, cancel := context.WithTimeout(t.Context(), deadline)
+			defer cancel()
+			if err := e.WaitStreams(ctx, 1); err != nil { // it answers before it subscribes, as Docker does
+				t.Fatal(err)
+			}
+			e.ResetCalls()
+			undo := fault(e)
+			r.wait(t, "disconnection", func() bool { return len(r.errors) > 0 })
+			if w.Current() {
+				t.Error("current while the engine is away")
+			}
+			if got := len(r.get(stays).Endpoints); got != 1 {
+				t.Errorf("%d endpoints while the engine is away", got)
+			}
+			e.Remove(goes)
+			e.Run(enginetest.Spec{Name: "comes"})
+			if err := undo(); err != nil {
+				t.Fatal(err)
+			}
+			r.waitNames(t, "stays", "comes")
+			r.wait(t, "reconciliation", func() bool { return r.rounds >= 2 })
+			if !w.Current() || r.synced != 1 {
+				t.Errorf("current %v, synced %d times", w.Current(), r.synced)
+			}
+			if n := e.InspectCalls(stays); n != 0 {
+				t.Errorf("%d inspects of the unchanged container, want none", n)
+			}
+		})
+	}
+}
+
+// TestEngineAppearsLater starts without an engine.
+func TestEngineAppearsLater(t *testing.T) {
+	e := enginetest.New(t)
+	e.Down()
+	e.Run(enginetest.Spec{Name: "web"})
+	w, r := watch(t, e, time.Hour)
+	<-w.Settled()
+	r.wait(t, "error", func() bool { return len(r.errors) > 0 })
+	if !strings.Contains(r.errors[0].Error(), strings.TrimPrefix(e.Host(), "unix://")) {
+		t.Errorf("the error does not name the socket: %v", r.errors[0])
+	}
+	if err := e.Up(); err != nil {
+		t.Fatal(err)
+	}
+	r.waitNames(t, "web")
+	synced(t, r)
+}
+
+// TestResync loses events and finds the changes by the periodic list, which asks for
+// nothing else.
+func TestResync(t *testing.T) {
+	e := enginetest.New(t)
+	ids := e.Populate(50, func(i int) enginetest.Spec { return enginetest.Spec{Name: fmt.Sprint("c", i)} })
+	_, r := watch(t, e, 50*time.Millisecond) // sooner than a Corefile may ask for
+	synced(t, r)
+	e.ResetCalls()
+	r.wait(t, "two more rounds", func() bool { return r.rounds >= 3 })
+	if n := e.Calls("inspect"); n != 0 {
+		t.Errorf("%d inspects although nothing has changed", n)
+	}
+	e.AddNetwork("back")
+	e.DropEvents(true)
+	e.Remove(ids[0])
+	e.Rename(ids[1], "renamed")
+	e.Connect(ids[2], enginetest.Attachment{Network: "back"})
+	e.Pause(ids[3])
+	e.Restart(ids[4])
+	id := e.Run(enginetest.Spec{Name: "new"})
+	r.wait(t, "all changes", func() bool {
+		c := r.containers
+		return c[ids[0]] == nil && c[ids[1]].Name == "renamed" && len(c[ids[2]].Endpoints) == 2 && c[ids[3]].Paused && c[id] != nil
+	})
+	if n := e.Calls("inspect"); n > 20 {
+		t.Errorf("%d inspects for 6 changes", n)
+	}
+}
+
+// TestEventsDuringList changes containers while the first list is under way.
+func TestEventsDuringList(t *testing.T) {
+	e := enginetest.New(t)
+	gone := e.Run(enginetest.Spec{Name: "gone"})
+	release := e.HangCalls("list")
+	_, r := watch(t, e, time.Hour)
+	ctx, cancel := context.WithTimeout(t.Context(), deadline)
+	defer cancel()
+	if err := e.WaitCalls(ctx, "list", 1); err != nil {
+		t.Fatal(err)
+	}
+	e.Run(enginetest.Spec{Name: "new"})
+	e.Remove(gone)
+	r.waitNames(t, "new")
+	release()
+	synced(t, r)
+	r.waitNames(t, "new")
+}
+
+// TestInspectAtConnect checks that a start is known from its network's event alone:
+// the inspect that this causes waits in the engine until the start is done.
+func TestInspectAtConnect(t *testing.T) {
+	e := enginetest.New(t)
+	_, r := watch(t, e, time.Hour)
+	synced(t, r)
+	release := e.BlockStarts()
+	id := e.Create(enginetest.Spec{Name: "web"})
+	var started sync.WaitGroup
+	started.Go(func() { e.Start(id) })
+	ctx, cancel := context.WithTimeout(t.Context(), deadline)
+	defer cancel()
+	if err := e.WaitInspectCalls(ctx, id, 1); err != nil {
+		t.Fatalf("no inspect before the start is done: %v", err)
+	}
+	release()
+	started.Wait()
+	r.waitNames(t, "web")
+}
+
+// TestShared checks that one watcher serves all who watch the same engine, and that
+// who comes later gets what is known, also while the engine is away.
+func TestShared(t *testing.T) {
+	e := enginetest.New(t)
+	e.Run(enginetest.Spec{Name: "web"})
+	w, r := watch(t, e, time.Hour)
+	synced(t, r)
+	e.Down()
+	r.wait(t, "disconnection", func() bool { return len(r.errors) > 0 })
+	second, late := watch(t, e, time.Hour)
+	if second != w {
+		t.Fatal("a second watcher for the same endpoint")
+	}
+	if late.synced != 1 || !slices.Equal(late.names(), []string{"web"}) {
+		t.Errorf("the second sink has %v, synced %d", late.names(), late.synced)
+	}
+	second.Unsubscribe(late)
+	if err := e.Up(); err != nil {
+		t.Fatal(err)
+	}
+	e.Run(enginetest.Spec{Name: "more"})
+	r.waitNames(t, "web", "more")
+	if !slices.Equal(late.names(), []string{"web"}) {
+		t.Errorf("an unsubscribed sink got %v", late.names())
+	}
+	if n := e.Streams(); n != 1 {
+		t.Errorf("%d event streams, want 1", n)
+	}
+}
+
+func TestOrder(t *testing.T) {
+	e := enginetest.New(t)
+	_, r := watch(t, e, time.Hour)
+	synced(t, r)
+	id := e.Run(enginetest.Spec{Name: "n0"})
+	for i := range 50 {
+		e.Rename(id, fmt.Sprint("n", i+1))
+	}
+	r.waitNames(t, "n50")
+	e.Remove(id)
+	r.waitNames(t)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	last := -1
+	for _, h := range r.history {
+		var n int
+		if _, err := fmt.Sscanf(h, "+n%d", &n); err == nil {
+			if n < last {
+				t.Errorf("n%d after n%d", n, last)
+			}
+			last = n
+		}
+	}
+	if h := r.history[len(r.history)-1]; h != "-"+id {
+		t.Errorf("the last change is %s", h)
+	}
+}
+
+func TestLag(t *testing.T) {
+	e := enginetest.New(t)
+	e.Run(enginetest.Spec{Name: "old"})
+	_, r := watch(t, e, time.Hour)
+	synced(t, r)
+	if len(r.lags) != 0 {
+		t.Errorf("lags %v of what ran before us", r.lags)
+	}
+	e.Run(enginetest.Spec{Name: "new"})
+	r.wait(t, "a lag", func() bool { return len(r.lags) == 1 && r.lags[0] < deadline })
+}
+
+func TestTCP(t *testing.T) {
+	e := enginetest.New(t, enginetest.WithTCP())
+	e.Run(enginetest.Spec{Name: "web"})
+	_, r := watch(t, e, time.Hour)
+	r.waitNames(t, "web")
+}
+
+func TestValidHost(t *testing.T) {
+	for host, valid := range map[string]bool{
+		"unix:///var/run/docker.sock": true, "tcp://127.0.0.1:2375": true, "tcp://[::1]:2375": true, "tcp://engine.example:2376": true,
+		"unix://": false, "unix:///": false, "unix://var/run/docker.sock": false, "tcp://127.0.0.1": false, "tcp://:2375": false,
+		"/var/run/docker.sock": false, "http://127.0.0.1:2375": false, "ssh://me@host": false, "": false, "tcp://a b:1": false,
+	} {
+		if err := ValidHost(host); (err == nil) != valid {
+			t.Errorf("%q: %v, want valid: %v", host, err, valid)
+		} else if err != nil && !strings.Contains(err.Error(), "unix:///PATH or tcp://HOST:PORT") {
+			t.Errorf("%q: the error does not say what is accepted: %v", host, err)
+		}
+	}
+}
+
+func TestManyContainers(t *testing.T) {
+	e := enginetest.New(t)
+	e.AddNetwork("wide", "10.0.0.0/8")
+	ids := e.Populate(2000, func(i int) enginetest.Spec { return enginetest.Spec{Name: fmt.Sprint("c", i), NetworkMode: "wide"} })
+	_, r := watch(t, e, time.Hour)
+	synced(t, r)
+	if got := slices.Collect(maps.Keys(r.containers)); len(got) != len(ids) {
+		t.Errorf("%d containers after the first reconciliation, want %d", len(got), len(ids))
+	}
+	if n := e.Calls("inspect"); n != len(ids) {
+		t.Errorf("%d inspects for %d containers", n, len(ids))
+	}
+}

@@ -1,0 +1,160 @@
+package enginetest
+
+import (
+	"context"
+	"maps"
+	"sync"
+)
+
+// faults is what goes wrong on purpose. Inspect faults are kept by id where the container is known, else by the name that
+// it may get.
+type faults struct {
+	mu       sync.Mutex // guards what follows
+	hang     map[string]map[*gate]struct{}
+	fail     map[string]failure
+	truncate map[string]int
+	raw      map[string][]byte
+}
+
+type failure struct{ left, status int }
+
+// gate holds whoever waits at it until it is opened; opening twice does no harm.
+type gate struct {
+	open chan struct{}
+	once sync.Once
+}
+
+func newGate() *gate { return &gate{open: make(chan struct{})} }
+
+func (g *gate) release() { g.once.Do(func() { close(g.open) }) }
+
+// HangInspect makes inspects of the container block until released or given up by the caller. They then answer what is
+// true at the release.
+func (e *Engine) HangInspect(id string) (release func()) { return e.hang("inspect " + e.resolve(id)) }
+
+// HangCalls makes all calls of a kind (see Calls) block until released or given up by the caller.
+func (e *Engine) HangCalls(kind string) (release func()) { return e.hang(kind) }
+
+func (e *Engine) hang(key string) func() {
+	g := newGate()
+	f := &e.faults
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.hang == nil {
+		f.hang = map[string]map[*gate]struct{}{}
+	}
+	if f.hang[key] == nil {
+		f.hang[key] = map[*gate]struct{}{}
+	}
+	f.hang[key][g] = struct{}{}
+	return func() {
+		f.mu.Lock()
+		delete(f.hang[key], g)
+		f.mu.Unlock()
+		g.release()
+	}
+}
+
+// FailCalls makes the next n calls of a kind (see Calls) answer with the status and a message; n < 0: all, until
+// ClearFaults. Status 0 closes the connection without an answer.
+func (e *Engine) FailCalls(kind string, n, status int) {
+	e.faults.mu.Lock()
+	defer e.faults.mu.Unlock()
+	if e.faults.fail == nil {
+		e.faults.fail = map[string]failure{}
+	}
+	e.faults.fail[kind] = failure{n, status}
+}
+
+// TruncateInspect makes the answer to inspects of the container end after n bytes, with the connection; n < 0 resets.
+func (e *Engine) TruncateInspect(id string, n int) {
+	id = e.resolve(id)
+	e.faults.mu.Lock()
+	defer e.faults.mu.Unlock()
+	if e.faults.truncate == nil {
+		e.faults.truncate = map[string]int{}
+	}
+	if e.faults.truncate[id] = n; n < 0 {
+		delete(e.faults.truncate, id)
+	}
+}
+
+// RawInspect makes body the answer to inspects of the container; nil resets.
+func (e *Engine) RawInspect(id string, body []byte) {
+	id = e.resolve(id)
+	e.faults.mu.Lock()
+	defer e.faults.mu.Unlock()
+	if e.faults.raw == nil {
+		e.faults.raw = map[string][]byte{}
+	}
+	if e.faults.raw[id] = body; body == nil {
+		delete(e.faults.raw, id)
+	}
+}
+
+// ClearFaults ends all faults: hanging calls go on, streams carry events again.
+func (e *Engine) ClearFaults() {
+	f := &e.faults
+	f.mu.Lock()
+	for _, gates := range f.hang {
+		for g := range maps.Keys(gates) {
+			g.release()
+		}
+	}
+	f.hang, f.fail, f.truncate, f.raw = nil, nil, nil, nil
+	f.mu.Unlock()
+	e.DropEvents(false)
+	e.StallStreams(false)
+}
+
+// wait blocks while one of the keys hangs; false: the caller gave up.
+func (f *faults) wait(ctx context.Context, keys ...string) bool {
+	for {
+		var held *gate
+		f.mu.Lock()
+		for _, key := range keys {
+			for g := range f.hang[key] {
+				held = g
+			}
+		}
+		f.mu.Unlock()
+		if held == nil {
+			return true
+		}
+		select {
+		case <-held.open:
+		case <-ctx.Done():
+			return false
+		}
+	}
+}
+
+// failing takes one failure of the kind, if one is due.
+func (f *faults) failing(kind string) (status int, ok bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	due := f.fail[kind]
+	if due.left == 0 {
+		return 0, false
+	}
+	if due.left > 0 {
+		due.left--
+		f.fail[kind] = due
+	}
+	return due.status, true
+}
+
+// inspectBody is what becomes of an inspect's answer, and whether the connection ends with it.
+func (f *faults) inspectBody(body []byte, keys ...string) (spoilt []byte, cut bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, key := range keys {
+		if raw, ok := f.raw[key]; ok {
+			body = raw
+		}
+		if n, ok := f.truncate[key]; ok && n < len(body) {
+			return body[:n], true
+		}
+	}
+	return body, false
+}

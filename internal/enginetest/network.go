@@ -1,0 +1,205 @@
+package enginetest
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
+	"slices"
+	"time"
+)
+
+// network is guarded by Engine.mu where it changes.
+type network struct {
+	name, id, driver string
+	created          time.Time
+	auto             bool            // the engine chose the subnet: then it also tells the gateway
+	v4, v6           *pool           // nil: not this family
+	members          map[string]bool // ids of running containers
+}
+
+// pool gives out a subnet's addresses, the lowest free one first: like the engine's, it hands a stopped container's
+// address to the next that starts.
+type pool struct {
+	subnet  netip.Prefix
+	gateway netip.Addr
+	next    netip.Addr // never given out, nor anything above it but explicit ones
+	freed   []netip.Addr
+	used    map[netip.Addr]bool
+}
+
+// lease is what an endpoint holds while its container runs.
+type lease struct{ ip4, ip6 netip.Addr }
+
+func newPool(subnet netip.Prefix) *pool {
+	gateway := subnet.Addr().Next()
+	used := map[netip.Addr]bool{gateway: true}
+	if subnet.Addr().Is4() { // the last address is for broadcasts
+		last := subnet.Addr().As4()
+		for bit := subnet.Bits(); bit < 32; bit++ {
+			last[bit/8] |= 0x80 >> (bit % 8)
+		}
+		used[netip.AddrFrom4(last)] = true
+	}
+	return &pool{subnet: subnet, gateway: gateway, next: gateway.Next(), used: used}
+}
+
+func (p *pool) take(want string) netip.Addr {
+	switch {
+	case p == nil || want == "none":
+		return netip.Addr{}
+	case want != "":
+		ip := netip.MustParseAddr(want)
+		if p.used[ip] || !p.subnet.Contains(ip) {
+			panic(fmt.Sprintf("enginetest: address %s is in use or outside %s", want, p.subnet))
+		}
+		p.used[ip] = true
+		return ip
+	}
+	for len(p.freed) > 0 {
+		ip := p.freed[0]
+		p.freed = p.freed[1:]
+		if !p.used[ip] {
+			p.used[ip] = true
+			return ip
+		}
+	}
+	for p.used[p.next] {
+		p.next = p.next.Next()
+	}
+	ip := p.next
+	if !p.subnet.Contains(ip) {
+		panic(fmt.Sprintf("enginetest: subnet %s is exhausted: AddNetwork with a wider one", p.subnet))
+	}
+	p.used[ip], p.next = true, ip.Next()
+	return ip
+}
+
+func (p *pool) give(ip netip.Addr) {
+	if p == nil || !ip.IsValid() {
+		return
+	}
+	delete(p.used, ip)
+	if i, found := slices.BinarySearchFunc(p.freed, ip, netip.Addr.Compare); !found && ip.Less(p.next) {
+		p.freed = slices.Insert(p.freed, i, ip)
+	}
+}
+
+// AddNetwork makes a bridge network, with its event, and returns its id. Subnets are prefixes such as "10.1.0.0/16",
+// "fd00:1::/64": at most one of each family, the first address is the gateway's. Without any, an IPv4 subnet is chosen as
+// the engine does; with an IPv6 one alone the network has no IPv4.
+func (e *Engine) AddNetwork(name string, subnets ...string) (id string) {
+	var n *network
+	e.locked(func() {
+		auto := len(subnets) == 0
+		if auto {
+			subnets = []string{e.defaultSubnet()}
+		}
+		n = e.addNetwork(name, "bridge", subnets...)
+		n.auto = auto
+	})
+	e.publishNetwork(n, "create")
+	return n.id
+}
+
+// defaultSubnet is 172.18.0.0/16 to 172.31.0.0/16, then small ones without end.
+func (e *Engine) defaultSubnet() string {
+	i := e.subnets
+	e.subnets++
+	if i < 14 {
+		return fmt.Sprintf("172.%d.0.0/16", 18+i)
+	}
+	return fmt.Sprintf("10.%d.%d.0/24", 128+i>>8, i&255)
+}
+
+func (e *Engine) addNetwork(name, driver string, subnets ...string) *network {
+	if e.findNetwork(name) != nil {
+		panic(fmt.Sprintf("enginetest: network %q exists", name))
+	}
+	n := &network{name: name, driver: driver, id: e.nextID("network"), created: e.now(), members: map[string]bool{}}
+	if e.flavour == Podman && driver != "bridge" {
+		n.id = name
+	}
+	for _, s := range subnets {
+		p := newPool(netip.MustParsePrefix(s).Masked())
+		if p.subnet.Addr().Is4() {
+			n.v4 = p
+		} else {
+			n.v6 = p
+		}
+	}
+	e.networks[name] = n
+	return n
+}
+
+// RemoveNetwork removes a network that no running container is in, with its event.
+func (e *Engine) RemoveNetwork(ref string) {
+	var n *network
+	e.locked(func() {
+		if n = e.mustFindNetwork(ref); len(n.members) > 0 {
+			panic(fmt.Sprintf("enginetest: network %q has endpoints", ref))
+		}
+		delete(e.networks, n.name)
+	})
+	e.publishNetwork(n, "destroy")
+}
+
+// findNetwork is to be called with mu held.
+func (e *Engine) findNetwork(ref string) *network {
+	if ref == "bridge" {
+		ref = e.flavour.bridge()
+	}
+	if n := e.networks[ref]; n != nil {
+		return n
+	}
+	for _, n := range e.networks {
+		if n.id == ref {
+			return n
+		}
+	}
+	return nil
+}
+
+func (e *Engine) mustFindNetwork(ref string) *network {
+	n := e.findNetwork(ref)
+	if n == nil {
+		panic(fmt.Sprintf("enginetest: no network %q", ref))
+	}
+	return n
+}
+
+// join takes addresses and an endpoint id; to be called with mu held, on a snapshot that is not yet in its slot.
+func (e *Engine) join(c *snapshot, p *endpoint) {
+	p.ip4, p.ip6 = p.net.v4.take(p.IPv4), p.net.v6.take(p.IPv6)
+	if e.flavour != Podman { // which has no endpoint ids
+		p.id = fmt.Sprintf("%016x%016x%016x%016x", rand.Uint64(), rand.Uint64(), rand.Uint64(), rand.Uint64())
+	}
+	p.net.members[c.id] = true
+}
+
+func (e *Engine) leave(c *snapshot, p *endpoint) {
+	p.net.v4.give(p.ip4)
+	p.net.v6.give(p.ip6)
+	p.id, p.lease = "", lease{}
+	delete(p.net.members, c.id)
+}
+
+// IP is the container's IPv4 address in the network, its IPv6 address if it has no other; the zero Addr if it has none.
+func (e *Engine) IP(id, network string) netip.Addr {
+	l := e.lease(id, network)
+	if l.ip4.IsValid() {
+		return l.ip4
+	}
+	return l.ip6
+}
+
+// IPv6 is the container's IPv6 address in the network; the zero Addr if it has none.
+func (e *Engine) IPv6(id, network string) netip.Addr { return e.lease(id, network).ip6 }
+
+func (e *Engine) lease(id, network string) lease {
+	e.mu.RLock()
+	defer e.mu.RUnlock()
+	if p := e.mustFind(id).now.endpoint(e.mustFindNetwork(network)); p != nil {
+		return p.lease
+	}
+	return lease{}
+}

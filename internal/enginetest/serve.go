@@ -1,0 +1,234 @@
+package enginetest
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+var versioned = regexp.MustCompile(`^/v([0-9]+\.[0-9]+)(/.*)$`)
+
+// serve counts the call, then lets the faults have it, then answers.
+func (e *Engine) serve(w http.ResponseWriter, r *http.Request) {
+	path, version := r.URL.Path, ""
+	if m := versioned.FindStringSubmatch(path); m != nil {
+		version, path = m[1], m[2]
+	}
+	kind, ref := route(path)
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		kind = "forbidden"
+	}
+	var s *slot
+	if kind == "inspect" {
+		s, ref = e.lookup(ref)
+		e.calls.add("inspect "+ref, 1)
+	}
+	e.calls.add(kind, 1)
+	if !e.faults.wait(r.Context(), kind) {
+		return
+	}
+	if status, fails := e.faults.failing(kind); fails {
+		if status == 0 {
+			panic(http.ErrAbortHandler)
+		}
+		e.fail(w, status, "injected fault")
+		return
+	}
+	a := e.flavour.about()
+	for k, v := range map[string]string{"Server": a.server, "Api-Version": a.api, "Ostype": "linux", "Docker-Experimental": "false"} {
+		w.Header().Set(k, v)
+	}
+	if problem := e.flavour.refuses(version); problem != "" {
+		e.fail(w, http.StatusBadRequest, problem)
+		return
+	}
+	switch kind {
+	case "ping":
+		e.servePing(w, r)
+	case "version":
+		e.answer(w, e.versionAnswer())
+	case "info":
+		e.answer(w, e.infoAnswer())
+	case "events":
+		e.serveEvents(w, r)
+	case "list":
+		e.serveList(w, r.URL.Query())
+	case "inspect":
+		e.serveInspect(w, r, s, ref)
+	case "networks":
+		e.answer(w, e.networksAnswer())
+	case "network":
+		e.serveNetwork(w, ref)
+	case "forbidden":
+		e.fail(w, http.StatusForbidden, "this engine is for reading only")
+	default:
+		e.fail(w, http.StatusNotFound, "page not found")
+	}
+}
+
+// route is the kind of call, by the names that Calls knows, and what it is about.
+func route(path string) (kind, ref string) {
+	switch path {
+	case "/_ping":
+		return "ping", ""
+	case "/version", "/info", "/events", "/networks":
+		return path[1:], ""
+	case "/containers/json":
+		return "list", ""
+	}
+	if name, ok := strings.CutPrefix(path, "/containers/"); ok {
+		if name, ok = strings.CutSuffix(name, "/json"); ok && name != "" {
+			return "inspect", name
+		}
+	}
+	if name, ok := strings.CutPrefix(path, "/networks/"); ok && name != "" && !strings.Contains(name, "/") {
+		return "network", name
+	}
+	return "unknown", ""
+}
+
+// lookup finds what is to be inspected; nil: nothing, and then the name is the ref.
+func (e *Engine) lookup(ref string) (s *slot, id string) {
+	e.mu.RLock()
+	defer e.mu.RUnlock()
+	if s = e.find(ref); s == nil {
+		return nil, ref
+	}
+	return s, s.now.id
+}
+
+func (e *Engine) servePing(w http.ResponseWriter, r *http.Request) {
+	for k, v := range e.flavour.pingHeaders() {
+		w.Header().Set(k, v)
+	}
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	if r.Method == http.MethodGet {
+		_, _ = w.Write([]byte("OK"))
+	}
+}
+
+func (e *Engine) serveNetwork(w http.ResponseWriter, ref string) {
+	e.mu.RLock()
+	n := e.findNetwork(ref)
+	e.mu.RUnlock()
+	if n == nil || !e.shows(n) {
+		e.fail(w, http.StatusNotFound, "network "+ref+" not found")
+		return
+	}
+	e.answer(w, e.networkAnswer(n, true))
+}
+
+// serveInspect waits as long as the container's start takes, or a test wants it to.
+func (e *Engine) serveInspect(w http.ResponseWriter, r *http.Request, s *slot, id string) {
+	c, _ := e.current(s)
+	name := id
+	if c != nil {
+		name = c.Name
+	}
+	if !e.faults.wait(r.Context(), "inspect "+id, "inspect "+name) {
+		return
+	}
+	c, starting := e.current(s)
+	if starting != nil {
+		select {
+		case <-starting.open:
+		case <-r.Context().Done():
+			return
+		}
+		c, _ = e.current(s)
+	}
+	var body []byte
+	if c != nil {
+		var err error
+		if body, err = json.Marshal(e.inspectAnswer(c)); err != nil {
+			panic(err)
+		}
+	}
+	full := len(body)
+	body, cut := e.faults.inspectBody(body, id, name)
+	if body == nil {
+		e.fail(w, http.StatusNotFound, e.noSuchContainer(id))
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if cut {
+		w.Header().Set("Content-Length", strconv.Itoa(full)) // promised, so that the end is no end
+	}
+	_, _ = w.Write(body)
+	if cut {
+		_ = http.NewResponseController(w).Flush()
+		panic(http.ErrAbortHandler)
+	}
+}
+
+func (e *Engine) current(s *slot) (*snapshot, *gate) {
+	if s == nil {
+		return nil, nil
+	}
+	e.mu.RLock()
+	defer e.mu.RUnlock()
+	return s.now, s.starting
+}
+
+func (e *Engine) noSuchContainer(ref string) string {
+	if e.flavour == Podman {
+		return fmt.Sprintf("no container with name or ID %q found: no such container", ref)
+	}
+	return "No such container: " + ref
+}
+
+// serveList answers with the containers of one moment, a row at a time.
+func (e *Engine) serveList(w http.ResponseWriter, query url.Values) {
+	if f := query.Get("filters"); f != "" && f != "{}" {
+		e.fail(w, http.StatusBadRequest, "enginetest: no filters here")
+		return
+	}
+	all, _ := strconv.ParseBool(query.Get("all"))
+	w.Header().Set("Content-Type", "application/json")
+	out := bufio.NewWriterSize(w, 64<<10)
+	_ = out.WriteByte('[')
+	first := true
+	list := e.all()
+	if e.flavour == Podman {
+		slices.Reverse(list) // oldest first
+	}
+	for _, c := range list {
+		if !all && !c.running() {
+			continue
+		}
+		row, err := json.Marshal(e.listAnswer(c))
+		if err != nil {
+			panic(err)
+		}
+		if !first {
+			_ = out.WriteByte(',')
+		}
+		first = false
+		if _, err := out.Write(row); err != nil {
+			return
+		}
+	}
+	_, _ = out.WriteString("]\n")
+	_ = out.Flush()
+}
+
+func (e *Engine) answer(w http.ResponseWriter, v any) {
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(v)
+}
+
+func (e *Engine) fail(w http.ResponseWriter, status int, message string) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	body := map[string]any{"message": message}
+	if e.flavour == Podman {
+		body["cause"], body["response"] = message, status
+	}
+	_ = json.NewEncoder(w).Encode(body)
+}

@@ -1,0 +1,265 @@
+package dockerdiscovery
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/coredns/coredns/plugin"
+	"github.com/coredns/coredns/plugin/pkg/dnstest"
+	clog "github.com/coredns/coredns/plugin/pkg/log"
+	"github.com/coredns/coredns/plugin/test"
+	"github.com/miekg/dns"
+
+	"github.com/dockerdiscovery/dockerdiscovery/internal/container"
+	"github.com/dockerdiscovery/dockerdiscovery/internal/engine"
+	"github.com/dockerdiscovery/dockerdiscovery/internal/naming"
+	"github.com/dockerdiscovery/dockerdiscovery/internal/zone"
+)
+
+func init() { clog.Discard() }
+
+// errNext is what the next plugin returns, so that a test sees that it was asked.
+var errNext = errors.New("next")
+
+func next(context.Context, dns.ResponseWriter, *dns.Msg) (int, error) {
+	return dns.RcodeRefused, errNext
+}
+
+// newTestDocker returns a plugin that knows two containers without an engine.
+func newTestDocker(zones ...string) *Docker {
+	cfg := config{sources: naming.Sources()}
+	cfg.zone = zone.Config{Zones: zones, TTL: 30, NegativeTTL: 7}
+	d := newDocker(cfg, &instance{})
+	d.Next = plugin.HandlerFunc(next)
+	d.Apply([]engine.Change{
+		{ID: "0123456789abcdef", Container: &container.Container{
+			ID: "0123456789abcdef", Name: "web", Hostname: "www", Created: time.Unix(1, 0),
+			Labels: map[string]string{"com.docker.compose.project": "shop", "com.docker.compose.service": "front"},
+			Endpoints: []container.Endpoint{{Network: "net", Aliases: []string{"api"}, Addrs: []netip.Addr{
+				netip.MustParseAddr("172.17.0.2"), netip.MustParseAddr("fd00::2")}}},
+		}},
+		{ID: "abcdef0123456789", Container: &container.Container{
+			ID: "abcdef0123456789", Name: "rabbit_1", Hostname: "web", Created: time.Unix(2, 0),
+			Endpoints: []container.Endpoint{{Network: "net", Addrs: []netip.Addr{netip.MustParseAddr("172.17.0.3")}}},
+		}},
+	})
+	d.Synced()
+	return d
+}
+
+const (
+	soaDocker = "docker. 5 IN SOA ns.dns.docker. hostmaster.docker. 1 7200 1800 86400 7"
+	soaRoot   = ". 5 IN SOA ns.dns. hostmaster. 1 7200 1800 86400 7"
+)
+
+// toNext marks a case whose query goes on to the next plugin.
+const toNext = -1
+
+type handlerCase struct {
+	test.Case
+	Class uint16
+}
+
+// serve asks the plugin and compares: the message, or that the query has gone on or
+// that there is an rcode and no message.
+func serve(t *testing.T, d *Docker, c handlerCase) {
+	t.Helper()
+	m := c.Msg()
+	if c.Class != 0 {
+		m.Question[0].Qclass = c.Class
+	}
+	rec := dnstest.NewRecorder(&test.ResponseWriter{})
+	rcode, err := d.ServeDNS(t.Context(), rec, m)
+	name := c.Qname + " " + dns.TypeToString[c.Qtype]
+	switch {
+	case c.Rcode == toNext:
+		if !errors.Is(err, errNext) || rcode != dns.RcodeRefused || rec.Msg != nil {
+			t.Errorf("%s: did not go on: rcode %d, error %v, message %v", name, rcode, err, rec.Msg)
+		}
+	case err != nil:
+		t.Errorf("%s: %v", name, err)
+	case c.Rcode == dns.RcodeServerFailure:
+		if rcode != dns.RcodeServerFailure || rec.Msg != nil {
+			t.Errorf("%s: rcode %d, message %v, want SERVFAIL and no message", name, rcode, rec.Msg)
+		}
+	case rec.Msg == nil || !plugin.ClientWrite(rcode):
+		t.Errorf("%s: rcode %d, message %v", name, rcode, rec.Msg)
+	default:
+		for _, rr := range rec.Msg.Ns {
+			rr.(*dns.SOA).Serial = 1
+		}
+		if err := test.SortAndCheck(rec.Msg, c.Case); err != nil {
+			t.Errorf("%s: %v\n%s", name, err, rec.Msg)
+		}
+		if !rec.Msg.Authoritative || rec.Msg.Id != m.Id || !rec.Msg.Response || rec.Msg.Question[0] != m.Question[0] {
+			t.Errorf("%s: the answer does not fit the question:\n%s", name, rec.Msg)
+		}
+	}
+}
+
+// The TTL is 5 and not 30 in these tables: without an engine the plugin is stale.
+func TestServeDNS(t *testing.T) {
+	d := newTestDocker("docker.")
+	soa := []dns.RR{test.SOA(soaDocker)}
+	for _, c := range []handlerCase{
+		{Case: test.Case{Qname: "web.docker.", Qtype: dns.TypeA, Answer: []dns.RR{test.A("web.docker. 5 IN A 172.17.0.2")}}},
+		{Case: test.Case{Qname: "wEb.docKer.", Qtype: dns.TypeA, Answer: []dns.RR{test.A("wEb.docKer. 5 IN A 172.17.0.2")}}},
+		{Case: test.Case{Qname: "web.docker.", Qtype: dns.TypeAAAA, Answer: []dns.RR{test.AAAA("web.docker. 5 IN AAAA fd00::2")}}},
+		{Case: test.Case{Qname: "0123456789ab.docker.", Qtype: dns.TypeA, Answer: []dns.RR{test.A("0123456789ab.docker. 5 IN A 172.17.0.2")}}},
+		{Case: test.Case{Qname: "www.docker.", Qtype: dns.TypeA, Answer: []dns.RR{test.A("www.docker. 5 IN A 172.17.0.2")}}},
+		{Case: test.Case{Qname: "api.docker.", Qtype: dns.TypeA, Answer: []dns.RR{test.A("api.docker. 5 IN A 172.17.0.2")}}},
+		{Case: test.Case{Qname: "api.net.docker.", Qtype: dns.TypeA, Answer: []dns.RR{test.A("api.net.docker. 5 IN A 172.17.0.2")}}},
+		{Case: test.Case{Qname: "front.shop.docker.", Qtype: dns.TypeA, Answer: []dns.RR{test.A("front.shop.docker. 5 IN A 172.17.0.2")}}},
+		{Case: test.Case{Qname: "rabbit-1.docker.", Qtype: dns.TypeA, Answer: []dns.RR{test.A("rabbit-1.docker. 5 IN A 172.17.0.3")}}},
+		{Case: test.Case{Qname: "rabbit_1.docker.", Qtype: dns.TypeAAAA, Ns: soa}},
+		{Case: test.Case{Qname: "web.docker.", Qtype: dns.TypeHTTPS, Ns: soa}},
+		{Case: test.Case{Qname: "web.docker.", Qtype: dns.TypeMX, Ns: soa}},
+		{Case: test.Case{Qname: "shop.docker.", Qtype: dns.TypeA, Ns: soa}},
+		{Case: test.Case{Qname: "nope.docker.", Qtype: dns.TypeA, Rcode: dns.RcodeNameError, Ns: soa}},
+		{Case: test.Case{Qname: "docker.", Qtype: dns.TypeNS, Answer: []dns.RR{test.NS("docker. 5 IN NS ns.dns.docker.")},
+			Extra: []dns.RR{test.A("ns.dns.docker. 5 IN A 127.0.0.1")}}},
+		{Case: test.Case{Qname: "2.0.17.172.in-addr.arpa.", Qtype: dns.TypePTR, Answer: []dns.RR{
+			test.PTR("2.0.17.172.in-addr.arpa. 5 IN PTR web.docker.")}}},
+		{Case: test.Case{Qname: "9.0.17.172.in-addr.arpa.", Qtype: dns.TypePTR, Rcode: toNext}},
+		{Case: test.Case{Qname: "2.0.17.172.in-addr.arpa.", Qtype: dns.TypeTXT, Rcode: toNext}},
+		{Case: test.Case{Qname: "example.org.", Qtype: dns.TypeA, Rcode: toNext}},
+		{Case: test.Case{Qname: "docker.", Qtype: dns.TypeAXFR, Rcode: toNext}},
+		{Case: test.Case{Qname: "docker.", Qtype: dns.TypeIXFR, Rcode: toNext}},
+		{Case: test.Case{Qname: "web.docker.", Qtype: dns.TypeA, Rcode: toNext}, Class: dns.ClassCHAOS},
+		{Case: test.Case{Qname: "web.docker.", Qtype: dns.TypeA, Rcode: toNext}, Class: dns.ClassANY},
+	} {
+		serve(t, d, c)
+	}
+}
+
+func TestFallthrough(t *testing.T) {
+	d := newTestDocker("docker.")
+	d.Fall.SetZonesFromArgs([]string{"lab.docker"})
+	soa := []dns.RR{test.SOA(soaDocker)}
+	for _, c := range []handlerCase{
+		{Case: test.Case{Qname: "nope.lab.docker.", Qtype: dns.TypeA, Rcode: toNext}},
+		{Case: test.Case{Qname: "nope.docker.", Qtype: dns.TypeA, Rcode: dns.RcodeNameError, Ns: soa}},
+	} {
+		serve(t, d, c)
+	}
+	d.Fall.SetZonesFromArgs(nil)
+	for _, c := range []handlerCase{
+		{Case: test.Case{Qname: "nope.docker.", Qtype: dns.TypeA, Rcode: toNext}},
+		// never by type, and not what exists
+		{Case: test.Case{Qname: "web.docker.", Qtype: dns.TypeMX, Ns: soa}},
+		{Case: test.Case{Qname: "shop.docker.", Qtype: dns.TypeA, Ns: soa}},
+	} {
+		serve(t, d, c)
+	}
+}
+
+func TestRootZone(t *testing.T) {
+	d := newTestDocker(".")
+	soa := []dns.RR{test.SOA(soaRoot)}
+	cases := []handlerCase{
+		{Case: test.Case{Qname: "rabbit_1.", Qtype: dns.TypeA, Answer: []dns.RR{test.A("rabbit_1. 5 IN A 172.17.0.3")}}},
+		{Case: test.Case{Qname: "abcdef012345.", Qtype: dns.TypeA, Answer: []dns.RR{test.A("abcdef012345. 5 IN A 172.17.0.3")}}},
+		{Case: test.Case{Qname: "rabbit_1.", Qtype: dns.TypeAAAA, Ns: soa}},
+		{Case: test.Case{Qname: "front.shop.", Qtype: dns.TypeA, Answer: []dns.RR{test.A("front.shop. 5 IN A 172.17.0.2")}}},
+		{Case: test.Case{Qname: "shop.", Qtype: dns.TypeA, Rcode: toNext}},
+		{Case: test.Case{Qname: "example.org.", Qtype: dns.TypeA, Rcode: toNext}},
+		{Case: test.Case{Qname: ".", Qtype: dns.TypeNS, Rcode: toNext}},
+		{Case: test.Case{Qname: ".", Qtype: dns.TypeSOA, Rcode: toNext}},
+		{Case: test.Case{Qname: "2.0.17.172.in-addr.arpa.", Qtype: dns.TypePTR, Answer: []dns.RR{
+			test.PTR("2.0.17.172.in-addr.arpa. 5 IN PTR web.")}}},
+	}
+	for _, c := range cases {
+		serve(t, d, c)
+	}
+	d.Next = nil // nobody else to ask
+	serve(t, d, handlerCase{Case: test.Case{Qname: "example.org.", Qtype: dns.TypeA, Rcode: dns.RcodeNameError, Ns: soa}})
+}
+
+// TestBeforeFirstReconciliation checks that nothing is denied that may exist.
+func TestBeforeFirstReconciliation(t *testing.T) {
+	d := newTestDocker("docker.", "17.172.in-addr.arpa.")
+	d.synced.Store(false)
+	cases := []handlerCase{
+		{Case: test.Case{Qname: "web.docker.", Qtype: dns.TypeA, Answer: []dns.RR{test.A("web.docker. 5 IN A 172.17.0.2")}}},
+		{Case: test.Case{Qname: "nope.docker.", Qtype: dns.TypeA, Rcode: dns.RcodeServerFailure}},
+		{Case: test.Case{Qname: "shop.docker.", Qtype: dns.TypeA, Rcode: dns.RcodeServerFailure}},
+		{Case: test.Case{Qname: "9.0.17.172.in-addr.arpa.", Qtype: dns.TypePTR, Rcode: dns.RcodeServerFailure}},
+		{Case: test.Case{Qname: "example.org.", Qtype: dns.TypeA, Rcode: toNext}},
+	}
+	for _, c := range cases {
+		serve(t, d, c)
+	}
+	if d.Ready() {
+		t.Error("ready before the first reconciliation")
+	}
+	d.Fall.SetZonesFromArgs(nil)
+	serve(t, d, handlerCase{Case: test.Case{Qname: "nope.docker.", Qtype: dns.TypeA, Rcode: toNext}})
+	d.Synced()
+	if !d.Ready() {
+		t.Error("not ready after the first reconciliation")
+	}
+}
+
+func TestLostAndSkipped(t *testing.T) {
+	d := newTestDocker("docker.")
+	if got := d.store.Snapshot().Lost; got != 1 { // rabbit_1's host name web
+		t.Errorf("%d lost claims, want 1", got)
+	}
+	c := &container.Container{ID: "ffffffffffffffff", Name: "bad..name"}
+	for range 2 {
+		d.Apply([]engine.Change{{ID: c.ID, Container: c}})
+		if got := d.skipped.count.Load(); got != 1 {
+			t.Errorf("%d skipped names, want 1", got)
+		}
+	}
+	d.Apply([]engine.Change{{ID: c.ID}})
+	if got := d.skipped.count.Load(); got != 0 {
+		t.Errorf("%d skipped names after the container has gone, want none", got)
+	}
+}
+
+// FuzzServeDNS sends any message. The answer must be one to the question, or the query
+// goes on.
+func FuzzServeDNS(f *testing.F) {
+	for _, name := range []string{"web.docker.", "nope.docker.", ".", "example.org.", "2.0.17.172.in-addr.arpa.", "a.b.c.d.docker."} {
+		for _, qtype := range []uint16{dns.TypeA, dns.TypeAAAA, dns.TypePTR, dns.TypeANY, dns.TypeAXFR, dns.TypeSOA} {
+			b, err := new(dns.Msg).SetQuestion(name, qtype).Pack()
+			if err != nil {
+				f.Fatal(err)
+			}
+			f.Add(b)
+		}
+	}
+	f.Add(make([]byte, 12))
+	d, root := newTestDocker("docker.", "17.172.in-addr.arpa."), newTestDocker(".")
+	f.Fuzz(func(t *testing.T, b []byte) {
+		m := new(dns.Msg)
+		if m.Unpack(b) != nil {
+			return // CoreDNS drops it
+		}
+		for _, d := range []*Docker{d, root} {
+			rec := dnstest.NewRecorder(&test.ResponseWriter{})
+			rcode, err := d.ServeDNS(t.Context(), rec, m)
+			if errors.Is(err, errNext) && rec.Msg == nil {
+				continue
+			}
+			if err != nil || rcode != dns.RcodeSuccess || rec.Msg == nil {
+				t.Fatalf("rcode %d, error %v, message %v", rcode, err, rec.Msg)
+			}
+			if _, err := rec.Msg.Pack(); err != nil {
+				t.Fatalf("the answer can't go over the wire: %v\n%s", err, rec.Msg)
+			}
+			if rec.Msg.Id != m.Id || len(rec.Msg.Question) != 1 || rec.Msg.Question[0] != m.Question[0] {
+				t.Fatalf("the answer does not fit the question:\n%s", rec.Msg)
+			}
+			for _, rr := range rec.Msg.Answer {
+				if q := m.Question[0]; rr.Header().Name != q.Name || rr.Header().Rrtype != q.Qtype && q.Qtype != dns.TypeANY {
+					t.Fatalf("the answer does not fit the question:\n%s", rec.Msg)
+				}
+			}
+		}
+	})
+}
