@@ -117,6 +117,17 @@ func synced(t *testing.T, r *recorder) {
 	r.wait(t, "first reconciliation", func() bool { return r.synced == 1 && r.rounds >= 1 })
 }
 
+// waitStream returns when the engine has subscribed us: it answers before, as Docker
+// does.
+func waitStream(t *testing.T, e *enginetest.Engine) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), deadline)
+	defer cancel()
+	if err := e.WaitStreams(ctx, 1); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func TestLifecycle(t *testing.T) {
@@ -351,11 +362,7 @@ func TestReconnect(t *testing.T) {
 			stays, goes := e.Run(enginetest.Spec{Name: "stays"}), e.Run(enginetest.Spec{Name: "goes"})
 			w, r := watch(t, e, time.Hour)
 			synced(t, r)
-			ctx, cancel := context.WithTimeout(t.Context(), deadline)
-			defer cancel()
-			if err := e.WaitStreams(ctx, 1); err != nil { // it answers before it subscribes, as Docker does
-				t.Fatal(err)
-			}
+			waitStream(t, e)
 			e.ResetCalls()
 			undo := fault(e)
 			r.wait(t, "disconnection", func() bool { return len(r.errors) > 0 })
@@ -493,6 +500,7 @@ func TestShared(t *testing.T) {
 	if !slices.Equal(late.names(), []string{"web"}) {
 		t.Errorf("an unsubscribed sink got %v", late.names())
 	}
+	waitStream(t, e)
 	if n := e.Streams(); n != 1 {
 		t.Errorf("%d event streams, want 1", n)
 	}

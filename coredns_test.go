@@ -1,0 +1,31 @@
+package main
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/coredns/coredns/core/dnsserver"
+)
+
+func TestDirectives(t *testing.T) {
+	d := dnsserver.Directives
+	i := slices.Index(d, "docker")
+	if i < 1 || !slices.Equal(d[i-1:i+2], []string{"dnssec", "docker", "cache"}) {
+		t.Errorf("around docker the directives are not dnssec, docker, cache: %v", d)
+	}
+	for _, name := range []string{"dnssec", "docker", "cache"} {
+		if slices.Index(d[slices.Index(d, name)+1:], name) >= 0 {
+			t.Errorf("%s stands twice", name)
+		}
+	}
+	for _, above := range []string{"metadata", "prometheus", "errors", "log", "dns64", "loadbalance", "rewrite", "acl"} {
+		if slices.Index(d, above) > i {
+			t.Errorf("%s stands below docker", above)
+		}
+	}
+	for _, below := range []string{"template", "transfer", "hosts", "file", "forward"} {
+		if slices.Index(d, below) < i {
+			t.Errorf("%s stands above docker", below)
+		}
+	}
+}

@@ -1,0 +1,259 @@
+package dockerdiscovery
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/coredns/caddy"
+	"github.com/coredns/coredns/core/dnsserver"
+	_ "github.com/coredns/coredns/plugin/cache"
+	_ "github.com/coredns/coredns/plugin/whoami"
+	"github.com/miekg/dns"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/dockerdiscovery/dockerdiscovery/internal/engine"
+	"github.com/dockerdiscovery/dockerdiscovery/internal/enginetest"
+)
+
+func init() {
+	dnsserver.Directives = append([]string{pluginName}, dnsserver.Directives...)
+	dnsserver.Quiet = true
+	if err := dnsserver.Register(); err != nil {
+		panic(err)
+	}
+}
+
+func readFile(t *testing.T, name string) string {
+	t.Helper()
+	b, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+// freePort returns a port on which nobody listens.
+func freePort(t *testing.T) string {
+	t.Helper()
+	conn, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	_, port, _ := net.SplitHostPort(conn.LocalAddr().String())
+	return port
+}
+
+// startCoreDNS starts a CoreDNS in this process.
+func startCoreDNS(t *testing.T, corefile string) *caddy.Instance {
+	t.Helper()
+	i, err := caddy.Start(corefileInput(corefile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return i
+}
+
+func stopCoreDNS(t *testing.T, i *caddy.Instance) {
+	t.Helper()
+	if errs := i.ShutdownCallbacks(); len(errs) > 0 {
+		t.Error(errs)
+	}
+	if err := i.Stop(); err != nil {
+		t.Error(err)
+	}
+}
+
+func corefileInput(text string) caddy.Input {
+	return caddy.CaddyfileInput{Contents: []byte(text), Filepath: "Corefile", ServerTypeName: "dns"}
+}
+
+// query asks the server on the port for an A record.
+func query(t *testing.T, port, name string) *dns.Msg {
+	t.Helper()
+	m := new(dns.Msg).SetQuestion(name, dns.TypeA)
+	r, _, err := (&dns.Client{Timeout: 5 * time.Second}).Exchange(m, "127.0.0.1:"+port)
+	if err != nil {
+		t.Fatalf("%s: %v", name, err)
+	}
+	return r
+}
+
+func TestReload(t *testing.T) {
+	e := enginetest.New(t)
+	e.Run(enginetest.Spec{Name: "web"})
+	port := freePort(t)
+	corefile := func(keys string, more string) string {
+		keys = strings.ReplaceAll(keys, "PORT", port)
+		return fmt.Sprintf("%s {\n docker docker. lan. {\n endpoint %s\n }\n %s\n}", keys, e.Host(), more)
+	}
+	// several keys: one plugin, one stream
+	i := startCoreDNS(t, corefile("docker:PORT lan:PORT 10.0.0.0/16:PORT", ""))
+	for _, name := range []string{"web.docker.", "web.lan."} {
+		if r := query(t, port, name); len(r.Answer) != 1 {
+			t.Errorf("%s after the start:\n%s", name, r)
+		}
+	}
+	check := func(what string) {
+		t.Helper()
+		if err := e.WaitStreams(t.Context(), 1); err != nil { // the engine answers before it subscribes
+			t.Fatal(err)
+		}
+		if n := e.Streams(); n != 1 {
+			t.Errorf("%d event streams %s, want 1", n, what)
+		}
+		if n := len(running()); n != 1 {
+			t.Errorf("%d plugins run %s, want 1", n, what)
+		}
+	}
+	check("after the start")
+	e.ResetCalls()
+	for n := range 5 {
+		next, err := i.Restart(corefileInput(corefile("docker:PORT lan:PORT", "")))
+		if err != nil {
+			t.Fatal(err)
+		}
+		i = next
+		if r := query(t, port, "web.docker."); len(r.Answer) != 1 {
+			t.Errorf("after reload %d:\n%s", n, r)
+		}
+	}
+	check("after five reloads")
+	if n := e.Calls("list"); n != 0 {
+		t.Errorf("%d lists by reloads of the same endpoint, want none", n)
+	}
+
+	// A reload that fails after our start: another server has the address.
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	_, takenPort, _ := net.SplitHostPort(taken.Addr().String())
+	bad := corefile("docker:PORT", "") + fmt.Sprintf("\nx.:%s {\n bind 127.0.0.1\n whoami\n}", takenPort)
+	if _, err := i.Restart(corefileInput(bad)); err == nil {
+		t.Error("a reload with a taken address succeeds")
+	}
+	check("after a failed reload")
+	if n := len(started); n != 1 {
+		t.Errorf("%d plugins are started after a failed reload, want 1", n)
+	}
+
+	// While the engine is away a reload keeps what was known.
+	if err := e.Down(); err != nil {
+		t.Fatal(err)
+	}
+	next, err := i.Restart(corefileInput(corefile("docker:PORT", "")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r := query(t, port, "web.docker."); len(r.Answer) != 1 || r.Answer[0].Header().Ttl > staleTTL {
+		t.Errorf("after a reload without the engine:\n%s", r)
+	}
+	stopCoreDNS(t, next)
+	if n := len(engine.Watchers()) + len(running()); n != 0 {
+		t.Errorf("%d watchers and plugins after the shutdown", n)
+	}
+}
+
+// TestStartWithoutEngine checks that the server starts and serves others.
+func TestStartWithoutEngine(t *testing.T) {
+	e := enginetest.New(t)
+	e.Run(enginetest.Spec{Name: "web"})
+	if err := e.Down(); err != nil {
+		t.Fatal(err)
+	}
+	port := freePort(t)
+	i := startCoreDNS(t, fmt.Sprintf(".:%s {\n docker docker. {\n endpoint %s\n }\n whoami\n}", port, e.Host()))
+	defer stopCoreDNS(t, i)
+	if r := query(t, port, "web.docker."); r.Rcode != dns.RcodeServerFailure {
+		t.Errorf("without an engine:\n%s", r)
+	}
+	if r := query(t, port, "example.org."); r.Rcode != dns.RcodeSuccess {
+		t.Errorf("another plugin's name:\n%s", r)
+	}
+	if running()[0].Ready() {
+		t.Error("ready without an engine")
+	}
+	if err := e.Up(); err != nil {
+		t.Fatal(err)
+	}
+	for end := time.Now().Add(10 * time.Second); ; {
+		if r := query(t, port, "web.docker."); len(r.Answer) == 1 {
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatal("no answer after the engine has come")
+		}
+	}
+}
+
+// TestMetrics checks that each metric of the README exists and the other way round,
+// and what the gauges say.
+func TestMetrics(t *testing.T) {
+	e := enginetest.New(t)
+	e.Run(enginetest.Spec{Name: "db"})
+	e.Run(enginetest.Spec{Name: "thief", Hostname: "db"})
+	e.Run(enginetest.Spec{Name: "odd", Hostname: "a b"})
+	i := startCoreDNS(t, fmt.Sprintf("docker:%s {\n docker {\n endpoint %s\n }\n}", freePort(t), e.Host()))
+	defer stopCoreDNS(t, i)
+	e.Run(enginetest.Spec{Name: "later"})
+	values := map[string]float64{}
+	gather := func() bool {
+		families, err := prometheus.DefaultGatherer.Gather()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range families {
+			for _, m := range f.GetMetric() {
+				values[f.GetName()] = m.GetGauge().GetValue() + float64(m.GetHistogram().GetSampleCount())
+			}
+		}
+		return values["coredns_docker_containers"] == 4 && values["coredns_docker_record_lag_seconds"] >= 1
+	}
+	for end := time.Now().Add(10 * time.Second); !gather(); {
+		if time.Now().After(end) {
+			t.Fatalf("the fourth container does not show: %v", values)
+		}
+	}
+	for name, want := range map[string]float64{
+		"connected": 1, "containers": 4, "lost_claims": 1, "skipped_names": 1,
+		// db, thief, odd, later; their IDs, which are the host names of later and db too
+		"names": 8 + 4, "records": 8 + 4,
+	} {
+		if got := values["coredns_docker_"+name]; got != want {
+			t.Errorf("%s is %v, want %v", name, got, want)
+		}
+	}
+	readme := readFile(t, "README.md")
+	for name := range values {
+		if strings.HasPrefix(name, "coredns_docker_") && !strings.Contains(readme, "`"+name) {
+			t.Errorf("README.md lacks %s", name)
+		}
+	}
+	for line := range strings.Lines(readme) {
+		if name, ok := strings.CutPrefix(line, "* `coredns_docker_"); ok {
+			name = "coredns_docker_" + name[:strings.IndexAny(name, "{`")]
+			if _, ok := values[name]; !ok {
+				t.Errorf("README.md has %s, which does not exist", name)
+			}
+		}
+	}
+}
+
+// TestServerAddr asks for the name server's address on a socket that is bound to all
+// addresses, and so does not tell on which one the query came in.
+func TestServerAddr(t *testing.T) {
+	port := freePort(t)
+	e := enginetest.New(t)
+	i := startCoreDNS(t, fmt.Sprintf("docker:%s {\n docker {\n endpoint %s\n }\n}", port, e.Host()))
+	defer stopCoreDNS(t, i)
+	r := query(t, port, "ns.dns.docker.")
+	if len(r.Answer) != 1 || r.Answer[0].(*dns.A).A.String() != "127.0.0.1" {
+		t.Errorf("the name server's address on a socket for all addresses:\n%s", r)
+	}
+}

@@ -1,0 +1,126 @@
+package dockerdiscovery
+
+import (
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/coredns/caddy"
+
+	"github.com/dockerdiscovery/dockerdiscovery/internal/engine"
+	"github.com/dockerdiscovery/dockerdiscovery/internal/naming"
+	"github.com/dockerdiscovery/dockerdiscovery/internal/zone"
+)
+
+// parseText parses a Corefile's docker directive in a server block with the keys.
+func parseText(text string, keys ...string) (config, error) {
+	c := caddy.NewTestController("dns", text)
+	c.ServerBlockKeys = keys
+	return parse(c)
+}
+
+func TestParse(t *testing.T) {
+	defaults := func(change func(*config)) config {
+		c := config{
+			zone:     zone.Config{Zones: []string{"docker."}, TTL: 5, NegativeTTL: 5},
+			endpoint: engine.Endpoint{Resync: time.Minute},
+			sources:  naming.Sources(),
+		}
+		change(&c)
+		return c
+	}
+	for _, c := range []struct {
+		text string
+		keys []string
+		want config
+	}{
+		{"docker", []string{"docker:1053"}, defaults(func(*config) {})},
+		{"docker", []string{"dns://docker.:1053", "10.0.0.0/24:1053"}, defaults(func(c *config) {
+			c.zone.Zones = []string{"docker.", "0.0.10.in-addr.arpa."}
+		})},
+		{"docker Docker lan. docker. 10.0.0.0/23 {\n}", []string{"."}, defaults(func(c *config) {
+			c.zone.Zones = []string{"docker.", "lan.", "0.0.10.in-addr.arpa.", "1.0.10.in-addr.arpa."}
+		})},
+		{"docker .", []string{"docker."}, defaults(func(c *config) { c.zone.Zones = []string{"."} })},
+		{"docker {\n endpoint unix:///run/engine.sock\n}", []string{"docker."}, defaults(func(c *config) {
+			c.endpoint.Host = "unix:///run/engine.sock"
+		})},
+		{"docker {\n endpoint tcp://engine.example:2376\n tls c.pem k.pem ca.pem\n}", []string{"docker."}, defaults(func(c *config) {
+			c.endpoint = engine.Endpoint{Host: "tcp://engine.example:2376", Cert: "c.pem", Key: "k.pem", CACert: "ca.pem", Resync: time.Minute}
+		})},
+		{"docker {\n names container compose\n}", []string{"docker."}, defaults(func(c *config) {
+			c.sources = []naming.Source{naming.Container, naming.Compose}
+		})},
+		{"docker {\n ttl 30\n}", []string{"docker."}, defaults(func(c *config) { c.zone.TTL = 30 })},
+		{"docker {\n ttl 0 3600\n}", []string{"docker."}, defaults(func(c *config) { c.zone.TTL, c.zone.NegativeTTL = 0, 3600 })},
+		{"docker {\n resync 90s\n}", []string{"docker."}, defaults(func(c *config) { c.endpoint.Resync = 90 * time.Second })},
+		{"docker {\n fallthrough\n}", []string{"docker."}, defaults(func(c *config) { c.fall.SetZonesFromArgs(nil) })},
+		{"docker {\n fallthrough lab.docker\n}", []string{"docker."}, defaults(func(c *config) { c.fall.SetZonesFromArgs([]string{"lab.docker"}) })},
+	} {
+		got, err := parseText(c.text, c.keys...)
+		if err != nil {
+			t.Errorf("%q: %v", c.text, err)
+		} else if !reflect.DeepEqual(got, c.want) {
+			t.Errorf("%q:\n%+v, want\n%+v", c.text, got, c.want)
+		}
+	}
+}
+
+// TestParseErrors checks that an error says what is wrong, where, and what is accepted.
+func TestParseErrors(t *testing.T) {
+	block := func(property string) string { return "docker docker. {\n    ttl 5\n    " + property + "\n}" }
+	for text, want := range map[string][]string{
+		block("cache 5"):                      {":3", "unknown property 'cache'", "endpoint, fallthrough, names, resync, tls, ttl"},
+		block("ttl"):                          {":3", "ttl has 0 arguments", "ttl SECONDS [NEGATIVE_SECONDS]"},
+		block("ttl 5 5 5"):                    {":3", "ttl has 3 arguments", "ttl SECONDS [NEGATIVE_SECONDS]"},
+		block("ttl -1"):                       {":3", "'-1' is not a TTL", "from 0 to 3600"},
+		block("ttl 5s"):                       {":3", "'5s' is not a TTL", "SECONDS"},
+		block("ttl 5 99999999999"):            {":3", "'99999999999' is not a TTL"},
+		block("endpoint"):                     {":3", "endpoint has 0 arguments", "unix:///PATH|tcp://HOST:PORT"},
+		block("endpoint /run/docker.sock"):    {":3", "'/run/docker.sock' is not an endpoint", "unix:///PATH or tcp://HOST:PORT"},
+		block("endpoint ssh://me@host"):       {":3", "'ssh://me@host' is not an endpoint"},
+		block("endpoint unix:///a unix:///b"): {":3", "endpoint has 2 arguments"},
+		block("tls cert key"):                 {":3", "tls has 2 arguments", "tls CERT KEY CACERT"},
+		block("tls a b c"):                    {"tls needs an endpoint tcp://HOST:PORT"},
+		block("names"):                        {":3", "names has 0 arguments", "container, id, hostname, compose, alias"},
+		block("names container label_x"):      {":3", "'label_x' is not a source of names", "container, id, hostname, compose, alias"},
+		block("resync"):                       {":3", "resync has 0 arguments", "resync DURATION"},
+		block("resync 5"):                     {":3", "'5' is not a time", "at least 1s"},
+		block("resync 10ms"):                  {":3", "'10ms' is not a time", "at least 1s"},
+		"docker a..b":                         {":1", "'a..b' is not a zone", "empty label", "a domain name or a CIDR"},
+		"docker 10.0.0.0/33":                  {":1", "'10.0.0.0/33' is not a zone", "a domain name or a CIDR"},
+		"docker do$cker":                      {":1", "'do$cker' is not a zone", "letters, digits"},
+		"docker docker.:1053":                 {":1", "'docker.:1053' is not a zone"},
+		"docker " + strings.Repeat("a", 64):   {":1", "is not a zone", "63 octets"},
+		"docker " + strings.Repeat("a.", 130): {":1", "is not a zone"},
+		"docker 10.0.0.0/8":                   {":1", "all zones are reverse zones", "docker docker. 172.16.0.0/12"},
+		"docker docker.\ndocker lan.":         {"only be used once"},
+	} {
+		_, err := parseText(text, ".")
+		if err == nil {
+			t.Errorf("%q is accepted", text)
+			continue
+		}
+		for _, w := range want {
+			if !strings.Contains(err.Error(), w) {
+				t.Errorf("%q: the error lacks %q: %v", text, w, err)
+			}
+		}
+	}
+}
+
+// TestPropertiesAreDocumented keeps the list of forms and the README's syntax alike.
+func TestPropertiesAreDocumented(t *testing.T) {
+	readme := readFile(t, "README.md")
+	for property := range properties {
+		if !strings.Contains(readme, "\n    "+property+" ") && !strings.Contains(readme, "\n    "+property+"\n") {
+			t.Errorf("README.md's syntax lacks %s", property)
+		}
+	}
+	for _, s := range naming.Sources() {
+		if !strings.Contains(readme, "`"+string(s)+"`") {
+			t.Errorf("README.md lacks the source %s", s)
+		}
+	}
+}
