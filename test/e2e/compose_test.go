@@ -1,0 +1,118 @@
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/miekg/dns"
+)
+
+// project is a Compose project of three services.
+type project struct {
+	t        *testing.T
+	command  []string // docker compose or docker-compose
+	name     string
+	web      string // the service that is scaled
+	services []string
+}
+
+func newProject(t *testing.T) *project {
+	t.Helper()
+	p := &project{t: t, name: "shop" + suffix(), web: "web" + suffix()}
+	p.services = []string{p.web, "api" + suffix(), "db" + suffix()}
+	p.command = []string{"docker", "compose"}
+	if exec.Command("docker", "compose", "version").Run() != nil {
+		p.command = []string{"docker-compose"}
+	}
+	file := &strings.Builder{}
+	fmt.Fprintln(file, "services:")
+	for _, service := range p.services {
+		fmt.Fprintf(file, "  %s:\n    image: %s\n", service, image)
+	}
+	fmt.Fprintf(file, "networks:\n  default:\n    labels:\n      %s: %q\n", mark, runID)
+	path := filepath.Join(t.TempDir(), "compose.yaml")
+	if err := os.WriteFile(path, []byte(file.String()), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	p.command = append(p.command, "-p", p.name, "-f", path)
+	return p
+}
+
+func (p *project) do(args ...string) {
+	p.t.Helper()
+	args = append(p.command[1:], args...)
+	if out, err := exec.Command(p.command[0], args...).CombinedOutput(); err != nil {
+		p.t.Fatalf("%s %s: %v\n%s", p.command[0], strings.Join(args, " "), err, out)
+	}
+}
+
+// containers returns what inspect says of a service's containers.
+func (p *project) containers(service string) (found []inspection) {
+	p.t.Helper()
+	for _, id := range strings.Fields(machine.do(p.t, "ps", "-q", "--no-trunc",
+		"--filter", "label=com.docker.compose.project="+p.name,
+		"--filter", "label=com.docker.compose.service="+service)) {
+		found = append(found, machine.inspect(p.t, id))
+	}
+	return found
+}
+
+func TestCompose(t *testing.T) {
+	t.Parallel()
+	s := serve(t, config{body: "docker " + zones})
+	p := newProject(t)
+	t.Cleanup(func() { p.do("down", "--timeout", "1") })
+	p.do("up", "-d", "--scale", p.web+"=3")
+
+	for _, service := range p.services {
+		s.answersService(p, service)
+	}
+	s.check(p.name+".docker.", dns.TypeA, nodata) // an empty non-terminal
+	for _, scale := range []int{1, 3} {
+		p.do("up", "-d", "--scale", fmt.Sprintf("%s=%d", p.web, scale))
+		if n := len(p.containers(p.web)); n != scale {
+			t.Fatalf("%d containers after scaling to %d", n, scale)
+		}
+		s.answersService(p, p.web)
+	}
+}
+
+// answersService checks all names of a service and of its containers.
+func (s *server) answersService(p *project, service string) {
+	s.t.Helper()
+	var all []string
+	for _, c := range p.containers(service) {
+		eventually(s.t, func() error { return s.agrees(c) })
+		addrs, _ := c.addrs()
+		all = append(all, addrs...)
+		s.check(strings.ReplaceAll(c.name(), "_", "-")+".docker.", dns.TypeA, addrs...)
+	}
+	for _, name := range []string{
+		service + "." + p.name,
+		service, // its alias on the project's network
+		service + "." + p.name + "_default",
+		service + "." + p.name + "-default",
+	} {
+		s.soon(name+".docker.", dns.TypeA, all...)
+	}
+}
+
+// Compose v2 names containers with hyphens and marks them with the same labels.
+func TestComposeV2Names(t *testing.T) {
+	t.Parallel()
+	s := serve(t, config{body: "docker " + zones})
+	project := "shop" + suffix()
+	var addrs []string
+	for _, number := range []string{"1", "2"} {
+		name := project + "-web-" + number
+		id := machine.run(t, "--name", name,
+			"--label", "com.docker.compose.project="+project, "--label", "com.docker.compose.service=web")
+		addrs = append(addrs, machine.addr(t, id))
+		s.soon(name+".docker.", dns.TypeA, machine.addr(t, id))
+	}
+	s.soon("web."+project+".docker.", dns.TypeA, addrs...)
+}

@@ -1,0 +1,51 @@
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// A wrong Corefile ends coredns at once, with the file, the line and what is accepted.
+func TestWrongCorefile(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name, docker string
+		line         int
+		want         string // the accepted form
+	}{
+		{"unknown property", "docker {\n colour blue\n}", 3, "want one of endpoint, "},
+		{"ttl not a number", "docker {\n ttl soon\n}", 3, "ttl SECONDS [NEGATIVE_SECONDS]"},
+		{"ttl too large", "docker {\n ttl 4294967296\n}", 3, "ttl SECONDS [NEGATIVE_SECONDS]"},
+		{"ttl with extra argument", "docker {\n ttl 5 5 5\n}", 3, "ttl SECONDS [NEGATIVE_SECONDS]"},
+		{"zone", "docker a..b", 2, "want a domain name or a CIDR"},
+		{"endpoint scheme", "docker {\n endpoint gopher://h\n}", 3, "endpoint unix:///PATH|tcp://HOST:PORT"},
+		{"endpoint missing", "docker {\n endpoint\n}", 3, "endpoint unix:///PATH|tcp://HOST:PORT"},
+		{"endpoint with extra argument", "docker {\n endpoint unix:///a b\n}", 3, "endpoint unix:///PATH|tcp://HOST:PORT"},
+		{"names unknown", "docker {\n names nickname\n}", 3, "names SOURCE..."},
+		{"tls incomplete", "docker {\n tls cert.pem\n}", 3, "tls CERT KEY CACERT"},
+		{"resync", "docker {\n resync often\n}", 3, "resync DURATION"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			corefile := filepath.Join(t.TempDir(), "Corefile")
+			text := fmt.Sprintf("docker.:%d {\n%s\n}\n", freePort(t, "127.0.0.1"), test.docker)
+			if err := os.WriteFile(corefile, []byte(text), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			cmd := exec.CommandContext(t.Context(), binary, "-conf", corefile)
+			output, err := cmd.CombinedOutput()
+			if err == nil {
+				t.Error("ended with code 0")
+			}
+			for _, want := range []string{fmt.Sprintf("%s:%d", corefile, test.line), test.want} {
+				if !strings.Contains(string(output), want) {
+					t.Errorf("no %q in: %s", want, output)
+				}
+			}
+		})
+	}
+}

@@ -1,0 +1,162 @@
+package e2e
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"net/netip"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// docker is an engine as the docker command reaches it.
+type docker struct {
+	host string // as in DOCKER_HOST; "" is what the environment says
+}
+
+// machine is the engine that most tests share.
+var machine docker
+
+const mark = "dockerdiscovery.e2e" // the label on all that a run makes
+
+func (d docker) command(args ...string) *exec.Cmd {
+	cmd := exec.Command("docker", args...)
+	if d.host != "" {
+		cmd.Env = append(os.Environ(), "DOCKER_HOST="+d.host)
+	}
+	return cmd
+}
+
+// output runs a docker command and returns what it prints, or else its complaint.
+func (d docker) output(args ...string) (string, error) {
+	var stdout, stderr bytes.Buffer
+	cmd := d.command(args...)
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	if err := cmd.Run(); err != nil {
+		return strings.TrimSpace(stderr.String()), err
+	}
+	return strings.TrimSpace(stdout.String()), nil
+}
+
+// do is output for commands that must work.
+func (d docker) do(t *testing.T, args ...string) string {
+	t.Helper()
+	out, err := d.output(args...)
+	if err != nil {
+		t.Fatalf("docker %s: %v: %s", strings.Join(args, " "), err, out)
+	}
+	return out
+}
+
+// run starts a container of our image that lives until the test's end. The options are
+// docker run's.
+func (d docker) run(t *testing.T, options ...string) (id string) {
+	t.Helper()
+	id = d.do(t, slices.Concat([]string{"run", "-d"}, options, []string{image})...)
+	t.Cleanup(func() { d.output("rm", "-f", id) })
+	return id
+}
+
+// network makes a network that lives until the test's end.
+func (d docker) network(t *testing.T, options ...string) (name string) {
+	t.Helper()
+	name = "net-" + suffix()
+	d.do(t, slices.Concat([]string{"network", "create", "--label", mark + "=" + runID}, options, []string{name})...)
+	t.Cleanup(func() { d.output("network", "rm", name) })
+	return name
+}
+
+// gateway is the host's own address on a network.
+func (d docker) gateway(t *testing.T, network string) netip.Addr {
+	t.Helper()
+	out := d.do(t, "network", "inspect", "-f", "{{(index .IPAM.Config 0).Gateway}}", network)
+	addr, err := netip.ParseAddr(out)
+	if err != nil {
+		t.Fatalf("gateway of network %s: %v", network, err)
+	}
+	return addr
+}
+
+func (d docker) importImage(tarball string) error {
+	out, err := d.output("import",
+		"--change", `ENTRYPOINT ["/image"]`, "--change", "LABEL "+mark+"="+runID, tarball, image)
+	if err != nil {
+		return fmt.Errorf("docker import: %w: %s", err, out)
+	}
+	return nil
+}
+
+// removeMarked removes all that the run made. Containers have the mark from their image.
+func (d docker) removeMarked() {
+	for _, kind := range []struct{ list, remove []string }{
+		{[]string{"ps", "-aq"}, []string{"rm", "-f", "-v"}},
+		{[]string{"network", "ls", "-q"}, []string{"network", "rm"}},
+		{[]string{"images", "-q"}, []string{"rmi", "-f"}},
+	} {
+		out, err := d.output(append(kind.list, "--filter", "label="+mark+"="+runID)...)
+		if ids := strings.Fields(out); err == nil && len(ids) > 0 {
+			d.output(append(kind.remove, ids...)...)
+		}
+	}
+}
+
+// inspection is the part of docker inspect's report that DNS shows.
+type inspection struct {
+	ID    string
+	Name  string // with a leading slash
+	State struct {
+		Running bool
+		Pid     int
+	}
+	Config struct {
+		Hostname string
+	}
+	NetworkSettings struct {
+		Networks map[string]struct {
+			IPAddress         string
+			GlobalIPv6Address string
+		}
+	}
+}
+
+func (d docker) inspect(t *testing.T, id string) inspection {
+	t.Helper()
+	var found []inspection
+	out := d.do(t, "inspect", "--type", "container", id)
+	if err := json.Unmarshal([]byte(out), &found); err != nil || len(found) != 1 {
+		t.Fatalf("docker inspect %s: %v: %s", id, err, out)
+	}
+	return found[0]
+}
+
+func (c inspection) name() string    { return strings.TrimPrefix(c.Name, "/") }
+func (c inspection) shortID() string { return c.ID[:12] }
+
+// addrs returns the running container's addresses on all networks.
+func (c inspection) addrs() (v4, v6 []string) {
+	if !c.State.Running {
+		return nil, nil
+	}
+	for _, n := range c.NetworkSettings.Networks {
+		if n.IPAddress != "" {
+			v4 = append(v4, n.IPAddress)
+		}
+		if n.GlobalIPv6Address != "" {
+			v6 = append(v6, n.GlobalIPv6Address)
+		}
+	}
+	return v4, v6
+}
+
+// addr is the only IPv4 address of a container on one network.
+func (d docker) addr(t *testing.T, id string) string {
+	t.Helper()
+	v4, _ := d.inspect(t, id).addrs()
+	if len(v4) != 1 {
+		t.Fatalf("container %s has addresses %q, want one", id, v4)
+	}
+	return v4[0]
+}

@@ -1,0 +1,95 @@
+// Command image is all that the end-to-end tests' container image holds: static, so that
+// the image needs no other and no registry.
+//
+//	image sleep           until told to stop (what a container does by default)
+//	image stubborn        the same, deaf to SIGTERM
+//	image resolve NAME…   asks the container's own resolver; a line of addresses for each
+//	image health          exits 1 between sicken and heal, 0 else: for HEALTHCHECK
+//	image sicken | heal
+//	image http ADDRESS    answers every request with the container's hostname
+package main
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+)
+
+const sick = "/sick" // the file that makes the health check fail
+
+func main() {
+	mode, args := "sleep", []string(nil)
+	if len(os.Args) > 1 {
+		mode, args = os.Args[1], os.Args[2:]
+	}
+	if err := run(mode, args); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+func run(mode string, args []string) error {
+	switch mode {
+	case "sleep":
+		wait(syscall.SIGTERM, os.Interrupt)
+	case "stubborn":
+		signal.Ignore(syscall.SIGTERM)
+		wait(os.Interrupt)
+	case "resolve":
+		return resolve(args)
+	case "health":
+		if _, err := os.Stat(sick); err == nil {
+			return fmt.Errorf("%s exists", sick)
+		}
+	case "sicken":
+		return os.WriteFile(sick, nil, 0o644)
+	case "heal":
+		return os.Remove(sick)
+	case "http":
+		return serve(args)
+	default:
+		return fmt.Errorf("unknown mode %q", mode)
+	}
+	return nil
+}
+
+// wait returns on one of the signals. As process 1 we get only those that we ask for.
+func wait(signals ...os.Signal) {
+	told := make(chan os.Signal, 1)
+	signal.Notify(told, signals...)
+	<-told
+}
+
+// resolve asks as any static Go program in a container does: the servers of
+// /etc/resolv.conf, by its search list and options.
+func resolve(names []string) error {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	for _, name := range names {
+		addrs, err := (&net.Resolver{PreferGo: true}).LookupHost(ctx, name)
+		if err != nil {
+			return err
+		}
+		fmt.Println(strings.Join(addrs, " "))
+	}
+	return nil
+}
+
+func serve(args []string) error {
+	if len(args) != 1 {
+		return fmt.Errorf("http needs an address to listen on")
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		return err
+	}
+	return http.ListenAndServe(args[0], http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprintln(w, host)
+	}))
+}

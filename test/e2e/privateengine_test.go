@@ -1,0 +1,142 @@
+package e2e
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+)
+
+// privateEngine is an engine of a test's own, to be ended and started as it likes. It
+// shares neither data nor containerd with the machine's, and its bridges and firewall
+// rules are in a network namespace of its own: where an engine is not told to use the
+// bridge docker0, it removes that.
+type privateEngine struct {
+	docker
+	t      *testing.T
+	dir    string
+	netns  string
+	cmd    *exec.Cmd
+	exited chan struct{}
+}
+
+var engines atomic.Int32 // how many the run has had
+
+// newEngine lays out an engine that is not running yet.
+func newEngine(t *testing.T) *privateEngine {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Skip("not root: can't run a Docker Engine of the test's own")
+	}
+	for _, program := range []string{"dockerd", "containerd", "ip", "nsenter"} {
+		if _, err := exec.LookPath(program); err != nil {
+			t.Skipf("can't run a Docker Engine of the test's own: %v", err)
+		}
+	}
+	number := engines.Add(1)
+	e := &privateEngine{t: t, dir: filepath.Join(folder, fmt.Sprintf("engine-%d", number)), netns: fmt.Sprint(netnsPrefix(), number)}
+	e.host = "unix://" + e.socket()
+	for file, content := range map[string]string{
+		"containerd.toml": fmt.Sprintf("version = 2\nroot = %q\nstate = %q\ndisabled_plugins = [\"io.containerd.grpc.v1.cri\"]\n[grpc]\naddress = %q\n",
+			e.path("containerd"), e.path("containerd-run"), e.path("containerd.sock")),
+		"daemon.json": `{"features": {"containerd-snapshotter": false}}`, // and nothing of the machine's
+	} {
+		os.MkdirAll(e.dir, 0o755)
+		if err := os.WriteFile(e.path(file), []byte(content), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Cleanup(e.remove)
+	if out, err := exec.Command("ip", "netns", "add", e.netns).CombinedOutput(); err != nil {
+		t.Fatalf("ip netns add: %v: %s", err, out)
+	}
+	e.spawn("containerd.log", "containerd", "--config", e.path("containerd.toml"))
+	return e
+}
+
+func (e *privateEngine) path(file string) string { return filepath.Join(e.dir, file) }
+func (e *privateEngine) socket() string          { return e.path("docker.sock") }
+
+// spawn starts a process that appends what it says to a file.
+func (e *privateEngine) spawn(log string, command ...string) (*exec.Cmd, chan struct{}) {
+	e.t.Helper()
+	out, err := os.OpenFile(e.path(log), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+	if err != nil {
+		e.t.Fatal(err)
+	}
+	defer out.Close()
+	cmd := exec.Command(command[0], command[1:]...)
+	cmd.Stdout, cmd.Stderr = out, out
+	if err := cmd.Start(); err != nil {
+		e.t.Fatal(err)
+	}
+	exited := make(chan struct{})
+	go func() {
+		cmd.Wait()
+		close(exited)
+	}()
+	return cmd, exited
+}
+
+// start starts the engine and waits until it answers.
+func (e *privateEngine) start() {
+	e.t.Helper()
+	e.cmd, e.exited = e.spawn("dockerd.log", "nsenter", "--net=/run/netns/"+e.netns, "dockerd", "--config-file", e.path("daemon.json"),
+		"--host", e.host, "--pidfile", e.path("docker.pid"), "--containerd", e.path("containerd.sock"),
+		"--data-root", e.path("data"), "--exec-root", e.path("run"), "--storage-driver", "vfs",
+		"--live-restore", // containers outlive it
+		"--bridge", "none", "--iptables=false", "--ip6tables=false", "--default-address-pool", "base=198.18.0.0/16,size=24")
+	eventually(e.t, func() error {
+		select {
+		case <-e.exited:
+			log, _ := os.ReadFile(e.path("dockerd.log"))
+			e.t.Fatalf("dockerd ended:\n%s", log)
+		default:
+		}
+		if out, err := e.output("version"); err != nil {
+			return errors.New(out)
+		}
+		return nil
+	})
+}
+
+// populate gives the engine our image and a network, whose name it returns.
+func (e *privateEngine) populate() (network string) {
+	e.t.Helper()
+	if err := e.importImage(filepath.Join(folder, "image.tar")); err != nil {
+		e.t.Fatal(err)
+	}
+	return e.network(e.t)
+}
+
+// end ends the engine by a signal. Its containers run on.
+func (e *privateEngine) end(sig os.Signal) {
+	e.t.Helper()
+	e.cmd.Process.Signal(sig)
+	<-e.exited
+}
+
+func (e *privateEngine) remove() {
+	if e.cmd != nil {
+		if ids, err := e.output("ps", "-aq"); err == nil && ids != "" {
+			e.output(append([]string{"rm", "-f"}, strings.Fields(ids)...)...)
+		}
+		e.end(syscall.SIGTERM)
+	}
+	endProcesses(e.dir)
+	unmountUnder(e.dir)
+	removeNetns(e.netns)
+	if err := os.RemoveAll(e.dir); err != nil {
+		e.t.Error(err)
+	}
+}
+
+// netnsPrefix begins the names of the network namespaces that the run makes.
+func netnsPrefix() string { return "dockerdiscovery-e2e-" + runID + "-" }
+
+func removeNetns(name string) { exec.Command("ip", "netns", "delete", name).Run() }

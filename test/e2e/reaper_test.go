@@ -1,0 +1,108 @@
+package e2e
+
+import (
+	"bytes"
+	"io"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// The reaper is a second process of the test binary that waits for the first one's end
+// and removes all that carries the run's mark. Tests clean up after themselves; the
+// reaper is for what they can't: a panic, a timeout, an interrupt, a kill.
+
+const reaperEnv = "E2E_REAPER" // holds the run to clean up after
+
+type reaper struct {
+	cmd   *exec.Cmd
+	alive io.Closer // closed by us or, when we die, by the kernel
+}
+
+func startReaper() (*reaper, error) {
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), reaperEnv+"="+runID)
+	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // the terminal's interrupt is not for it
+	alive, err := cmd.StdinPipe()
+	if err != nil {
+		return nil, err
+	}
+	return &reaper{cmd, alive}, cmd.Start()
+}
+
+func (r *reaper) finish() {
+	r.alive.Close()
+	r.cmd.Wait()
+}
+
+func isReaper() bool { return os.Getenv(reaperEnv) != "" }
+
+func reap() {
+	signal.Ignore(os.Interrupt, syscall.SIGTERM, syscall.SIGPIPE)
+	runID = os.Getenv(reaperEnv)
+	name()
+	io.Copy(io.Discard, os.Stdin) // until the tests are over
+
+	endProcesses(folder) // coredns; an engine of a test, with its containers
+	machine.removeMarked()
+	unmountUnder(folder)
+	spaces, _ := filepath.Glob("/run/netns/" + netnsPrefix() + "*")
+	for _, space := range spaces {
+		removeNetns(filepath.Base(space))
+	}
+	os.RemoveAll(folder)
+}
+
+// endProcesses ends the processes that were started from or for a file under dir, which their
+// command lines then hold, and those processes' children. It gives them time to end
+// themselves first.
+func endProcesses(dir string) {
+	for _, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGKILL} {
+		for _, pid := range processes(dir) {
+			syscall.Kill(pid, sig)
+		}
+		for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline) && len(processes(dir)) > 0; {
+			time.Sleep(20 * time.Millisecond)
+		}
+	}
+}
+
+func processes(dir string) (pids []int) {
+	var children [][2]string // process and its parent
+	marked := map[string]bool{}
+	folders, _ := filepath.Glob("/proc/[0-9]*")
+	for _, proc := range folders {
+		pid := filepath.Base(proc)
+		line, _ := os.ReadFile(proc + "/cmdline")
+		stat, _ := os.ReadFile(proc + "/stat") // pid (name) state parent …
+		marked[pid] = strings.Contains(string(line), dir+"/")
+		if f := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:])); len(f) > 1 {
+			children = append(children, [2]string{pid, f[1]})
+		}
+	}
+	for _, child := range children {
+		if marked[child[0]] || marked[child[1]] {
+			if pid, _ := strconv.Atoi(child[0]); pid != os.Getpid() {
+				pids = append(pids, pid)
+			}
+		}
+	}
+	return pids
+}
+
+// unmountUnder detaches what an engine of a test left mounted under dir, inner mounts first.
+func unmountUnder(dir string) {
+	mounts, _ := os.ReadFile("/proc/mounts")
+	lines := strings.Split(string(mounts), "\n")
+	for i := len(lines) - 1; i >= 0; i-- {
+		if f := strings.Fields(lines[i]); len(f) > 1 && strings.HasPrefix(f[1], dir+"/") {
+			exec.Command("umount", "-l", f[1]).Run()
+		}
+	}
+}

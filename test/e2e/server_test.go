@@ -1,0 +1,226 @@
+package e2e
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// config is how a test wants its coredns.
+type config struct {
+	keys string // the server block's zones, "." by default
+	ip   string // where to listen, 127.0.0.1 by default
+	port int    // a free one by default
+	body string // the server block's content beyond what all tests have
+}
+
+// server is a running coredns.
+type server struct {
+	t        *testing.T
+	corefile string // path
+	addr     string // of DNS
+	ready    string // URL
+	metrics  string // URL
+
+	log    *logBuffer
+	cmd    *exec.Cmd
+	exited chan struct{} // closed once cmd.ProcessState is set
+}
+
+// serve starts a coredns that runs until the test's end, and waits until it is ready.
+func serve(t *testing.T, c config) *server {
+	t.Helper()
+	s := launch(t, c)
+	eventually(t, s.isReady)
+	return s
+}
+
+// launch is serve without waiting for readiness, which needs an engine.
+func launch(t *testing.T, c config) *server {
+	t.Helper()
+	if c.keys == "" {
+		c.keys = "."
+	}
+	if c.ip == "" {
+		c.ip = "127.0.0.1"
+	}
+	if c.port == 0 {
+		c.port = freePort(t, c.ip)
+	}
+	s := &server{t: t, addr: net.JoinHostPort(c.ip, strconv.Itoa(c.port))}
+	ready, metrics := loopback(freePort(t, "127.0.0.1")), loopback(freePort(t, "127.0.0.1"))
+	s.ready, s.metrics = "http://"+ready+"/ready", "http://"+metrics+"/metrics"
+	s.corefile = filepath.Join(t.TempDir(), "Corefile")
+	s.write(fmt.Sprintf("%s {\nbind %s\nerrors\nready %s\nprometheus %s\n%s\n}\n", c.keys, c.ip, ready, metrics, c.body))
+	s.start("-dns.port", strconv.Itoa(c.port))
+	return s
+}
+
+// write replaces the Corefile at once, as an editor does: a reload never sees half of it.
+func (s *server) write(corefile string) {
+	s.t.Helper()
+	if err := os.WriteFile(s.corefile+".new", []byte(corefile), 0o644); err != nil {
+		s.t.Fatal(err)
+	}
+	if err := os.Rename(s.corefile+".new", s.corefile); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+func (s *server) start(args ...string) {
+	s.t.Helper()
+	s.log, s.exited = new(logBuffer), make(chan struct{})
+	s.cmd = exec.Command(binary, append([]string{"-conf", s.corefile}, args...)...)
+	s.cmd.Stdout, s.cmd.Stderr = s.log, s.log
+	if err := s.cmd.Start(); err != nil {
+		s.t.Fatal(err)
+	}
+	go func() {
+		s.cmd.Wait()
+		close(s.exited)
+	}()
+	s.t.Cleanup(s.stop)
+}
+
+// stop asks the server to end, which it must do soon and without complaint.
+func (s *server) stop() {
+	s.cmd.Process.Signal(syscall.SIGTERM)
+	select {
+	case <-s.exited:
+	case <-time.After(patience):
+		s.cmd.Process.Kill()
+		s.t.Errorf("coredns did not end within %v of SIGTERM", patience)
+	}
+	if code := s.cmd.ProcessState.ExitCode(); code != 0 {
+		s.t.Errorf("coredns ended with code %d", code)
+	}
+	if s.t.Failed() {
+		s.t.Logf("coredns said:\n%s", s.log)
+	}
+}
+
+func (s *server) signal(sig os.Signal) {
+	s.t.Helper()
+	if err := s.cmd.Process.Signal(sig); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// isReady asks the ready endpoint.
+func (s *server) isReady() error {
+	select {
+	case <-s.exited:
+		s.t.Fatal("coredns ended before it was ready")
+	default:
+	}
+	_, err := get(s.ready)
+	return err
+}
+
+// metric returns the sum of a metric's samples over all its labels.
+func (s *server) metric(name string) (sum float64, err error) {
+	body, err := get(s.metrics)
+	if err != nil {
+		return 0, err
+	}
+	found := false
+	for lines := bufio.NewScanner(bytes.NewReader(body)); lines.Scan(); {
+		line := lines.Text()
+		if rest := strings.TrimPrefix(line, name); rest == line || rest[0] != '{' && rest[0] != ' ' {
+			continue
+		}
+		value, err := strconv.ParseFloat(line[strings.LastIndexByte(line, ' ')+1:], 64)
+		if err != nil {
+			return 0, fmt.Errorf("metric %s: %w", name, err)
+		}
+		sum, found = sum+value, true
+	}
+	if !found {
+		return 0, fmt.Errorf("no metric %s", name)
+	}
+	return sum, nil
+}
+
+// wantMetric is metric for eventually.
+func (s *server) wantMetric(name string, want float64) error {
+	got, err := s.metric(name)
+	if err == nil && got != want {
+		err = fmt.Errorf("metric %s is %v, want %v", name, got, want)
+	}
+	return err
+}
+
+func get(url string) ([]byte, error) {
+	resp, err := http.Get(url)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return nil, errors.New(resp.Status)
+	}
+	return io.ReadAll(resp.Body)
+}
+
+// freePort finds a port that is free for UDP and TCP.
+func freePort(t *testing.T, ip string) int {
+	t.Helper()
+	for range 100 {
+		tcp, err := net.Listen("tcp", net.JoinHostPort(ip, "0"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		udp, err := net.ListenPacket("udp", tcp.Addr().String())
+		tcp.Close()
+		if err == nil {
+			udp.Close()
+			return int(netip.MustParseAddrPort(tcp.Addr().String()).Port())
+		}
+	}
+	t.Fatal("no free port")
+	return 0
+}
+
+func loopback(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }
+
+// logBuffer takes a process's output while tests read it.
+type logBuffer struct {
+	mu  sync.Mutex // guards buf
+	buf bytes.Buffer
+}
+
+func (l *logBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.Write(p)
+}
+
+func (l *logBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.String()
+}
+
+// lines returns the lines that hold text.
+func (l *logBuffer) lines(text string) (found []string) {
+	for line := range strings.Lines(l.String()) {
+		if strings.Contains(line, text) {
+			found = append(found, strings.TrimSpace(line))
+		}
+	}
+	return found
+}
