@@ -42,6 +42,9 @@ type session struct {
 	wg  sync.WaitGroup // reconcile, inspects and timers
 
 	calls, bulk gate
+
+	routed      bool          // container.Host's
+	networksDue chan struct{} // has an item when networks may have changed
 }
 
 // end waits for all that the session has under way. Its context is done.
@@ -79,6 +82,33 @@ func (s *session) mark(e event) {
 	}
 	s.disarm(t) // of a retry; the pace is kept
 	s.kick(t)
+}
+
+// markNetworks notes that a network may have come or gone.
+func (s *session) markNetworks() {
+	select {
+	case s.networksDue <- struct{}{}:
+	default: // is noted already
+	}
+}
+
+// signalled delivers at once that a container stops: no inspect would tell.
+func (s *session) signalled(e event) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t := s.tracked[e.container]
+	if t == nil {
+		return
+	}
+	if t.facts == nil { // its facts are being read
+		t.signal, t.signalAt = e.signal, e.at
+	} else if t.facts.Stops(e.signal) && !t.facts.Stopping {
+		t.signal, t.signalAt = e.signal, e.at
+		facts := *t.facts
+		facts.Stopping = true
+		t.facts = &facts
+		s.deliver(item{change: Change{t.id, t.facts}, changed: true, since: e.at})
+	}
 }
 
 // track returns the state of the container. The caller holds mu.
@@ -159,6 +189,10 @@ func (s *session) inspect(t *tracked, i item) {
 		}
 		return
 	}
+	if facts != nil {
+		// since is when it started: a signal before that was for the last start.
+		facts.Stopping = t.signalAt.After(since) && facts.Stops(t.signal)
+	}
 	i.change = Change{t.id, facts}
 	i.changed = !same(t.facts, facts)
 	if !i.since.IsZero() && since.After(i.since) {
@@ -208,6 +242,19 @@ type round struct {
 	waiting atomic.Int64 // containers still to be inspected, and 1 while they are counted
 	failed  atomic.Int64
 	done    chan struct{}
+}
+
+// ended reports whether the round is over. So is one that never began.
+func (r *round) ended() bool {
+	if r == nil {
+		return true
+	}
+	select {
+	case <-r.done:
+		return true
+	default:
+		return false
+	}
 }
 
 // finish notes that n of those waited for are done, and reports whether these were
