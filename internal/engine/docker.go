@@ -34,9 +34,7 @@ type api interface {
 	events(ctx context.Context, since time.Time) (stream, error)
 	// list returns the running containers.
 	list(context.Context) ([]summary, error)
-	// inspect returns a container's facts and since when it runs. The facts are nil if
-	// it does not run or does not exist.
-	inspect(ctx context.Context, id string) (*container.Container, time.Time, error)
+	inspect(ctx context.Context, id string) (state, error)
 	close() error
 }
 
@@ -44,6 +42,13 @@ type api interface {
 type stream interface {
 	// next waits for an event. An error is final.
 	next(context.Context) (event, error)
+}
+
+// state is what inspect says of a container.
+type state struct {
+	facts *container.Container // nil unless it runs
+	gone  bool                 // it does not exist
+	since time.Time            // when it has started or ended, if known
 }
 
 // info is what an engine says of itself.
@@ -250,27 +255,27 @@ func fromSummary(c *dockercontainer.Summary) summary {
 	return s
 }
 
-func (d *docker) inspect(ctx context.Context, id string) (_ *container.Container, since time.Time, err error) {
+func (d *docker) inspect(ctx context.Context, id string) (_ state, err error) {
 	defer d.timed("inspect", time.Now(), &err)
 	c, err := d.client.ContainerInspect(ctx, id)
 	switch {
 	case errdefs.IsNotFound(err):
 		err = nil
-		return nil, time.Time{}, nil
+		return state{gone: true}, nil
 	case err != nil:
-		return nil, time.Time{}, err
+		return state{}, err
 	case c.ContainerJSONBase == nil || c.ID == "" || c.State == nil || c.Config == nil || c.HostConfig == nil:
-		return nil, time.Time{}, errors.New("the engine's answer lacks Id, State, Config or HostConfig")
+		return state{}, errors.New("the engine's answer lacks Id, State, Config or HostConfig")
 	case c.ID != id:
-		return nil, time.Time{}, fmt.Errorf("the engine answered with container %.12s", c.ID)
+		return state{}, fmt.Errorf("the engine answered with container %.12s", c.ID)
 	}
+	// A time that the engine left out or wrote otherwise leaves it open since when.
 	if !c.State.Running {
-		// A time that the engine left out or wrote otherwise leaves it open since when.
-		since, _ = time.Parse(time.RFC3339Nano, c.State.FinishedAt)
-		return nil, since, nil
+		ended, _ := time.Parse(time.RFC3339Nano, c.State.FinishedAt)
+		return state{since: ended}, nil
 	}
-	since, _ = time.Parse(time.RFC3339Nano, c.State.StartedAt)
-	return fromInspect(&c), since, nil
+	started, _ := time.Parse(time.RFC3339Nano, c.State.StartedAt)
+	return state{facts: fromInspect(&c), since: started}, nil
 }
 
 func fromInspect(c *dockercontainer.InspectResponse) *container.Container {

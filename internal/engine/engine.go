@@ -53,6 +53,8 @@ type Change struct {
 	ID string
 	// Container is nil when it no longer runs.
 	Container *container.Container
+	// Gone is set when it has been removed.
+	Gone bool
 }
 
 // Sink takes what a [Watcher] finds. Its methods are called one at a time.

@@ -71,7 +71,7 @@ func (s *session) mark(e event) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	t := s.tracked[e.container]
-	if endings[e.action] && (t == nil || t.idle()) {
+	if endings[e.action] && (t == nil || t.idle() && !(t.stopped && removals[e.action])) {
 		return // it ends for us what has ended already
 	}
 	if t == nil {
@@ -107,7 +107,7 @@ func (s *session) signalled(e event) {
 		facts := *t.facts
 		facts.Stopping = true
 		t.facts = &facts
-		s.deliver(item{change: Change{t.id, t.facts}, changed: true, since: e.at})
+		s.deliver(item{change: Change{ID: t.id, Container: t.facts}, changed: true, since: e.at})
 	}
 }
 
@@ -172,7 +172,7 @@ func (s *session) begin(t *tracked) item {
 // has called begin.
 func (s *session) inspect(t *tracked, i item) {
 	ctx, cancel := context.WithTimeout(s.ctx, inspectTimeout)
-	facts, since, err := s.api.inspect(ctx, t.id)
+	now, err := s.api.inspect(ctx, t.id)
 	cancel()
 
 	s.mu.Lock()
@@ -189,17 +189,17 @@ func (s *session) inspect(t *tracked, i item) {
 		}
 		return
 	}
-	if facts != nil {
-		// since is when it started: a signal before that was for the last start.
-		facts.Stopping = t.signalAt.After(since) && facts.Stops(t.signal)
+	if now.facts != nil { // a signal before it started was for the last start
+		now.facts.Stopping = t.signalAt.After(now.since) && now.facts.Stops(t.signal)
 	}
-	i.change = Change{t.id, facts}
-	i.changed = !same(t.facts, facts)
-	if !i.since.IsZero() && since.After(i.since) {
-		i.since = since // the network's event of a start comes before the start is done
+	i.change = Change{ID: t.id, Container: now.facts, Gone: now.gone}
+	i.changed = !same(t.facts, now.facts) || t.stopped && now.gone
+	if !i.since.IsZero() && now.since.After(i.since) {
+		i.since = now.since // the network's event of a start comes before the start is done
 	}
-	s.count.Add(running(facts) - running(t.facts))
-	t.facts, t.retry = facts, nil
+	s.count.Add(running(now.facts) - running(t.facts))
+	t.stopped = now.facts == nil && !now.gone && (t.facts != nil || t.stopped)
+	t.facts, t.retry = now.facts, nil
 	s.kick(t)
 	if i.changed || i.round != nil {
 		s.deliver(i)

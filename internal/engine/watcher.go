@@ -192,6 +192,9 @@ var endings = map[string]bool{
 	"cleanup": true, "destroy": true, "remove": true,
 }
 
+// removals are those endings that are the last.
+var removals = map[string]bool{"destroy": true, "remove": true}
+
 // reconcile lists the networks and containers at once and then from time to time, and
 // the networks when they are due.
 func (s *session) reconcile() error {
@@ -258,7 +261,7 @@ func (w *Watcher) Subscribe(sink Sink) {
 	all := make([]Change, 0, len(w.tracked))
 	for id, t := range w.tracked {
 		if t.facts != nil {
-			all = append(all, Change{id, t.facts})
+			all = append(all, Change{ID: id, Container: t.facts})
 		}
 	}
 	w.sinks = append(slices.Clip(w.sinks), sink)
@@ -365,6 +368,8 @@ func (w *Watcher) finished(r *round, sinks []Sink) {
 type tracked struct {
 	id    string
 	facts *container.Container // nil while it does not run
+
+	stopped bool // it has ended, and exists as far as is known
 
 	due   bool // to be inspected
 	busy  bool // being inspected

@@ -26,6 +26,7 @@ type recorder struct {
 	changed    sync.Cond
 	containers map[string]*container.Container
 	host       container.Host
+	gone       []string
 	history    []string // the changes, in order: "+NAME" or "-ID"
 	synced     int
 	connected  int
@@ -53,6 +54,9 @@ func (r *recorder) Apply(changes []Change) {
 		for _, c := range changes {
 			if c.Container == nil {
 				delete(r.containers, c.ID)
+				if c.Gone {
+					r.gone = append(r.gone, c.ID)
+				}
 				r.history = append(r.history, "-"+c.ID)
 			} else {
 				r.containers[c.ID] = c.Container
@@ -641,6 +645,25 @@ func TestStopSignal(t *testing.T) {
 	r.wait(t, "web3, still stopping", func() bool { return stopping() && r.containers[id].Name == "web3" })
 	e.Restart(id)
 	r.wait(t, "a new start", func() bool { return r.containers[id] != nil && !r.containers[id].Stopping })
+}
+
+// TestGone checks that a removal is told from an end, and costs one inspect.
+func TestGone(t *testing.T) {
+	e := enginetest.New(t)
+	id := e.Run(enginetest.Spec{Name: "web"})
+	_, r := watch(t, e, time.Hour)
+	synced(t, r)
+	e.Stop(id)
+	r.waitNames(t)
+	if len(r.gone) != 0 {
+		t.Error("a stopped container is gone")
+	}
+	before := e.InspectCalls(id)
+	e.Remove(id)
+	r.wait(t, "gone", func() bool { return slices.Equal(r.gone, []string{id}) })
+	if n := e.InspectCalls(id) - before; n != 1 {
+		t.Errorf("%d inspects for a removal, want 1", n)
+	}
 }
 
 // TestPublished checks which addresses count as published.

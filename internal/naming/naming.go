@@ -139,8 +139,16 @@ func (r *Rules) addresses(c *container.Container) []zone.Address {
 }
 
 // Held returns what is left of the container for a while after it has ended: its names.
-func Held(e *zone.Entry) *zone.Entry {
-	return &zone.Entry{ID: e.ID, Name: e.Name, Project: e.Project, Created: e.Created, Held: true, Claims: e.Claims}
+// Of one that is gone nobody is kept from them any more.
+func Held(e *zone.Entry, gone bool) *zone.Entry {
+	held := &zone.Entry{ID: e.ID, Name: e.Name, Project: e.Project, Created: e.Created, Held: true, Claims: e.Claims}
+	if gone {
+		held.Claims = slices.Clone(e.Claims)
+		for i := range held.Claims {
+			held.Claims[i].Rank = zone.Shared
+		}
+	}
+	return held
 }
 
 // twin is the name with hyphens for underscores: host names may have none (RFC 952).

@@ -261,9 +261,12 @@ func TestJoined(t *testing.T) {
 	if e, _ := rules("docker.").Entry(&app, &vpn); !e.HostNetwork {
 		t.Error("joined to one on the host's network, it is not there")
 	}
-	held := Held(e)
-	if !held.Held || len(held.Addresses) != 0 || len(held.Claims) != len(e.Claims) || held.ID != e.ID {
+	held := Held(e, false)
+	if !held.Held || len(held.Addresses) != 0 || describe(held.Claims) != describe(e.Claims) || held.ID != e.ID {
 		t.Errorf("held: %+v", held)
+	}
+	if got, want := describe(Held(e, true).Claims), "app.docker. shared\n0123456789ab.docker. shared"; got != want {
+		t.Errorf("held and gone: %s, want %s", got, want)
 	}
 }
 

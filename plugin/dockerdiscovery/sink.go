@@ -33,6 +33,7 @@ type known struct {
 	facts   *container.Container // nil if it has ended
 	entry   *zone.Entry
 	skipped []naming.Skipped
+	gone    bool        // it has been removed
 	timer   *time.Timer // ends the hold
 }
 
@@ -57,7 +58,7 @@ func (r *records) Apply(changes []engine.Change) {
 			r.known[c.ID] = k
 		}
 		before := k.facts
-		k.facts = c.Container
+		k.facts, k.gone = c.Container, c.Gone
 		r.join(before, c.Container)
 		r.clients.replace(before, c.Container)
 		ids = r.affected(ids, c.ID, before, c.Container)
@@ -132,17 +133,19 @@ func (r *records) owner(c *container.Container) *container.Container {
 // entry makes the container's entry anew. The caller holds mu.
 func (r *records) entry(id string) zone.Change {
 	k := r.known[id]
-	if k.timer != nil {
-		k.timer.Stop()
-		k.timer = nil
-	}
 	var skipped []naming.Skipped
 	switch {
 	case k.facts != nil:
+		if k.timer != nil {
+			k.timer.Stop()
+			k.timer = nil
+		}
 		k.entry, skipped = r.rules.Entry(k.facts, r.owner(k.facts))
 	case r.hold > 0 && !r.closed:
-		k.entry = naming.Held(k.entry)
-		k.timer = time.AfterFunc(r.hold, func() { r.expire(id, k) })
+		k.entry = naming.Held(k.entry, k.gone)
+		if k.timer == nil {
+			k.timer = time.AfterFunc(r.hold, func() { r.expire(id, k) })
+		}
 	default:
 		k.entry = nil
 		delete(r.known, id)

@@ -296,6 +296,24 @@ func TestHold(t *testing.T) {
 	})
 }
 
+// TestHeldNameOfAnother checks that a restart does not give a name away, and that a removal
+// does.
+func TestHeldNameOfAnother(t *testing.T) {
+	d := emptyDocker(nil)
+	db, thief := facts("db", "a=10.1.0.2"), facts("thief", "a=10.1.0.9")
+	thief.Hostname = "db"
+	d.set(db, thief)
+	d.remove(db)
+	if got := dig(t, d, fromHost, "db.docker.", dns.TypeA); got != "none" {
+		t.Errorf("while db restarts: %q", got)
+	}
+	d.Apply([]engine.Change{{ID: db.ID, Gone: true}})
+	if got := dig(t, d, fromHost, "db.docker.", dns.TypeA); got != "10.1.0.9" {
+		t.Errorf("after db was removed: %q", got)
+	}
+	d.records.close()
+}
+
 // TestClientAddressPassesOn gives a dead container's address to another one, in either
 // order of the changes.
 func TestClientAddressPassesOn(t *testing.T) {
