@@ -9,6 +9,7 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -28,8 +29,17 @@ type Container struct {
 	NetworkMode string
 	Endpoints   []Endpoint // by network name
 
+	// Published are the host's addresses on which the container's ports are published,
+	// each once: unspecified (0.0.0.0 or ::) for all of a family.
+	Published []netip.Addr
+
 	Paused bool
 	Health Health
+
+	StopSignal string // as declared; SIGTERM if empty
+	// Stopping is true from when the container got a signal that tells it to stop until
+	// it has ended.
+	Stopping bool
 }
 
 // Endpoint is a container's connection to one network.
@@ -39,6 +49,39 @@ type Endpoint struct {
 	NetworkID string
 	Aliases   []string     // as given by the user; some engines add the short ID
 	Addrs     []netip.Addr // at most one IPv4 and one global IPv6 address, IPv4 first
+	Gateways  []netip.Addr // of the container's network, likewise
+}
+
+// Network is a network of the engine.
+type Network struct {
+	ID, Name string
+	Driver   string // bridge, macvlan, overlay and so on
+	Subnets  []netip.Prefix
+	Gateways []netip.Addr // the host's addresses in the subnets of a bridge
+}
+
+// Host is what is known of the engine's host.
+type Host struct {
+	Networks []Network // by ID
+	// Routed is false where the host can't reach containers by their addresses, since
+	// the engine runs in a virtual machine or in a network namespace of a user's.
+	Routed bool
+}
+
+// Direct reports whether the network's containers are neighbours of the hosts on the
+// LAN, and so reached from there by their own addresses.
+func (n *Network) Direct() bool { return n.Driver == "macvlan" || n.Driver == "ipvlan" }
+
+// HostNetwork reports whether the container has the host's network as its own.
+func (c *Container) HostNetwork() bool { return c.NetworkMode == "host" }
+
+// Joined returns the ID or name of the container whose network this one shares, ""
+// if it has its own.
+func (c *Container) Joined() string {
+	if other, ok := strings.CutPrefix(c.NetworkMode, "container:"); ok {
+		return other
+	}
+	return ""
 }
 
 // Health is the result of the image's or container's health check.
@@ -59,10 +102,10 @@ func (c *Container) ShortID() string { return c.ID[:min(len(c.ID), 12)] }
 func (c *Container) Equal(o *Container) bool {
 	return c.ID == o.ID && c.Name == o.Name && c.Hostname == o.Hostname && c.Domainname == o.Domainname &&
 		c.Image == o.Image && c.Created.Equal(o.Created) && c.NetworkMode == o.NetworkMode &&
-		c.Paused == o.Paused && c.Health == o.Health &&
-		maps.Equal(c.Labels, o.Labels) &&
+		c.Paused == o.Paused && c.Health == o.Health && c.StopSignal == o.StopSignal && c.Stopping == o.Stopping &&
+		maps.Equal(c.Labels, o.Labels) && slices.Equal(c.Published, o.Published) &&
 		slices.EqualFunc(c.Endpoints, o.Endpoints, func(a, b Endpoint) bool {
 			return a.ID == b.ID && a.Network == b.Network && a.NetworkID == b.NetworkID &&
-				slices.Equal(a.Aliases, b.Aliases) && slices.Equal(a.Addrs, b.Addrs)
+				slices.Equal(a.Aliases, b.Aliases) && slices.Equal(a.Addrs, b.Addrs) && slices.Equal(a.Gateways, b.Gateways)
 		})
 }

@@ -18,22 +18,23 @@ import (
 	"github.com/docker/docker/api/types/filters"
 	"github.com/docker/docker/api/types/network"
 	"github.com/docker/docker/client"
+	"github.com/docker/go-connections/nat"
 
 	"github.com/dockerdiscovery/dockerdiscovery/internal/container"
 )
 
 // api is what the watcher asks of an engine. The calls only read.
 type api interface {
-	// info returns the engine's description and its clock.
-	info(context.Context) (string, time.Time, error)
+	// info returns what the engine says of itself.
+	info(context.Context) (info, error)
+	// networks returns the engine's networks, by ID.
+	networks(context.Context) ([]container.Network, error)
 	// events returns the events since the given time of the engine's clock. When it
 	// returns, the engine notes events for us.
 	events(ctx context.Context, since time.Time) (stream, error)
 	// list returns the running containers.
 	list(context.Context) ([]summary, error)
-	// inspect returns a container's facts and since when it runs. The facts are nil if
-	// it does not run or does not exist.
-	inspect(ctx context.Context, id string) (*container.Container, time.Time, error)
+	inspect(ctx context.Context, id string) (state, error)
 	close() error
 }
 
@@ -43,10 +44,25 @@ type stream interface {
 	next(context.Context) (event, error)
 }
 
+// state is what inspect says of a container.
+type state struct {
+	facts *container.Container // nil unless it runs
+	gone  bool                 // it does not exist
+	since time.Time            // when it has started or ended, if known
+}
+
+// info is what an engine says of itself.
+type info struct {
+	description string
+	now         time.Time // its clock
+	routed      bool      // container.Host's
+}
+
 // event is a hint that a container may have changed.
 type event struct {
 	kind, action string
 	container    string // ID; empty if the event concerns no container
+	signal       string // of action kill
 	at           time.Time
 }
 
@@ -91,7 +107,7 @@ func dial(e Endpoint, call func(string, time.Duration, error)) (api, error) {
 	if e.Host == "" {
 		opts = append(opts, client.WithTLSClientConfigFromEnv())
 	}
-	opts = append(opts, client.WithHost(e.host()))
+	opts = append(opts, client.WithHost(e.Address()))
 	if e.Cert != "" {
 		opts = append(opts, client.WithTLSClientConfig(e.CACert, e.Cert, e.Key))
 	}
@@ -109,17 +125,45 @@ func (d *docker) timed(name string, start time.Time, err *error) {
 	d.call(name, time.Since(start), *err)
 }
 
-func (d *docker) info(ctx context.Context) (_ string, now time.Time, err error) {
+func (d *docker) info(ctx context.Context) (_ info, err error) {
 	defer d.timed("info", time.Now(), &err)
-	info, err := d.client.Info(ctx)
+	i, err := d.client.Info(ctx)
 	if err != nil {
-		return "", time.Time{}, err
+		return info{}, err
 	}
-	now, err = time.Parse(time.RFC3339Nano, info.SystemTime)
+	now, err := time.Parse(time.RFC3339Nano, i.SystemTime)
 	if err != nil {
-		return "", time.Time{}, fmt.Errorf("the engine's SystemTime: %w", err)
+		return info{}, fmt.Errorf("the engine's SystemTime: %w", err)
 	}
-	return fmt.Sprintf("%s (API %s)", info.ServerVersion, d.client.ClientVersion()), now, nil
+	return info{
+		description: fmt.Sprintf("%s (API %s)", i.ServerVersion, d.client.ClientVersion()),
+		now:         now,
+		routed:      i.OperatingSystem != "Docker Desktop" && !slices.Contains(i.SecurityOptions, "name=rootless"),
+	}, nil
+}
+
+func (d *docker) networks(ctx context.Context) (_ []container.Network, err error) {
+	defer d.timed("networks", time.Now(), &err)
+	list, err := d.client.NetworkList(ctx, network.ListOptions{})
+	if err != nil {
+		return nil, err
+	}
+	networks := make([]container.Network, len(list))
+	for i := range list {
+		networks[i] = container.Network{ID: list[i].ID, Name: list[i].Name, Driver: list[i].Driver}
+		for _, c := range list[i].IPAM.Config {
+			if subnet, err := netip.ParsePrefix(c.Subnet); err == nil {
+				networks[i].Subnets = append(networks[i].Subnets, subnet.Masked())
+				gateway, err := netip.ParseAddr(c.Gateway)
+				if err != nil { // Docker leaves out its own choice: the first address
+					gateway = subnet.Masked().Addr().Next()
+				}
+				networks[i].Gateways = append(networks[i].Gateways, gateway)
+			}
+		}
+	}
+	slices.SortFunc(networks, func(a, b container.Network) int { return cmp.Compare(a.ID, b.ID) })
+	return networks, nil
 }
 
 // events asks for all that came since the given moment, and not just from now on:
@@ -164,7 +208,7 @@ func fromMessage(m events.Message) event {
 	e := event{kind: string(m.Type), action: action, at: time.Unix(0, m.TimeNano)}
 	switch m.Type {
 	case events.ContainerEventType:
-		e.container = m.Actor.ID
+		e.container, e.signal = m.Actor.ID, m.Actor.Attributes["signal"]
 	case events.NetworkEventType:
 		if m.Action == events.ActionConnect || m.Action == events.ActionDisconnect {
 			e.container = cmp.Or(m.Actor.Attributes["container"], m.Actor.ID)
@@ -211,27 +255,27 @@ func fromSummary(c *dockercontainer.Summary) summary {
 	return s
 }
 
-func (d *docker) inspect(ctx context.Context, id string) (_ *container.Container, since time.Time, err error) {
+func (d *docker) inspect(ctx context.Context, id string) (_ state, err error) {
 	defer d.timed("inspect", time.Now(), &err)
 	c, err := d.client.ContainerInspect(ctx, id)
 	switch {
 	case errdefs.IsNotFound(err):
 		err = nil
-		return nil, time.Time{}, nil
+		return state{gone: true}, nil
 	case err != nil:
-		return nil, time.Time{}, err
+		return state{}, err
 	case c.ContainerJSONBase == nil || c.ID == "" || c.State == nil || c.Config == nil || c.HostConfig == nil:
-		return nil, time.Time{}, errors.New("the engine's answer lacks Id, State, Config or HostConfig")
+		return state{}, errors.New("the engine's answer lacks Id, State, Config or HostConfig")
 	case c.ID != id:
-		return nil, time.Time{}, fmt.Errorf("the engine answered with container %.12s", c.ID)
+		return state{}, fmt.Errorf("the engine answered with container %.12s", c.ID)
 	}
+	// A time that the engine left out or wrote otherwise leaves it open since when.
 	if !c.State.Running {
-		// A time that the engine left out or wrote otherwise leaves it open since when.
-		since, _ = time.Parse(time.RFC3339Nano, c.State.FinishedAt)
-		return nil, since, nil
+		ended, _ := time.Parse(time.RFC3339Nano, c.State.FinishedAt)
+		return state{since: ended}, nil
 	}
-	since, _ = time.Parse(time.RFC3339Nano, c.State.StartedAt)
-	return fromInspect(&c), since, nil
+	started, _ := time.Parse(time.RFC3339Nano, c.State.StartedAt)
+	return state{facts: fromInspect(&c), since: started}, nil
 }
 
 func fromInspect(c *dockercontainer.InspectResponse) *container.Container {
@@ -246,6 +290,7 @@ func fromInspect(c *dockercontainer.InspectResponse) *container.Container {
 		Labels:      c.Config.Labels,
 		NetworkMode: string(c.HostConfig.NetworkMode),
 		Paused:      c.State.Paused,
+		StopSignal:  c.Config.StopSignal,
 	}
 	if h := c.State.Health; h != nil {
 		switch h.Status {
@@ -259,8 +304,24 @@ func fromInspect(c *dockercontainer.InspectResponse) *container.Container {
 	}
 	if c.NetworkSettings != nil {
 		facts.Endpoints = fromEndpoints(c.NetworkSettings.Networks)
+		facts.Published = fromPorts(c.NetworkSettings.Ports)
 	}
 	return facts
+}
+
+// fromPorts returns the addresses of the host on which ports are published, apart from
+// its loopback: what is published there is nobody else's.
+func fromPorts(ports nat.PortMap) []netip.Addr {
+	var addrs []netip.Addr
+	for _, bindings := range ports {
+		for _, b := range bindings {
+			if ip, err := netip.ParseAddr(cmp.Or(b.HostIP, "0.0.0.0")); err == nil && !ip.IsLoopback() {
+				addrs = append(addrs, ip.Unmap())
+			}
+		}
+	}
+	slices.SortFunc(addrs, netip.Addr.Compare)
+	return slices.Compact(addrs)
 }
 
 func fromEndpoints(networks map[string]*network.EndpointSettings) []container.Endpoint {
@@ -275,12 +336,20 @@ func fromEndpoints(networks map[string]*network.EndpointSettings) []container.En
 }
 
 func fromEndpoint(name string, ep *network.EndpointSettings) container.Endpoint {
-	e := container.Endpoint{ID: ep.EndpointID, Network: name, NetworkID: ep.NetworkID, Aliases: ep.Aliases}
-	for _, s := range []string{ep.IPAddress, ep.GlobalIPv6Address} {
-		// The engine writes no address as "".
+	return container.Endpoint{
+		ID: ep.EndpointID, Network: name, NetworkID: ep.NetworkID, Aliases: ep.Aliases,
+		Addrs:    fromAddrs(ep.IPAddress, ep.GlobalIPv6Address),
+		Gateways: fromAddrs(ep.Gateway, ep.IPv6Gateway),
+	}
+}
+
+// fromAddrs returns the global addresses. The engine writes no address as "".
+func fromAddrs(texts ...string) []netip.Addr {
+	var addrs []netip.Addr
+	for _, s := range texts {
 		if ip, err := netip.ParseAddr(s); err == nil && ip.IsGlobalUnicast() && ip.Zone() == "" {
-			e.Addrs = append(e.Addrs, ip.Unmap())
+			addrs = append(addrs, ip.Unmap())
 		}
 	}
-	return e
+	return addrs
 }

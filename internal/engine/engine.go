@@ -30,7 +30,8 @@ type Endpoint struct {
 	Resync time.Duration
 }
 
-func (e Endpoint) host() string {
+// Address is the engine's address: Host, or what the environment says.
+func (e Endpoint) Address() string {
 	return cmp.Or(e.Host, os.Getenv(client.EnvOverrideHost), client.DefaultDockerHost)
 }
 
@@ -52,12 +53,17 @@ type Change struct {
 	ID string
 	// Container is nil when it no longer runs.
 	Container *container.Container
+	// Gone is set when it has been removed.
+	Gone bool
 }
 
 // Sink takes what a [Watcher] finds. Its methods are called one at a time.
 type Sink interface {
 	// Apply takes changes in their order. It must not keep the slice.
 	Apply([]Change)
+	// Host is called with what is known of the engine's host, before the first Apply and
+	// when it has changed.
+	Host(container.Host)
 	// Synced is called once, after Apply has had all containers that ran when the
 	// watcher first reconciled.
 	Synced()

@@ -42,6 +42,9 @@ type session struct {
 	wg  sync.WaitGroup // reconcile, inspects and timers
 
 	calls, bulk gate
+
+	routed      bool          // container.Host's
+	networksDue chan struct{} // has an item when networks may have changed
 }
 
 // end waits for all that the session has under way. Its context is done.
@@ -68,7 +71,7 @@ func (s *session) mark(e event) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	t := s.tracked[e.container]
-	if endings[e.action] && (t == nil || t.idle()) {
+	if endings[e.action] && (t == nil || t.idle() && !(t.stopped && removals[e.action])) {
 		return // it ends for us what has ended already
 	}
 	if t == nil {
@@ -79,6 +82,33 @@ func (s *session) mark(e event) {
 	}
 	s.disarm(t) // of a retry; the pace is kept
 	s.kick(t)
+}
+
+// markNetworks notes that a network may have come or gone.
+func (s *session) markNetworks() {
+	select {
+	case s.networksDue <- struct{}{}:
+	default: // is noted already
+	}
+}
+
+// signalled delivers at once that a container stops: no inspect would tell.
+func (s *session) signalled(e event) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t := s.tracked[e.container]
+	if t == nil {
+		return
+	}
+	if t.facts == nil { // its facts are being read
+		t.signal, t.signalAt = e.signal, e.at
+	} else if t.facts.Stops(e.signal) && !t.facts.Stopping {
+		t.signal, t.signalAt = e.signal, e.at
+		facts := *t.facts
+		facts.Stopping = true
+		t.facts = &facts
+		s.deliver(item{change: Change{ID: t.id, Container: t.facts}, changed: true, since: e.at})
+	}
 }
 
 // track returns the state of the container. The caller holds mu.
@@ -142,7 +172,7 @@ func (s *session) begin(t *tracked) item {
 // has called begin.
 func (s *session) inspect(t *tracked, i item) {
 	ctx, cancel := context.WithTimeout(s.ctx, inspectTimeout)
-	facts, since, err := s.api.inspect(ctx, t.id)
+	now, err := s.api.inspect(ctx, t.id)
 	cancel()
 
 	s.mu.Lock()
@@ -159,13 +189,17 @@ func (s *session) inspect(t *tracked, i item) {
 		}
 		return
 	}
-	i.change = Change{t.id, facts}
-	i.changed = !same(t.facts, facts)
-	if !i.since.IsZero() && since.After(i.since) {
-		i.since = since // the network's event of a start comes before the start is done
+	if now.facts != nil { // a signal before it started was for the last start
+		now.facts.Stopping = t.signalAt.After(now.since) && now.facts.Stops(t.signal)
 	}
-	s.count.Add(running(facts) - running(t.facts))
-	t.facts, t.retry = facts, nil
+	i.change = Change{ID: t.id, Container: now.facts, Gone: now.gone}
+	i.changed = !same(t.facts, now.facts) || t.stopped && now.gone
+	if !i.since.IsZero() && now.since.After(i.since) {
+		i.since = now.since // the network's event of a start comes before the start is done
+	}
+	s.count.Add(running(now.facts) - running(t.facts))
+	t.stopped = now.facts == nil && !now.gone && (t.facts != nil || t.stopped)
+	t.facts, t.retry = now.facts, nil
 	s.kick(t)
 	if i.changed || i.round != nil {
 		s.deliver(i)
@@ -208,6 +242,19 @@ type round struct {
 	waiting atomic.Int64 // containers still to be inspected, and 1 while they are counted
 	failed  atomic.Int64
 	done    chan struct{}
+}
+
+// ended reports whether the round is over. So is one that never began.
+func (r *round) ended() bool {
+	if r == nil {
+		return true
+	}
+	select {
+	case <-r.done:
+		return true
+	default:
+		return false
+	}
 }
 
 // finish notes that n of those waited for are done, and reports whether these were

@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"fmt"
+	"reflect"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -47,8 +48,9 @@ type Watcher struct {
 	idle     sync.Cond  // signals that applying has become false
 	tracked  map[string]*tracked
 	sinks    []Sink
-	synced   bool // the first reconciliation is done
-	applying bool // somebody is calling sinks; nobody else may
+	synced   bool            // the first reconciliation is done
+	host     *container.Host // nil before it is known
+	applying bool            // somebody is calling sinks; nobody else may
 	queue    []item
 }
 
@@ -56,8 +58,9 @@ type Watcher struct {
 type item struct {
 	change  Change
 	changed bool
-	since   time.Time // when the change became true, as far as known
-	round   *round    // the reconciliation that waits for it
+	host    *container.Host // if it has changed
+	since   time.Time       // when the change became true, as far as known
+	round   *round          // the reconciliation that waits for it
 }
 
 func start(e Endpoint, o Observer, dial func() (api, error)) *Watcher {
@@ -81,7 +84,7 @@ func (w *Watcher) stop() {
 }
 
 // Host is the engine's address, for messages.
-func (w *Watcher) Host() string { return w.endpoint.host() }
+func (w *Watcher) Host() string { return w.endpoint.Address() }
 
 // Connected reports whether the engine's events are being read.
 func (w *Watcher) Connected() bool { return w.connected.Load() }
@@ -131,22 +134,26 @@ func (w *Watcher) session(ctx context.Context) error {
 	}
 	defer api.close()
 	ctx, fail := context.WithCancelCause(ctx)
-	s := &session{Watcher: w, api: api, ctx: ctx, calls: newGate(eventCalls), bulk: newGate(bulkCalls)}
+	s := &session{
+		Watcher: w, api: api, ctx: ctx, calls: newGate(eventCalls), bulk: newGate(bulkCalls),
+		networksDue: make(chan struct{}, 1),
+	}
 	defer s.end()
 	defer fail(context.Canceled)
 
 	infoCtx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	description, now, err := api.info(infoCtx)
+	info, err := api.info(infoCtx)
 	if err != nil {
 		return err
 	}
-	stream, err := api.events(ctx, now)
+	stream, err := api.events(ctx, info.now)
 	if err != nil {
 		return err
 	}
+	s.routed = info.routed
 	w.connected.Store(true)
-	w.observer.Connected(w.Host(), description)
+	w.observer.Connected(w.Host(), info.description)
 
 	s.wg.Go(func() {
 		if err := s.reconcile(); err != nil {
@@ -159,17 +166,21 @@ func (w *Watcher) session(ctx context.Context) error {
 			return err
 		}
 		w.observer.Event(e.kind, e.action)
-		if e.container != "" && !harmless[e.action] {
+		switch {
+		case e.container == "":
+			s.markNetworks()
+		case e.action == "kill":
+			s.signalled(e)
+		case !harmless[e.action]:
 			s.mark(e)
 		}
 	}
 }
 
-// harmless are the actions that change nothing that inspect tells. Health checks and
-// people at a shell make many of them. A signal may change something, but then another
-// event follows.
+// harmless are the actions that change nothing about a running container's records.
+// Health checks and people at a shell make many of them.
 var harmless = map[string]bool{
-	"create": true, "kill": true, "exec_create": true, "exec_start": true, "exec_die": true, "exec_detach": true, "exec": true, "exec_died": true,
+	"create": true, "exec_create": true, "exec_start": true, "exec_die": true, "exec_detach": true, "exec": true, "exec_died": true,
 	"attach": true, "detach": true, "resize": true, "top": true, "copy": true, "archive-path": true,
 	"extract-to-dir": true, "export": true, "commit": true,
 }
@@ -181,31 +192,65 @@ var endings = map[string]bool{
 	"cleanup": true, "destroy": true, "remove": true,
 }
 
-// reconcile lists the containers at once and then from time to time.
+// removals are those endings that are the last.
+var removals = map[string]bool{"destroy": true, "remove": true}
+
+// reconcile lists the networks and containers at once and then from time to time, and
+// the networks when they are due.
 func (s *session) reconcile() error {
 	tick := time.NewTicker(s.endpoint.Resync)
 	defer tick.Stop()
-	for {
-		ctx, cancel := context.WithTimeout(s.ctx, callTimeout)
-		began := time.Now()
-		list, err := s.api.list(ctx)
-		cancel()
-		if err != nil {
-			return fmt.Errorf("listing the containers: %w", err)
+	var last *round
+	for due := true; ; {
+		if err := s.readNetworks(); err != nil {
+			return fmt.Errorf("listing the networks: %w", err)
 		}
-		r := &round{session: s, began: began, done: make(chan struct{})}
-		s.look(r, s.compare(r, list))
-		select {
-		case <-r.done: // no two at a time
-		case <-s.ctx.Done():
-			return nil
+		if due && last.ended() { // no two at a time
+			var err error
+			if last, err = s.readContainers(); err != nil {
+				return fmt.Errorf("listing the containers: %w", err)
+			}
+			due = false
 		}
 		select {
 		case <-tick.C:
+			due = true
+		case <-s.networksDue:
 		case <-s.ctx.Done():
 			return nil
 		}
 	}
+}
+
+// readContainers lists the containers, and begins to inspect those that have changed.
+func (s *session) readContainers() (*round, error) {
+	ctx, cancel := context.WithTimeout(s.ctx, callTimeout)
+	defer cancel()
+	r := &round{session: s, began: time.Now(), done: make(chan struct{})}
+	list, err := s.api.list(ctx)
+	if err != nil {
+		return nil, err
+	}
+	look := s.compare(r, list)
+	s.wg.Go(func() { s.look(r, look) })
+	return r, nil
+}
+
+func (s *session) readNetworks() error {
+	ctx, cancel := context.WithTimeout(s.ctx, callTimeout)
+	defer cancel()
+	networks, err := s.api.networks(ctx)
+	if err != nil {
+		return err
+	}
+	host := &container.Host{Networks: networks, Routed: s.routed}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.host == nil || !reflect.DeepEqual(s.host, host) {
+		s.host = host
+		s.deliver(item{host: host})
+	}
+	return nil
 }
 
 // Subscribe gives the sink all containers, and from then on each change.
@@ -216,12 +261,15 @@ func (w *Watcher) Subscribe(sink Sink) {
 	all := make([]Change, 0, len(w.tracked))
 	for id, t := range w.tracked {
 		if t.facts != nil {
-			all = append(all, Change{id, t.facts})
+			all = append(all, Change{ID: id, Container: t.facts})
 		}
 	}
 	w.sinks = append(slices.Clip(w.sinks), sink)
-	synced := w.synced
+	host, synced := w.host, w.synced
 	w.mu.Unlock()
+	if host != nil {
+		sink.Host(*host)
+	}
 	sink.Apply(all)
 	if synced {
 		sink.Synced()
@@ -278,6 +326,11 @@ func (w *Watcher) apply(batch []item, sinks []Sink) {
 		if i.changed {
 			changes = append(changes, i.change)
 		}
+		if i.host != nil {
+			for _, s := range sinks {
+				s.Host(*i.host)
+			}
+		}
 	}
 	if len(changes) > 0 {
 		for _, s := range sinks {
@@ -316,10 +369,16 @@ type tracked struct {
 	id    string
 	facts *container.Container // nil while it does not run
 
+	stopped bool // it has ended, and exists as far as is known
+
 	due   bool // to be inspected
 	busy  bool // being inspected
 	since time.Time
 	round *round // waits for an inspect that begins from now on
+
+	// The last signal that was sent to it, and when. It may have started anew since.
+	signal   string
+	signalAt time.Time
 
 	pace  pace
 	timer *time.Timer // will start an inspect

@@ -25,6 +25,8 @@ type recorder struct {
 	mu         sync.Mutex
 	changed    sync.Cond
 	containers map[string]*container.Container
+	host       container.Host
+	gone       []string
 	history    []string // the changes, in order: "+NAME" or "-ID"
 	synced     int
 	connected  int
@@ -52,6 +54,9 @@ func (r *recorder) Apply(changes []Change) {
 		for _, c := range changes {
 			if c.Container == nil {
 				delete(r.containers, c.ID)
+				if c.Gone {
+					r.gone = append(r.gone, c.ID)
+				}
 				r.history = append(r.history, "-"+c.ID)
 			} else {
 				r.containers[c.ID] = c.Container
@@ -60,6 +65,7 @@ func (r *recorder) Apply(changes []Change) {
 		}
 	})
 }
+func (r *recorder) Host(h container.Host)             { r.note(func() { r.host = h }) }
 func (r *recorder) Synced()                           { r.note(func() { r.synced++ }) }
 func (r *recorder) Connected(string, string)          { r.note(func() { r.connected++ }) }
 func (r *recorder) Disconnected(_ string, e error)    { r.note(func() { r.errors = append(r.errors, e) }) }
@@ -578,5 +584,105 @@ func TestManyContainers(t *testing.T) {
 	}
 	if n := e.Calls("inspect"); n != len(ids) {
 		t.Errorf("%d inspects for %d containers", n, len(ids))
+	}
+}
+
+// TestNetworks checks that the networks are known before the first containers, and
+// followed.
+func TestNetworks(t *testing.T) {
+	e := enginetest.New(t, enginetest.WithInfo(func(info map[string]any) { info["SecurityOptions"] = []string{"name=seccomp", "name=rootless"} }))
+	e.AddNetwork("front", "10.1.0.0/16", "fd00:1::/64")
+	_, r := watch(t, e, time.Hour)
+	synced(t, r)
+	find := func(name string) *container.Network {
+		for i := range r.host.Networks {
+			if r.host.Networks[i].Name == name {
+				return &r.host.Networks[i]
+			}
+		}
+		return nil
+	}
+	r.mu.Lock()
+	front := find("front")
+	if r.host.Routed {
+		t.Error("a rootless engine's networks are routed")
+	}
+	r.mu.Unlock()
+	if front == nil || front.Driver != "bridge" || fmt.Sprint(front.Subnets) != "[10.1.0.0/16 fd00:1::/64]" {
+		t.Errorf("front is %+v", front)
+	}
+	lists := e.Calls("list")
+	e.AddNetwork("back", "10.2.0.0/16")
+	r.wait(t, "back", func() bool { return find("back") != nil })
+	e.RemoveNetwork("front")
+	r.wait(t, "no front", func() bool { return find("front") == nil })
+	if n := e.Calls("list") - lists; n != 0 {
+		t.Errorf("%d lists of containers for changes of networks", n)
+	}
+}
+
+// TestStopSignal checks that a stop is seen at the signal, while the process lives on,
+// and is over when the container has started anew.
+func TestStopSignal(t *testing.T) {
+	e := enginetest.New(t)
+	id := e.Run(enginetest.Spec{Name: "web", StopSignal: "SIGUSR1"})
+	_, r := watch(t, e, time.Hour)
+	synced(t, r)
+	stopping := func() bool { return r.containers[id] != nil && r.containers[id].Stopping }
+	e.Kill(id, "HUP")
+	e.Rename(id, "web2") // comes after, and is not hidden by a stop that isn't one
+	r.waitNames(t, "web2")
+	if r.get(id).Stopping {
+		t.Error("HUP is taken for a stop")
+	}
+	inspects := e.InspectCalls(id)
+	e.Kill(id, "USR1")
+	r.wait(t, "stopping", stopping)
+	if n := e.InspectCalls(id) - inspects; n != 0 {
+		t.Errorf("%d inspects for a signal", n)
+	}
+	e.Rename(id, "web3")
+	r.wait(t, "web3, still stopping", func() bool { return stopping() && r.containers[id].Name == "web3" })
+	e.Restart(id)
+	r.wait(t, "a new start", func() bool { return r.containers[id] != nil && !r.containers[id].Stopping })
+}
+
+// TestGone checks that a removal is told from an end, and costs one inspect.
+func TestGone(t *testing.T) {
+	e := enginetest.New(t)
+	id := e.Run(enginetest.Spec{Name: "web"})
+	_, r := watch(t, e, time.Hour)
+	synced(t, r)
+	e.Stop(id)
+	r.waitNames(t)
+	if len(r.gone) != 0 {
+		t.Error("a stopped container is gone")
+	}
+	before := e.InspectCalls(id)
+	e.Remove(id)
+	r.wait(t, "gone", func() bool { return slices.Equal(r.gone, []string{id}) })
+	if n := e.InspectCalls(id) - before; n != 1 {
+		t.Errorf("%d inspects for a removal, want 1", n)
+	}
+}
+
+// TestPublished checks which addresses count as published.
+func TestPublished(t *testing.T) {
+	e := enginetest.New(t)
+	want := map[string]string{}
+	run := func(name, addrs string, publish ...string) {
+		e.Run(enginetest.Spec{Name: name, Publish: publish})
+		want[name] = addrs
+	}
+	run("none", "[]")
+	run("any", "[0.0.0.0]", "80:80/tcp", "81:81/tcp")
+	run("loopback", "[]", "127.0.0.1:82:80/tcp")
+	run("one", "[192.0.2.1]", "192.0.2.1:83:80/tcp")
+	_, r := watch(t, e, time.Hour)
+	synced(t, r)
+	for _, c := range r.containers {
+		if got := fmt.Sprint(c.Published); got != want[c.Name] {
+			t.Errorf("%s: published on %s, want %s", c.Name, got, want[c.Name])
+		}
 	}
 }

@@ -51,6 +51,7 @@ type name struct {
 	text    string
 	rank    zone.Rank
 	network string // "" is all
+	bare    bool   // zone.Claim's
 	// absolute names are not put into the zones: they count if they lie there.
 	absolute bool
 }
@@ -61,6 +62,10 @@ type Rules struct {
 	Sources []Source
 	// Reserved reports whether a name is the server's own.
 	Reserved func(owner string) bool
+	// Networks are those whose addresses count, the first ones first; all if empty.
+	Networks []string
+	// IgnoreHealth takes ill containers for well.
+	IgnoreHealth bool
 }
 
 // Skipped is a name that a container does not get.
@@ -73,13 +78,16 @@ type Skipped struct {
 func (s Skipped) String() string { return fmt.Sprintf("%s name %q: %s", s.Source, s.Name, s.Reason) }
 
 // Entry returns what the container contributes to the zones, and the names that it
-// does not get, with the reasons.
-func (r *Rules) Entry(c *container.Container) (*zone.Entry, []Skipped) {
-	e := &zone.Entry{ID: c.ID, Name: c.Name, Created: c.Created, Well: !c.Paused && c.Health != container.Unhealthy}
-	for _, ep := range c.Endpoints {
-		for _, ip := range ep.Addrs {
-			e.Addresses = append(e.Addresses, zone.Address{IP: ip, Network: ep.Network})
-		}
+// does not get, with the reasons. Owner is the container whose network it uses: itself, or
+// the one that it has joined, nil if that does not run.
+func (r *Rules) Entry(c, owner *container.Container) (*zone.Entry, []Skipped) {
+	e := &zone.Entry{
+		ID: c.ID, Name: c.Name, Project: Project(c), Created: c.Created,
+		Well: !c.Paused && !c.Stopping && (r.IgnoreHealth || c.Health != container.Unhealthy),
+	}
+	if owner != nil {
+		e.Addresses, e.HostNetwork, e.Published = r.addresses(owner), owner.HostNetwork(), owner.Published
+		e.Joined = owner != c
 	}
 	var claims claims
 	var skipped []Skipped
@@ -87,6 +95,9 @@ func (r *Rules) Entry(c *container.Container) (*zone.Entry, []Skipped) {
 	for _, s := range sources {
 		if !slices.Contains(r.Sources, s.source) {
 			continue
+		}
+		if s.source == Hostname && owner != nil && owner != c && c.Hostname == owner.Hostname {
+			continue // Docker gives it the other's host name
 		}
 		for _, n := range s.names(c) {
 			if reason := claims.add(r, n); reason != "" {
@@ -102,6 +113,42 @@ func (r *Rules) Entry(c *container.Container) (*zone.Entry, []Skipped) {
 	}
 	e.Claims = claims.list
 	return e, skipped
+}
+
+// addresses returns where the container is reached.
+func (r *Rules) addresses(c *container.Container) []zone.Address {
+	var addrs []zone.Address
+	add := func(ep *container.Endpoint) {
+		for _, ip := range ep.Addrs {
+			addrs = append(addrs, zone.Address{IP: ip, Network: ep.Network})
+		}
+	}
+	if len(r.Networks) == 0 {
+		for i := range c.Endpoints {
+			add(&c.Endpoints[i])
+		}
+	}
+	for _, network := range r.Networks {
+		for i := range c.Endpoints {
+			if c.Endpoints[i].Network == network {
+				add(&c.Endpoints[i])
+			}
+		}
+	}
+	return addrs
+}
+
+// Held returns what is left of the container for a while after it has ended: its names.
+// Of one that is gone nobody is kept from them any more.
+func Held(e *zone.Entry, gone bool) *zone.Entry {
+	held := &zone.Entry{ID: e.ID, Name: e.Name, Project: e.Project, Created: e.Created, Held: true, Claims: e.Claims}
+	if gone {
+		held.Claims = slices.Clone(e.Claims)
+		for i := range held.Claims {
+			held.Claims[i].Rank = zone.Shared
+		}
+	}
+	return held
 }
 
 // twin is the name with hyphens for underscores: host names may have none (RFC 952).
@@ -169,7 +216,7 @@ func (cs *claims) add(r *Rules, n name) (reason string) {
 		if why != "" {
 			reason = why
 		} else if owner != "" {
-			cs.claim(zone.Claim{Name: owner, Rank: n.rank, Network: n.network})
+			cs.claim(zone.Claim{Name: owner, Rank: n.rank, Network: n.network, Bare: n.bare})
 		}
 	}
 	return reason
@@ -205,7 +252,7 @@ func byID(c *container.Container) []name {
 // byHostname leaves out containers on the host's network: their host name is the host's.
 // A host name may be a whole domain name, or its domain stand apart.
 func byHostname(c *container.Container) []name {
-	if c.Hostname == "" || c.NetworkMode == "host" {
+	if c.Hostname == "" || c.HostNetwork() {
 		return nil
 	}
 	names := []name{{text: c.Hostname, rank: zone.Shared}}
@@ -226,9 +273,12 @@ const (
 	composeOneoff  = "com.docker.compose.oneoff"
 )
 
+// Project returns the container's Compose project, "" if it has none.
+func Project(c *container.Container) string { return c.Labels[composeProject] }
+
 // byCompose leaves out the containers of "compose run": they do not serve.
 func byCompose(c *container.Container) []name {
-	project, service := c.Labels[composeProject], c.Labels[composeService]
+	project, service := Project(c), c.Labels[composeService]
 	if project == "" || service == "" || strings.EqualFold(c.Labels[composeOneoff], "true") {
 		return nil
 	}
@@ -245,7 +295,7 @@ func byAlias(c *container.Container) []name {
 				continue
 			}
 			names = append(names,
-				name{text: alias, rank: zone.Shared, network: ep.Network},
+				name{text: alias, rank: zone.Shared, network: ep.Network, bare: true},
 				name{text: alias + "." + ep.Network, rank: zone.Shared, network: ep.Network})
 		}
 	}

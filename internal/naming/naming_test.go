@@ -27,12 +27,16 @@ func only(sources ...Source) *Rules {
 	return r
 }
 
-// describe writes a claim as NAME RANK NETWORK.
+// describe writes a claim as NAME RANK NETWORK, and bare if it is.
 func describe(claims []zone.Claim) string {
 	ranks := [...]string{zone.ByName: "name", zone.ByID: "id", zone.ByTwin: "twin", zone.Shared: "shared"}
 	var out []string
 	for _, c := range claims {
-		out = append(out, strings.TrimSpace(fmt.Sprintf("%s %s %s", c.Name, ranks[c.Rank], c.Network)))
+		text := fmt.Sprintf("%s %s %s", c.Name, ranks[c.Rank], c.Network)
+		if c.Bare {
+			text += " bare"
+		}
+		out = append(out, strings.TrimSpace(text))
 	}
 	return strings.Join(out, "\n")
 }
@@ -55,7 +59,7 @@ func TestClaims(t *testing.T) {
 			`shop_web_1.docker. name
 0123456789ab.docker. id
 web.shop.docker. shared
-web.docker. shared shop_default
+web.docker. shared shop_default bare
 web.shop_default.docker. shared shop_default
 shop-web-1.docker. twin
 web.shop-default.docker. shared shop_default`, "",
@@ -99,7 +103,7 @@ www.shop.example.org. shared`, "",
 		{
 			"an alias on two networks", only(Alias),
 			container.Container{Name: "x", Endpoints: []container.Endpoint{{Network: "a", Aliases: []string{"db"}}, {Network: "b", Aliases: []string{"db"}}}},
-			"db.docker. shared a\ndb.a.docker. shared a\ndb.docker. shared b\ndb.b.docker. shared b", "",
+			"db.docker. shared a bare\ndb.a.docker. shared a\ndb.docker. shared b bare\ndb.b.docker. shared b", "",
 		},
 		{
 			"a host name is for all networks, so the alias adds nothing", only(Hostname, Alias),
@@ -118,7 +122,7 @@ www.shop.example.org. shared`, "",
 		{
 			"invalid names", only(Container, Alias),
 			container.Container{Name: strings.Repeat("x", 64), Endpoints: []container.Endpoint{{Network: "n", Aliases: []string{"a b", "a..b", "ok"}}}},
-			"ok.docker. shared n\nok.n.docker. shared n",
+			"ok.docker. shared n bare\nok.n.docker. shared n",
 			`container name "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx": label longer than 63 octets
 alias name "a b": character ' '; letters, digits, hyphens and underscores are possible
 alias name "a b.n": character ' '; letters, digits, hyphens and underscores are possible
@@ -140,7 +144,7 @@ alias name "a..b.n": empty label`,
 		},
 	} {
 		c.container.ID = id
-		e, skipped := c.rules.Entry(&c.container)
+		e, skipped := c.rules.Entry(&c.container, &c.container)
 		if got := describe(e.Claims); got != c.want {
 			t.Errorf("%s: claims\n%s\nwant\n%s", c.name, got, c.want)
 		}
@@ -158,7 +162,7 @@ alias name "a..b.n": empty label`,
 func TestLongestName(t *testing.T) {
 	for n, fits := range map[int]bool{246: true, 247: false} { // with ".docker." 254: one less than on the wire
 		text := strings.Repeat("a.", n/2)[:n-1] + "b"
-		e, _ := only(Container).Entry(&container.Container{ID: id, Name: text})
+		e, _ := only(Container).Entry(&container.Container{ID: id, Name: text}, nil)
 		if got := len(e.Claims) == 1; got != fits {
 			t.Errorf("a name of %d octets is taken: %v, want %v", n, got, fits)
 		}
@@ -178,7 +182,7 @@ func TestEntry(t *testing.T) {
 			{Network: "b", Addrs: []netip.Addr{netip.MustParseAddr("10.1.0.2")}},
 		},
 	}
-	e, _ := rules("docker.").Entry(&c)
+	e, _ := rules("docker.").Entry(&c, &c)
 	want := []zone.Address{
 		{IP: netip.MustParseAddr("10.0.0.2"), Network: "a"},
 		{IP: netip.MustParseAddr("fd00::2"), Network: "a"},
@@ -194,13 +198,75 @@ func TestEntry(t *testing.T) {
 		container.HealthNone: true, container.HealthStarting: true, container.Healthy: true, container.Unhealthy: false,
 	} {
 		c.Health = health
-		if e, _ := rules("docker.").Entry(&c); e.Well != well {
+		if e, _ := rules("docker.").Entry(&c, &c); e.Well != well {
 			t.Errorf("health %v: well %v, want %v", health, e.Well, well)
 		}
 	}
-	c.Health, c.Paused = container.Healthy, true
-	if e, _ := rules("docker.").Entry(&c); e.Well {
+	c.Health = container.Unhealthy
+	ignore := rules("docker.")
+	ignore.IgnoreHealth = true
+	if e, _ := ignore.Entry(&c, &c); !e.Well {
+		t.Error("an ill container is not well although its health is ignored")
+	}
+	c.Health, c.Stopping = container.Healthy, true
+	if e, _ := rules("docker.").Entry(&c, &c); e.Well {
+		t.Error("a stopping container is well")
+	}
+	c.Stopping, c.Paused = false, true
+	if e, _ := rules("docker.").Entry(&c, &c); e.Well {
 		t.Error("a paused container is well")
+	}
+}
+
+func TestNetworks(t *testing.T) {
+	c := container.Container{ID: id, Name: "web", Endpoints: []container.Endpoint{
+		{Network: "a", Addrs: []netip.Addr{netip.MustParseAddr("10.0.0.2")}},
+		{Network: "b", Addrs: []netip.Addr{netip.MustParseAddr("10.1.0.2")}},
+		{Network: "c", Addrs: []netip.Addr{netip.MustParseAddr("10.2.0.2")}},
+	}}
+	for want, networks := range map[string][]string{
+		"10.0.0.2 10.1.0.2 10.2.0.2": nil, "10.2.0.2 10.0.0.2": {"c", "x", "a"}, "": {"x"},
+	} {
+		r := rules("docker.")
+		r.Networks = networks
+		e, _ := r.Entry(&c, &c)
+		var got []string
+		for _, a := range e.Addresses {
+			got = append(got, a.IP.String())
+		}
+		if strings.Join(got, " ") != want {
+			t.Errorf("networks %v: %v, want %s", networks, got, want)
+		}
+	}
+}
+
+// TestJoined checks what a container has that uses another's network.
+func TestJoined(t *testing.T) {
+	vpn := container.Container{
+		ID: "a" + id[1:], Name: "vpn", Hostname: "gate", Published: []netip.Addr{netip.IPv4Unspecified()},
+		Endpoints: []container.Endpoint{{Network: "n", Aliases: []string{"out"}, Addrs: []netip.Addr{netip.MustParseAddr("10.0.0.2")}}},
+	}
+	app := container.Container{ID: id, Name: "app", Hostname: "gate", NetworkMode: "container:" + vpn.ID}
+	e, _ := rules("docker.").Entry(&app, &vpn)
+	if got, want := describe(e.Claims), "app.docker. name\n0123456789ab.docker. id"; got != want {
+		t.Errorf("claims %s, want %s", got, want)
+	}
+	if len(e.Addresses) != 1 || e.Addresses[0].IP != vpn.Endpoints[0].Addrs[0] || len(e.Published) != 1 || e.HostNetwork {
+		t.Errorf("entry %+v", e)
+	}
+	if e, _ := rules("docker.").Entry(&app, nil); len(e.Addresses) != 0 || len(e.Claims) == 0 {
+		t.Errorf("without the other: %+v", e)
+	}
+	vpn.NetworkMode = "host"
+	if e, _ := rules("docker.").Entry(&app, &vpn); !e.HostNetwork {
+		t.Error("joined to one on the host's network, it is not there")
+	}
+	held := Held(e, false)
+	if !held.Held || len(held.Addresses) != 0 || describe(held.Claims) != describe(e.Claims) || held.ID != e.ID {
+		t.Errorf("held: %+v", held)
+	}
+	if got, want := describe(Held(e, true).Claims), "app.docker. shared\n0123456789ab.docker. shared"; got != want {
+		t.Errorf("held and gone: %s, want %s", got, want)
 	}
 }
 
@@ -220,7 +286,7 @@ func FuzzNames(f *testing.F) {
 			Labels:    map[string]string{composeService: service, composeProject: project},
 			Endpoints: []container.Endpoint{{Network: network, Aliases: []string{alias}}},
 		}
-		e, _ := r.Entry(&c)
+		e, _ := r.Entry(&c, &c)
 		seen := map[zone.Claim]bool{}
 		for _, claim := range e.Claims {
 			buf := make([]byte, 512)

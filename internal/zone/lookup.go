@@ -2,6 +2,7 @@ package zone
 
 import (
 	"net/netip"
+	"slices"
 
 	"github.com/miekg/dns"
 )
@@ -15,13 +16,6 @@ type Query struct {
 
 	// MaxTTL, if not zero, is the longest TTL of the answer, in seconds.
 	MaxTTL uint32
-}
-
-// View is who asks, as far as the answer depends on it.
-type View struct {
-	// Server returns the address on which the query came in. The asker can reach it, so
-	// it is the address of our name server's name.
-	Server func() netip.Addr
 }
 
 // Outcome says how a lookup ended.
@@ -54,32 +48,63 @@ type Result struct {
 // names outside our zones are not ours, and nor are the apex of zone "." and what in it
 // stands for addresses: those are the Internet's.
 func (s *Snapshot) Lookup(q Query) Result {
-	n := s.names.get(q.Name)
-	if n != nil {
-		return s.answer(q, n, n.origin)
-	}
-	o := s.store.origins.match(q.Name)
-	if o == nil || o.root && IsReverse(q.Name) {
+	n, o := s.find(q.Name)
+	switch {
+	case n != nil:
+		return s.answer(q, n, o)
+	case o != nil:
+		return s.negative(q, o, NameError)
+	default:
 		return Result{}
 	}
-	encloser := parent(q.Name)
+}
+
+// find returns the node that answers for the name, maybe a wildcard's, and the name's
+// zone.
+func (s *Snapshot) find(name string) (*node, *origin) {
+	if n := s.names.get(name); n != nil {
+		return n, n.origin
+	}
+	o := s.store.origins.match(name)
+	if o == nil || o.root && IsReverse(name) {
+		return nil, nil
+	}
+	encloser := parent(name)
 	for s.names.get(encloser) == nil { // ends at the apex
 		encloser = parent(encloser)
 	}
-	wildcard := "*." + encloser
 	if encloser == "." {
-		wildcard = "*."
+		return s.names.get("*."), o
 	}
-	if n = s.names.get(wildcard); n != nil {
-		return s.answer(q, n, o)
+	return s.names.get("*." + encloser), o
+}
+
+// Owners returns the names of the containers that answer the query.
+func (s *Snapshot) Owners(q Query) []string {
+	n, _ := s.find(q.Name)
+	if n == nil || n.hidden(&q.View) {
+		return nil
 	}
-	return s.negative(q, o, NameError)
+	claimants := n.claims[:n.winners]
+	if n.target == "" {
+		claimants = nil
+		for _, r := range n.reach(nil, &q.View, s.store.config.RequireWell) {
+			claimants = append(claimants, held{entry: r.entry})
+		}
+	}
+	var owners []string
+	for _, h := range claimants {
+		if !slices.Contains(owners, h.entry.Name) {
+			owners = append(owners, h.entry.Name)
+		}
+	}
+	return owners
 }
 
 // answer gives the node's records. The origin is nil for an address outside our zones.
 func (s *Snapshot) answer(q Query, n *node, o *origin) Result {
 	if o == nil {
-		if n.target == "" || q.Type != dns.TypePTR {
+		if n.target == "" || q.Type != dns.TypePTR || n.hidden(&q.View) {
 			return Result{}
 		}
 		return Result{Outcome: Success, Answer: s.ptr(q, n.target)}
@@ -89,14 +114,21 @@ func (s *Snapshot) answer(q Query, n *node, o *origin) Result {
 	}
 	var answer []dns.RR
 	switch {
+	case n.hidden(&q.View):
+		if n.children == 0 {
+			return s.negative(q, o, NameError)
+		}
+		return s.negative(q, o, EmptyNonTerminal)
 	case n.name == o.ns && !o.root:
 		answer = s.addresses(q, q.Asked, serverAddr(q.View))
 	case n.target != "":
 		if q.Type == dns.TypePTR || q.Type == dns.TypeANY {
 			answer = s.ptr(q, n.target)
 		}
-	default:
+	case q.View.Asker == Host:
 		answer = s.addresses(q, q.Asked, n.addrs)
+	default:
+		answer = s.addresses(q, q.Asked, n.addresses(&q.View, s.store.config.RequireWell))
 	}
 	switch {
 	case len(answer) > 0:
@@ -173,7 +205,7 @@ func serverAddr(v View) []netip.Addr {
 	if v.Server == nil {
 		return nil
 	}
-	return []netip.Addr{v.Server()} // an invalid one is of no type
+	return []netip.Addr{v.Server.Addr()} // an invalid one is of no type
 }
 
 // addresses returns the records for those of the addresses that are of the query's

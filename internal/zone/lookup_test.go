@@ -38,11 +38,27 @@ func add(entries ...*Entry) []Change {
 	return changes
 }
 
-func server() netip.Addr { return netip.MustParseAddr("127.0.0.1") }
+// server is a Server that hosts containers on 10.99.0.1 and on the LAN at 192.0.2.1; the
+// network lan is direct.
+type server struct{ publish bool }
+
+func ips(texts string) []netip.Addr {
+	var all []netip.Addr
+	for s := range strings.FieldsSeq(texts) {
+		all = append(all, netip.MustParseAddr(s))
+	}
+	return all
+}
+
+func (server) Addr() netip.Addr           { return netip.MustParseAddr("127.0.0.1") }
+func (server) Gateways() []netip.Addr     { return ips("10.99.0.1 fd99::1") }
+func (server) HostAddrs() []netip.Addr    { return ips("192.0.2.1 2001:db8::1") }
+func (s server) Publish() bool            { return s.publish }
+func (server) Direct(network string) bool { return network == "lan" }
 
 // ask looks the case's question up, with the case of the name as given.
 func ask(s *Snapshot, c test.Case) Result {
-	return s.Lookup(Query{Name: strings.ToLower(c.Qname), Asked: c.Qname, Type: c.Qtype, View: View{Server: server}})
+	return s.Lookup(Query{Name: strings.ToLower(c.Qname), Asked: c.Qname, Type: c.Qtype, View: View{Server: server{}}})
 }
 
 // check compares an answer with the case's, apart from the SOA's serial.

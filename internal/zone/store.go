@@ -45,7 +45,7 @@ type node struct {
 	claims  []held // the strongest first
 	winners int    // the first winners of claims answer
 
-	// What the winners give: addresses, each once, IPv4 first, or a PTR target.
+	// What the winners give: addresses, as the Docker host sees them, or a PTR target.
 	addrs  []netip.Addr
 	target string
 }
@@ -149,6 +149,9 @@ func (entry *Entry) owned() iter.Seq2[string, Claim] {
 				return
 			}
 		}
+		if entry.Joined {
+			return
+		}
 		for _, a := range entry.Addresses {
 			if !yield(reverseName(a.IP), Claim{}) {
 				return
@@ -207,13 +210,13 @@ func (n *node) reverse() bool { return strings.HasSuffix(n.name, ".arpa.") && Is
 func (e *edit) settle(n *node) {
 	old := e.old(n)
 	slices.SortStableFunc(n.claims, func(a, b held) int {
-		return cmp.Or(cmp.Compare(a.claim.Rank, b.claim.Rank), a.entry.compare(b.entry))
+		return cmp.Or(cmp.Compare(a.claim.Rank, b.claim.Rank), compareBool(a.entry.Held, b.entry.Held), a.entry.compare(b.entry))
 	})
 	n.winners = len(n.claims)
 	if len(n.claims) > 0 && n.claims[0].claim.Rank < Shared {
 		n.winners = 1
 	}
-	n.addrs = n.addresses()
+	n.addrs = n.addresses(&View{}, e.store.config.RequireWell)
 	e.count(old, n)
 	if n.lostClaims() > 0 || old.lostClaims() > 0 {
 		e.contested(old, n)
@@ -228,34 +231,25 @@ func (entry *Entry) compare(o *Entry) int {
 	return cmp.Or(entry.Created.Compare(o.Created), cmp.Compare(entry.ID, o.ID))
 }
 
-// addresses returns what the winners give: of the well ones, or of all if none is well.
-func (n *node) addresses() []netip.Addr {
-	well := slices.ContainsFunc(n.claims[:n.winners], func(h held) bool { return h.entry.Well && h.any() })
-	var addrs []netip.Addr
-	for _, h := range n.claims[:n.winners] {
-		if well && !h.entry.Well {
-			continue
-		}
-		for _, a := range h.entry.Addresses {
-			if h.claim.gives(a) {
-				addrs = append(addrs, a.IP)
-			}
-		}
+// compareBool orders false before true.
+func compareBool(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case b:
+		return -1
+	default:
+		return 1
 	}
-	slices.SortFunc(addrs, netip.Addr.Compare) // IPv4 sorts before IPv6
-	return slices.Clip(slices.Compact(addrs))
 }
-
-// gives reports whether the claim lets the address answer.
-func (c Claim) gives(a Address) bool { return c.Network == "" || c.Network == a.Network }
-
-// any reports whether the claim gives an address at all.
-func (h held) any() bool { return slices.ContainsFunc(h.entry.Addresses, h.claim.gives) }
 
 // contested notes who has newly lost the name, and has the addresses looked at again
 // of all whose right to it may have changed: they may resolve to another name now.
 func (e *edit) contested(old, n *node) {
 	for _, h := range n.claims[n.winners:] {
+		if h.entry.Held {
+			continue
+		}
 		lost := func(o held) bool { return o.entry.ID == h.entry.ID && o.claim == h.claim }
 		if !slices.ContainsFunc(old.claims[old.winners:], lost) {
 			e.lost = append(e.lost, Lost{Name: n.name, Loser: h.entry, Winner: n.claims[0].entry})
@@ -271,7 +265,14 @@ func (e *edit) contested(old, n *node) {
 }
 
 // lostClaims is the number of claims to the name that another container defeats.
-func (n *node) lostClaims() int { return len(n.claims) - n.winners }
+func (n *node) lostClaims() (lost int) {
+	for _, h := range n.claims[n.winners:] {
+		if !h.entry.Held {
+			lost++
+		}
+	}
+	return lost
+}
 
 // settleReverse decides the one name to which an address resolves: the best known
 // one that its oldest owner holds.

@@ -3,7 +3,6 @@ package zone
 import (
 	"fmt"
 	"math/rand/v2"
-	"net/netip"
 	"slices"
 	"strings"
 	"sync"
@@ -43,7 +42,7 @@ func TestClaims(t *testing.T) {
 	}{
 		{"shared", []*Entry{
 			entry("a", 0, "n=172.17.0.3", "a.docker./name", "x.docker."), entry("b", 1, "n=172.17.0.2", "b.docker./name", "x.docker."),
-		}, map[string]string{"x.docker.": "172.17.0.2 172.17.0.3"}, "", 0},
+		}, map[string]string{"x.docker.": "172.17.0.3 172.17.0.2"}, "", 0},
 		{"equal addresses once", []*Entry{
 			entry("a", 0, "n=172.17.0.3", "x.docker."), entry("b", 1, "n=172.17.0.3", "x.docker."),
 		}, map[string]string{"x.docker.": "172.17.0.3"}, "", 0},
@@ -168,25 +167,25 @@ func (m model) addresses(name string) string {
 	if len(claims) == 0 {
 		return ""
 	}
-	best := slices.MinFunc(claims, func(a, b held) int {
+	slices.SortFunc(claims, func(a, b held) int {
 		if a.claim.Rank != b.claim.Rank {
 			return int(a.claim.Rank) - int(b.claim.Rank)
 		}
 		return a.entry.compare(b.entry)
 	})
-	var ips []netip.Addr
+	best := claims[0]
+	var ips []string
 	for _, h := range claims {
 		if best.claim.Rank < Shared && h.entry != best.entry {
 			continue
 		}
 		for _, a := range h.entry.Addresses {
-			if h.claim.gives(a) {
-				ips = append(ips, a.IP)
+			if ip := a.IP.String(); h.claim.gives(a) && !slices.Contains(ips, ip) {
+				ips = append(ips, ip)
 			}
 		}
 	}
-	slices.SortFunc(ips, netip.Addr.Compare)
-	return strings.Trim(fmt.Sprint(slices.Compact(ips)), "[]")
+	return strings.Join(ips, " ")
 }
 
 // exists tells whether the name or one below it is claimed.

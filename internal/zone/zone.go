@@ -19,13 +19,25 @@ import (
 type Entry struct {
 	ID      string    // the container's
 	Name    string    // the container's, for messages
+	Project string    // its Compose project, if any
 	Created time.Time // settles who keeps a name that two containers claim with equal right
 
 	// Well is false while the container should get no new traffic. A name answers
 	// with the addresses of its well claimants, or of all when none is well.
 	Well bool
+	// Held is set for a container that has just ended. Its names exist, without
+	// addresses, and nobody with a weaker claim gets those that it had alone.
+	Held bool
 
-	Addresses []Address
+	Addresses []Address // in the order in which they are to be answered
+	// Joined is set if the addresses are another container's, to whom they resolve.
+	Joined bool
+	// HostNetwork is set for a container that is reached at the host's addresses.
+	HostNetwork bool
+	// Published are the host's addresses on which it is reached from elsewhere:
+	// unspecified (0.0.0.0 or ::) for all of a family.
+	Published []netip.Addr
+
 	// Claims are the names, the one by which the container is best known first: an
 	// address resolves back to the first name that the container holds.
 	Claims []Claim
@@ -43,6 +55,10 @@ type Claim struct {
 	Name    string // owner name: absolute, lower case
 	Rank    Rank
 	Network string // only the addresses on this network answer; all if empty
+	// Bare is set for a network's alias without the network's name. Networks may have the same
+	// alias for things that have nothing to do with each other: whoever is on none of them gets
+	// an answer only if all claims come from one project, or from one network.
+	Bare bool
 }
 
 // Rank is the right by which a name is claimed. The claim with the lowest rank takes
@@ -72,6 +88,9 @@ type Config struct {
 	// NegativeTTL is how long a resolver may keep the answer that a name or type does
 	// not exist, in seconds: the SOA's MINIMUM, RFC 2308 §4.
 	NegativeTTL uint32
+
+	// RequireWell has a name answer without addresses when none of its claimants is well.
+	RequireWell bool
 }
 
 // origin is one zone's fixed part.

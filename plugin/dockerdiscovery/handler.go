@@ -2,9 +2,8 @@ package dockerdiscovery
 
 import (
 	"context"
-	"net"
 	"net/netip"
-	"sync/atomic"
+	"sync"
 
 	"github.com/coredns/coredns/plugin"
 	"github.com/coredns/coredns/plugin/pkg/fall"
@@ -12,7 +11,6 @@ import (
 	"github.com/miekg/dns"
 
 	"github.com/dockerdiscovery/dockerdiscovery/internal/engine"
-	"github.com/dockerdiscovery/dockerdiscovery/internal/naming"
 	"github.com/dockerdiscovery/dockerdiscovery/internal/zone"
 )
 
@@ -25,15 +23,15 @@ type Docker struct {
 	Next plugin.Handler
 	Fall fall.F
 
-	config   config
-	rules    naming.Rules
-	store    *zone.Store
+	config config
+	records
 	instance *instance
 
 	watcher *engine.Watcher // nil before startup
-	synced  atomic.Bool     // the store has been complete once
 
-	skipped skips
+	own         ownAddrs
+	remote      []netip.Addr // of an engine on another machine
+	hostUnknown sync.Once    // has been logged
 }
 
 // Name implements plugin.Handler.
@@ -52,7 +50,7 @@ func (d *Docker) ServeDNS(ctx context.Context, w dns.ResponseWriter, r *dns.Msg)
 		return next()
 	}
 
-	res := d.lookup(&state)
+	res := d.store.Snapshot().Lookup(d.query(&state))
 	switch res.Outcome {
 	case zone.NotOurs:
 		return next()
@@ -80,45 +78,4 @@ func (d *Docker) ServeDNS(ctx context.Context, w dns.ResponseWriter, r *dns.Msg)
 	}
 	// Not m.Rcode: NXDOMAIN has been written as well.
 	return dns.RcodeSuccess, nil
-}
-
-func (d *Docker) lookup(state *request.Request) zone.Result {
-	q := zone.Query{
-		Name: state.Name(), Asked: state.QName(), Type: state.QType(),
-		View: zone.View{Server: func() netip.Addr { return serverAddr(state.W) }},
-	}
-	if d.watcher == nil || !d.watcher.Current() {
-		q.MaxTTL = staleTTL
-	}
-	return d.store.Snapshot().Lookup(q)
-}
-
-// serverAddr returns the address on which the query came in. A UDP socket that is
-// bound to all addresses does not tell: then it is the one from which the answer
-// will go out.
-func serverAddr(w dns.ResponseWriter) netip.Addr {
-	if ip := addr(w.LocalAddr()); ip.IsValid() && !ip.IsUnspecified() {
-		return ip
-	}
-	remote, ok := w.RemoteAddr().(*net.UDPAddr)
-	if !ok {
-		return netip.Addr{}
-	}
-	conn, err := net.DialUDP("udp", nil, remote) // sends nothing
-	if err != nil {
-		return netip.Addr{}
-	}
-	defer conn.Close()
-	return addr(conn.LocalAddr())
-}
-
-// addr returns the IP of a transport's address, the zero Addr if it has none.
-func addr(a net.Addr) netip.Addr {
-	switch a := a.(type) {
-	case *net.UDPAddr:
-		return a.AddrPort().Addr().Unmap().WithZone("")
-	case *net.TCPAddr:
-		return a.AddrPort().Addr().Unmap().WithZone("")
-	}
-	return netip.Addr{}
 }

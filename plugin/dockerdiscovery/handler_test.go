@@ -1,6 +1,7 @@
 package dockerdiscovery
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/netip"
@@ -61,6 +62,7 @@ const toNext = -1
 type handlerCase struct {
 	test.Case
 	Class uint16
+	From  string // the asker's address; the host's if empty
 }
 
 // serve asks the plugin and compares: the message, or that the query has gone on or
@@ -71,7 +73,7 @@ func serve(t *testing.T, d *Docker, c handlerCase) {
 	if c.Class != 0 {
 		m.Question[0].Qclass = c.Class
 	}
-	rec := dnstest.NewRecorder(&test.ResponseWriter{})
+	rec := dnstest.NewRecorder(&test.ResponseWriter{RemoteIP: cmp.Or(c.From, "127.0.0.1")})
 	rcode, err := d.ServeDNS(t.Context(), rec, m)
 	name := c.Qname + " " + dns.TypeToString[c.Qtype]
 	switch {
@@ -211,12 +213,12 @@ func TestLostAndSkipped(t *testing.T) {
 	c := &container.Container{ID: "ffffffffffffffff", Name: "bad..name"}
 	for range 2 {
 		d.Apply([]engine.Change{{ID: c.ID, Container: c}})
-		if got := d.skipped.count.Load(); got != 1 {
+		if got := d.skipped.Load(); got != 1 {
 			t.Errorf("%d skipped names, want 1", got)
 		}
 	}
 	d.Apply([]engine.Change{{ID: c.ID}})
-	if got := d.skipped.count.Load(); got != 0 {
+	if got := d.skipped.Load(); got != 0 {
 		t.Errorf("%d skipped names after the container has gone, want none", got)
 	}
 }
@@ -241,7 +243,7 @@ func FuzzServeDNS(f *testing.F) {
 			return // CoreDNS drops it
 		}
 		for _, d := range []*Docker{d, root} {
-			rec := dnstest.NewRecorder(&test.ResponseWriter{})
+			rec := dnstest.NewRecorder(&test.ResponseWriter{RemoteIP: "127.0.0.1"})
 			rcode, err := d.ServeDNS(t.Context(), rec, m)
 			if errors.Is(err, errNext) && rec.Msg == nil {
 				continue

@@ -58,8 +58,9 @@ func running() []*Docker {
 // start begins to follow the engine. It returns when the names of all running
 // containers are known, or when it is clear that this will take a while.
 func (d *Docker) start() error {
+	d.remote = remoteAddrs(d.config.endpoint.Address(), &d.own)
 	d.watcher = engine.Watch(d.config.endpoint, observed)
-	d.watcher.Subscribe(d)
+	d.watcher.Subscribe(&d.records)
 	instancesMu.Lock()
 	started = append(started, d)
 	instancesMu.Unlock()
@@ -81,8 +82,9 @@ func (d *Docker) stop() error {
 	}
 	instancesMu.Unlock()
 	if i >= 0 {
-		d.watcher.Unsubscribe(d)
+		d.watcher.Unsubscribe(&d.records)
 		d.watcher.Release()
+		d.records.close()
 	}
 	return nil
 }

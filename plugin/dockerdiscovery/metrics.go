@@ -85,7 +85,7 @@ func (live) Collect(ch chan<- prometheus.Metric) {
 		names += s.Names
 		records += s.Records
 		lost += s.Lost
-		skipped += int(d.skipped.count.Load())
+		skipped += int(d.skipped.Load())
 	}
 	gauge(namesDesc, names)
 	gauge(recordsDesc, records)

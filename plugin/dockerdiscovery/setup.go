@@ -5,7 +5,9 @@ package dockerdiscovery
 import (
 	"fmt"
 	"maps"
+	"math"
 	"net"
+	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -36,6 +38,10 @@ const (
 
 	defaultResync = time.Minute
 	minResync     = time.Second
+
+	// A restart takes half a second at least, a container that is made anew a few.
+	defaultHold = 10 * time.Second
+	maxHold     = 10 * time.Minute
 )
 
 // config is what the Corefile says.
@@ -44,7 +50,21 @@ type config struct {
 	endpoint engine.Endpoint
 	sources  []naming.Source
 	fall     fall.F
+
+	networks     []string
+	health       string
+	hold         time.Duration
+	isolate      bool
+	publish      bool
+	publishAddrs []netip.Addr
 }
+
+// The values of property health.
+const (
+	healthPrefer  = "prefer"
+	healthRequire = "require"
+	healthIgnore  = "ignore"
+)
 
 func setup(c *caddy.Controller) error {
 	cfg, err := parse(c)
@@ -69,10 +89,20 @@ func setup(c *caddy.Controller) error {
 
 func newDocker(cfg config, i *instance) *Docker {
 	forward := slices.DeleteFunc(slices.Clone(cfg.zone.Zones), zone.IsReverse)
+	cfg.zone.RequireWell = cfg.health == healthRequire
 	return &Docker{
 		Fall: cfg.fall, config: cfg, instance: i,
-		rules: naming.Rules{Zones: forward, Sources: cfg.sources, Reserved: cfg.zone.Reserved},
-		store: zone.NewStore(cfg.zone),
+		records: records{
+			rules: naming.Rules{
+				Zones: forward, Sources: cfg.sources, Reserved: cfg.zone.Reserved,
+				Networks: cfg.networks, IgnoreHealth: cfg.health == healthIgnore,
+			},
+			hold:   cfg.hold,
+			store:  zone.NewStore(cfg.zone),
+			known:  map[string]*known{},
+			joined: map[string][]string{},
+		},
+		own: ownAddrs{now: time.Now, read: net.InterfaceAddrs},
 	}
 }
 
@@ -91,6 +121,11 @@ var properties = map[string]string{
 	"tls":         "tls CERT KEY CACERT",
 	"names":       "names SOURCE..., with sources " + sourceNames(),
 	"ttl":         fmt.Sprintf("ttl SECONDS [NEGATIVE_SECONDS], each from 0 to %d", maxTTL),
+	"network":     "network NAME...",
+	"health":      "health prefer|require|ignore",
+	"hold":        fmt.Sprintf("hold DURATION, from 0s to %s", maxHold),
+	"isolate":     "isolate",
+	"publish":     "publish [ADDRESS...]",
 	"resync":      fmt.Sprintf("resync DURATION, at least %s", minResync),
 	"fallthrough": "fallthrough [ZONE...]",
 }
@@ -107,6 +142,7 @@ func parse(c *caddy.Controller) (config, error) {
 	cfg := config{sources: naming.Sources()}
 	cfg.zone.TTL, cfg.zone.NegativeTTL = defaultTTL, defaultNegativeTTL
 	cfg.endpoint.Resync = defaultResync
+	cfg.hold, cfg.health = defaultHold, healthPrefer
 
 	for i := 0; c.Next(); i++ {
 		if i > 0 {
@@ -180,10 +216,12 @@ func (cfg *config) set(property string, args []string) error {
 		atLeast, atMost = 3, 3
 	case "ttl":
 		atMost = 2
-	case "names":
+	case "names", "network":
 		atMost = len(args)
-	case "fallthrough":
+	case "fallthrough", "publish":
 		atLeast, atMost = 0, len(args)
+	case "isolate":
+		atLeast, atMost = 0, 0
 	}
 	if len(args) < atLeast || len(args) > atMost {
 		return fmt.Errorf("%s has %d arguments", property, len(args))
@@ -203,8 +241,22 @@ func (cfg *config) set(property string, args []string) error {
 		if err == nil && len(args) > 1 {
 			cfg.zone.NegativeTTL, err = parseTTL(args[1])
 		}
+	case "network":
+		cfg.networks = args
+	case "health":
+		cfg.health = args[0]
+		if args[0] != healthPrefer && args[0] != healthRequire && args[0] != healthIgnore {
+			err = fmt.Errorf("'%s' is not a way to treat health", args[0])
+		}
+	case "hold":
+		cfg.hold, err = parseDuration(args[0], 0, maxHold)
+	case "isolate":
+		cfg.isolate = true
+	case "publish":
+		cfg.publish = true
+		cfg.publishAddrs, err = parseAddrs(args)
 	case "resync":
-		cfg.endpoint.Resync, err = parseResync(args[0])
+		cfg.endpoint.Resync, err = parseDuration(args[0], minResync, math.MaxInt64)
 	case "fallthrough":
 		cfg.fall.SetZonesFromArgs(args)
 	}
@@ -231,10 +283,22 @@ func parseTTL(s string) (uint32, error) {
 	return uint32(ttl), nil
 }
 
-func parseResync(s string) (time.Duration, error) {
+func parseDuration(s string, atLeast, atMost time.Duration) (time.Duration, error) {
 	d, err := time.ParseDuration(s)
-	if err != nil || d < minResync {
-		return 0, fmt.Errorf("'%s' is not a time between two reconciliations", s)
+	if err != nil || d < atLeast || d > atMost {
+		return 0, fmt.Errorf("'%s' is not a duration that can be used here", s)
 	}
 	return d, nil
+}
+
+func parseAddrs(args []string) ([]netip.Addr, error) {
+	var addrs []netip.Addr
+	for _, arg := range args {
+		ip, err := netip.ParseAddr(arg)
+		if err != nil || ip.Zone() != "" || ip.IsUnspecified() || ip.IsMulticast() {
+			return nil, fmt.Errorf("'%s' is not an address at which a host can be reached", arg)
+		}
+		addrs = append(addrs, ip.Unmap())
+	}
+	return addrs, nil
 }

@@ -1,6 +1,7 @@
 package dockerdiscovery
 
 import (
+	"net/netip"
 	"reflect"
 	"strings"
 	"testing"
@@ -26,6 +27,7 @@ func TestParse(t *testing.T) {
 			zone:     zone.Config{Zones: []string{"docker."}, TTL: 5, NegativeTTL: 5},
 			endpoint: engine.Endpoint{Resync: time.Minute},
 			sources:  naming.Sources(),
+			health:   healthPrefer, hold: 10 * time.Second,
 		}
 		change(&c)
 		return c
@@ -55,6 +57,14 @@ func TestParse(t *testing.T) {
 		{"docker {\n ttl 30\n}", []string{"docker."}, defaults(func(c *config) { c.zone.TTL = 30 })},
 		{"docker {\n ttl 0 3600\n}", []string{"docker."}, defaults(func(c *config) { c.zone.TTL, c.zone.NegativeTTL = 0, 3600 })},
 		{"docker {\n resync 90s\n}", []string{"docker."}, defaults(func(c *config) { c.endpoint.Resync = 90 * time.Second })},
+		{"docker {\n network front back\n}", []string{"docker."}, defaults(func(c *config) { c.networks = []string{"front", "back"} })},
+		{"docker {\n health require\n}", []string{"docker."}, defaults(func(c *config) { c.health = healthRequire })},
+		{"docker {\n hold 0s\n}", []string{"docker."}, defaults(func(c *config) { c.hold = 0 })},
+		{"docker {\n isolate\n}", []string{"docker."}, defaults(func(c *config) { c.isolate = true })},
+		{"docker {\n publish\n}", []string{"docker."}, defaults(func(c *config) { c.publish = true })},
+		{"docker {\n publish 192.0.2.1 2001:db8::1\n}", []string{"docker."}, defaults(func(c *config) {
+			c.publish, c.publishAddrs = true, []netip.Addr{netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("2001:db8::1")}
+		})},
 		{"docker {\n fallthrough\n}", []string{"docker."}, defaults(func(c *config) { c.fall.SetZonesFromArgs(nil) })},
 		{"docker {\n fallthrough lab.docker\n}", []string{"docker."}, defaults(func(c *config) { c.fall.SetZonesFromArgs([]string{"lab.docker"}) })},
 	} {
@@ -71,7 +81,7 @@ func TestParse(t *testing.T) {
 func TestParseErrors(t *testing.T) {
 	block := func(property string) string { return "docker docker. {\n    ttl 5\n    " + property + "\n}" }
 	for text, want := range map[string][]string{
-		block("cache 5"):                      {":3", "unknown property 'cache'", "endpoint, fallthrough, names, resync, tls, ttl"},
+		block("cache 5"):                      {":3", "unknown property 'cache'", "endpoint, fallthrough, health, hold, isolate, names, network, publish, resync, tls, ttl"},
 		block("ttl"):                          {":3", "ttl has 0 arguments", "ttl SECONDS [NEGATIVE_SECONDS]"},
 		block("ttl 5 5 5"):                    {":3", "ttl has 3 arguments", "ttl SECONDS [NEGATIVE_SECONDS]"},
 		block("ttl -1"):                       {":3", "'-1' is not a TTL", "from 0 to 3600"},
@@ -86,8 +96,16 @@ func TestParseErrors(t *testing.T) {
 		block("names"):                        {":3", "names has 0 arguments", "container, id, hostname, compose, alias"},
 		block("names container label_x"):      {":3", "'label_x' is not a source of names", "container, id, hostname, compose, alias"},
 		block("resync"):                       {":3", "resync has 0 arguments", "resync DURATION"},
-		block("resync 5"):                     {":3", "'5' is not a time", "at least 1s"},
-		block("resync 10ms"):                  {":3", "'10ms' is not a time", "at least 1s"},
+		block("resync 5"):                     {":3", "'5' is not a duration", "at least 1s"},
+		block("resync 10ms"):                  {":3", "'10ms' is not a duration", "at least 1s"},
+		block("network"):                      {":3", "network has 0 arguments", "network NAME..."},
+		block("health good"):                  {":3", "'good' is not a way to treat health", "health prefer|require|ignore"},
+		block("hold"):                         {":3", "hold has 0 arguments", "hold DURATION"},
+		block("hold -1s"):                     {":3", "'-1s' is not a duration", "from 0s to 10m0s"},
+		block("hold 1h"):                      {":3", "'1h' is not a duration", "from 0s to 10m0s"},
+		block("isolate yes"):                  {":3", "isolate has 1 arguments", "want 'isolate'"},
+		block("publish eth0"):                 {":3", "'eth0' is not an address", "publish [ADDRESS...]"},
+		block("publish 0.0.0.0"):              {":3", "'0.0.0.0' is not an address"},
 		"docker a..b":                         {":1", "'a..b' is not a zone", "empty label", "a domain name or a CIDR"},
 		"docker 10.0.0.0/33":                  {":1", "'10.0.0.0/33' is not a zone", "a domain name or a CIDR"},
 		"docker do$cker":                      {":1", "'do$cker' is not a zone", "letters, digits"},

@@ -2,52 +2,189 @@ package dockerdiscovery
 
 import (
 	"slices"
+	"sync"
 	"sync/atomic"
+	"time"
 
+	"github.com/dockerdiscovery/dockerdiscovery/internal/container"
 	"github.com/dockerdiscovery/dockerdiscovery/internal/engine"
 	"github.com/dockerdiscovery/dockerdiscovery/internal/naming"
 	"github.com/dockerdiscovery/dockerdiscovery/internal/zone"
 )
 
-// Apply implements engine.Sink: it turns facts into names and publishes them.
-func (d *Docker) Apply(changes []engine.Change) {
-	entries := make([]zone.Change, len(changes))
-	for i, c := range changes {
-		entries[i].ID = c.ID
-		var skipped []naming.Skipped
-		if c.Container != nil {
-			entries[i].Entry, skipped = d.rules.Entry(c.Container)
+// records turns facts into names and publishes them. It implements engine.Sink.
+type records struct {
+	rules   naming.Rules
+	hold    time.Duration // for which an ended container's names stay
+	store   *zone.Store
+	clients clients
+	host    atomic.Pointer[container.Host]
+	synced  atomic.Bool // the store has been complete once
+	skipped atomic.Int64
+
+	mu     sync.Mutex // guards the following
+	known  map[string]*known
+	joined map[string][]string // IDs of those who have joined a container's network, by its ID or name
+	closed bool
+}
+
+// known is what is known of a container that runs, or has just ended.
+type known struct {
+	facts   *container.Container // nil if it has ended
+	entry   *zone.Entry
+	skipped []naming.Skipped
+	gone    bool        // it has been removed
+	timer   *time.Timer // ends the hold
+}
+
+// Host implements engine.Sink.
+func (r *records) Host(h container.Host) { r.host.Store(&h) }
+
+// Synced implements engine.Sink.
+func (r *records) Synced() { r.synced.Store(true) }
+
+// Apply implements engine.Sink.
+func (r *records) Apply(changes []engine.Change) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var ids []string // what has changed, and what has joined its network
+	for _, c := range changes {
+		k := r.known[c.ID]
+		if k == nil {
+			if c.Container == nil {
+				continue
+			}
+			k = &known{}
+			r.known[c.ID] = k
 		}
-		for _, s := range d.skipped.set(c.ID, skipped) {
-			log.Warningf("Container %s: skipped %s", c.Container.Name, s)
+		before := k.facts
+		k.facts, k.gone = c.Container, c.Gone
+		r.join(before, c.Container)
+		r.clients.replace(before, c.Container)
+		ids = r.affected(ids, c.ID, before, c.Container)
+	}
+	entries := make([]zone.Change, 0, len(ids))
+	for _, id := range ids {
+		entries = append(entries, r.entry(id))
+	}
+	r.publish(entries)
+}
+
+// affected adds the container and those whose addresses are its own.
+func (r *records) affected(ids []string, id string, facts ...*container.Container) []string {
+	if slices.Contains(ids, id) {
+		return ids
+	}
+	ids = append(ids, id)
+	refs := []string{id}
+	for _, c := range facts {
+		if c != nil {
+			refs = append(refs, c.Name)
 		}
 	}
-	for _, l := range d.store.Apply(entries) {
+	for _, ref := range refs {
+		for _, other := range r.joined[ref] {
+			ids = r.affected(ids, other, r.known[other].facts)
+		}
+	}
+	return ids
+}
+
+// join keeps joined.
+func (r *records) join(before, after *container.Container) {
+	if before != nil && before.Joined() != "" {
+		ref := before.Joined()
+		r.joined[ref] = slices.DeleteFunc(r.joined[ref], func(id string) bool { return id == before.ID })
+		if len(r.joined[ref]) == 0 {
+			delete(r.joined, ref)
+		}
+	}
+	if after != nil && after.Joined() != "" {
+		r.joined[after.Joined()] = append(r.joined[after.Joined()], after.ID)
+	}
+}
+
+// maxJoins bounds a chain of containers each of which has joined the next.
+const maxJoins = 8
+
+// owner returns the container whose network this one uses, nil if that does not run.
+func (r *records) owner(c *container.Container) *container.Container {
+	for range maxJoins {
+		ref := c.Joined()
+		if ref == "" {
+			return c
+		}
+		k := r.known[ref]
+		if k == nil { // Docker has the ID there; others may have a name
+			for _, other := range r.known {
+				if other.facts != nil && other.facts.Name == ref {
+					k = other
+				}
+			}
+		}
+		if k == nil || k.facts == nil {
+			return nil
+		}
+		c = k.facts
+	}
+	return nil
+}
+
+// entry makes the container's entry anew. The caller holds mu.
+func (r *records) entry(id string) zone.Change {
+	k := r.known[id]
+	var skipped []naming.Skipped
+	switch {
+	case k.facts != nil:
+		if k.timer != nil {
+			k.timer.Stop()
+			k.timer = nil
+		}
+		k.entry, skipped = r.rules.Entry(k.facts, r.owner(k.facts))
+	case r.hold > 0 && !r.closed:
+		k.entry = naming.Held(k.entry, k.gone)
+		if k.timer == nil {
+			k.timer = time.AfterFunc(r.hold, func() { r.expire(id, k) })
+		}
+	default:
+		k.entry = nil
+		delete(r.known, id)
+	}
+	for _, s := range skipped {
+		if !slices.Contains(k.skipped, s) {
+			log.Warningf("Container %s: skipped %s", k.facts.Name, s)
+		}
+	}
+	r.skipped.Add(int64(len(skipped) - len(k.skipped)))
+	k.skipped = skipped
+	return zone.Change{ID: id, Entry: k.entry}
+}
+
+// expire drops the names of a container that has ended, unless it has started anew.
+func (r *records) expire(id string, k *known) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.known[id] != k || k.facts != nil || k.timer == nil || r.closed {
+		return
+	}
+	delete(r.known, id)
+	r.publish([]zone.Change{{ID: id}})
+}
+
+func (r *records) publish(entries []zone.Change) {
+	for _, l := range r.store.Apply(entries) {
 		log.Warningf("Container %s does not get the name %s: it is container %s's", l.Loser.Name, l.Name, l.Winner.Name)
 	}
 }
 
-// Synced implements engine.Sink.
-func (d *Docker) Synced() { d.synced.Store(true) }
-
-// skips remembers which names of containers were skipped. Only count may be used
-// from any goroutine.
-type skips struct {
-	byID  map[string][]naming.Skipped
-	count atomic.Int64
-}
-
-// set notes what is skipped of the container now, and returns what was not before.
-func (s *skips) set(id string, skipped []naming.Skipped) []naming.Skipped {
-	old := s.byID[id]
-	s.count.Add(int64(len(skipped) - len(old)))
-	switch {
-	case len(skipped) == 0:
-		delete(s.byID, id)
-		return nil
-	case s.byID == nil:
-		s.byID = map[string][]naming.Skipped{}
+// close stops the timers. What is published stays.
+func (r *records) close() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.closed = true
+	for _, k := range r.known {
+		if k.timer != nil {
+			k.timer.Stop()
+		}
 	}
-	s.byID[id] = skipped
-	return slices.DeleteFunc(slices.Clone(skipped), func(n naming.Skipped) bool { return slices.Contains(old, n) })
 }

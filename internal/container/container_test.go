@@ -1,0 +1,74 @@
+package container
+
+import (
+	"net/netip"
+	"testing"
+	"time"
+)
+
+func TestStops(t *testing.T) {
+	for _, c := range []struct {
+		declared, signal string
+		want             bool
+	}{
+		{"", "15", true}, {"", "SIGTERM", true}, {"", "term", true}, {"", "9", true}, {"", "2", true}, {"", "3", true},
+		{"", "1", false}, {"", "SIGHUP", false}, {"", "10", false}, {"", "", false}, {"", "nonsense", false}, {"", "37", false},
+		{"SIGUSR1", "10", true}, {"USR1", "SIGUSR1", true}, {"10", "USR1", true}, {"SIGUSR1", "15", true}, {"SIGUSR1", "12", false},
+		{"SIGRTMIN+3", "37", true}, {"RTMIN", "34", true}, {"RTMIN+x", "34", false}, {"nonsense", "", false}, {"nonsense", "x", false},
+	} {
+		container := Container{StopSignal: c.declared}
+		if got := container.Stops(c.signal); got != c.want {
+			t.Errorf("a container with stop signal %q stops at %q: %v, want %v", c.declared, c.signal, got, c.want)
+		}
+	}
+}
+
+// TestEqual changes each fact that decides records, and checks that it is seen.
+func TestEqual(t *testing.T) {
+	full := func() *Container {
+		return &Container{
+			ID: "1", Name: "web", Hostname: "h", Domainname: "d", Image: "i", Created: time.Unix(1, 0),
+			Labels: map[string]string{"a": "b"}, NetworkMode: "net",
+			Endpoints: []Endpoint{{ID: "e", Network: "n", NetworkID: "i", Aliases: []string{"x"},
+				Addrs: []netip.Addr{netip.MustParseAddr("10.0.0.2")}, Gateways: []netip.Addr{netip.MustParseAddr("10.0.0.1")}}},
+			Published: []netip.Addr{netip.IPv4Unspecified()}, StopSignal: "TERM",
+		}
+	}
+	if !full().Equal(full()) {
+		t.Fatal("a container does not equal itself")
+	}
+	for name, change := range map[string]func(*Container){
+		"ID": func(c *Container) { c.ID = "2" }, "Name": func(c *Container) { c.Name = "x" },
+		"Hostname": func(c *Container) { c.Hostname = "x" }, "Domainname": func(c *Container) { c.Domainname = "x" },
+		"Image": func(c *Container) { c.Image = "x" }, "Created": func(c *Container) { c.Created = time.Unix(2, 0) },
+		"Labels": func(c *Container) { c.Labels["a"] = "c" }, "NetworkMode": func(c *Container) { c.NetworkMode = "host" },
+		"endpoint": func(c *Container) { c.Endpoints = nil }, "alias": func(c *Container) { c.Endpoints[0].Aliases = nil },
+		"address": func(c *Container) { c.Endpoints[0].Addrs = nil }, "gateway": func(c *Container) { c.Endpoints[0].Gateways = nil },
+		"Published": func(c *Container) { c.Published = nil }, "Paused": func(c *Container) { c.Paused = true },
+		"Health": func(c *Container) { c.Health = Healthy }, "StopSignal": func(c *Container) { c.StopSignal = "" },
+		"Stopping": func(c *Container) { c.Stopping = true },
+	} {
+		c := full()
+		change(c)
+		if c.Equal(full()) {
+			t.Errorf("a change of %s is not seen", name)
+		}
+	}
+}
+
+func TestNetworkMode(t *testing.T) {
+	for mode, want := range map[string]struct {
+		host   bool
+		joined string
+	}{"host": {true, ""}, "bridge": {}, "container:abc": {false, "abc"}, "": {}, "shop_default": {}} {
+		c := Container{NetworkMode: mode}
+		if c.HostNetwork() != want.host || c.Joined() != want.joined {
+			t.Errorf("%q: host %v, joined %q", mode, c.HostNetwork(), c.Joined())
+		}
+	}
+	for driver, want := range map[string]bool{"bridge": false, "macvlan": true, "ipvlan": true, "overlay": false} {
+		if got := (&Network{Driver: driver}).Direct(); got != want {
+			t.Errorf("%s: direct %v", driver, got)
+		}
+	}
+}

@@ -1,0 +1,147 @@
+package dockerdiscovery
+
+import (
+	"net"
+	"net/netip"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/dockerdiscovery/dockerdiscovery/internal/container"
+	"github.com/dockerdiscovery/dockerdiscovery/internal/naming"
+	"github.com/dockerdiscovery/dockerdiscovery/internal/zone"
+)
+
+// client is a container as one who asks.
+type client struct {
+	id, name string
+	project  string
+	// The networks that it is on, and where it reaches the host on each.
+	networks []string
+	gateways [][]netip.Addr
+	// own is the index of the network to which the address belongs from which it asks.
+	own int
+}
+
+// clients finds a container by an address of its own. Readers take no lock.
+type clients struct{ byAddr sync.Map } // netip.Addr to *client
+
+func (cs *clients) get(ip netip.Addr) *client {
+	if c, ok := cs.byAddr.Load(ip); ok {
+		return c.(*client)
+	}
+	return nil
+}
+
+// replace takes a container's new facts in place of the old ones; either may be nil. Calls
+// are made one at a time.
+func (cs *clients) replace(old, facts *container.Container) {
+	kept := map[netip.Addr]bool{}
+	if facts != nil {
+		base := client{id: facts.ID, name: facts.Name, project: naming.Project(facts)}
+		for i := range facts.Endpoints {
+			base.networks = append(base.networks, facts.Endpoints[i].Network)
+			base.gateways = append(base.gateways, facts.Endpoints[i].Gateways)
+		}
+		for i := range facts.Endpoints {
+			for _, ip := range facts.Endpoints[i].Addrs {
+				c := base
+				c.own = i
+				cs.byAddr.Store(ip, &c)
+				kept[ip] = true
+			}
+		}
+	}
+	if old == nil {
+		return
+	}
+	for i := range old.Endpoints {
+		for _, ip := range old.Endpoints[i].Addrs {
+			// The address may be another container's by now.
+			if c := cs.get(ip); !kept[ip] && c != nil && c.id == old.ID {
+				cs.byAddr.Delete(ip)
+			}
+		}
+	}
+}
+
+// ownAddrs are the addresses of this machine, or of the network namespace that we run
+// in.
+type ownAddrs struct {
+	current atomic.Pointer[addrsAt]
+	now     func() time.Time
+	read    func() ([]net.Addr, error) // net.InterfaceAddrs
+}
+
+type addrsAt struct {
+	addrs map[netip.Addr]bool
+	at    time.Time
+}
+
+// ownAddrsAge is how long the addresses are taken to be the same.
+const ownAddrsAge = 5 * time.Second
+
+// has reports whether the address is one of ours.
+func (o *ownAddrs) has(ip netip.Addr) bool {
+	if ip.IsLoopback() {
+		return true
+	}
+	a := o.current.Load()
+	if a == nil || o.now().Sub(a.at) > ownAddrsAge {
+		a = &addrsAt{addrs: map[netip.Addr]bool{}, at: o.now()}
+		list, err := o.read()
+		if err != nil {
+			log.Debugf("Reading this machine's addresses: %v", err)
+		}
+		for _, addr := range list {
+			if prefix, err := netip.ParsePrefix(addr.String()); err == nil {
+				a.addrs[prefix.Addr()] = true
+			}
+		}
+		o.current.Store(a)
+	}
+	return a.addrs[ip]
+}
+
+// classify tells who asks from the address: a container, of which the client is
+// returned, the Docker host itself, or somebody elsewhere.
+func (d *Docker) classify(ip netip.Addr) (zone.Asker, *client) {
+	if c := d.clients.get(ip); c != nil {
+		return zone.Container, c
+	}
+	host := d.host.Load()
+	if d.own.has(ip) {
+		if d.remote != nil || host != nil && !host.Routed {
+			return zone.Elsewhere, nil
+		}
+		return zone.Host, nil
+	}
+	if host == nil {
+		return zone.Elsewhere, nil
+	}
+	for i := range host.Networks {
+		n := &host.Networks[i]
+		// On a direct network the LAN's hosts live too.
+		if n.Direct() || !slices.ContainsFunc(n.Subnets, func(p netip.Prefix) bool { return p.Contains(ip) }) {
+			continue
+		}
+		if slices.Contains(n.Gateways, ip) { // the host, for us who run in a container
+			if d.remote != nil || !host.Routed {
+				return zone.Elsewhere, nil
+			}
+			return zone.Host, nil
+		}
+		// A container that is not known yet.
+		return zone.Container, &client{networks: []string{n.Name}, gateways: [][]netip.Addr{n.Gateways}}
+	}
+	return zone.Elsewhere, nil
+}
+
+// direct reports whether the network's containers are neighbours on the LAN.
+func (r *records) direct(network string) bool {
+	host := r.host.Load()
+	return host != nil && slices.ContainsFunc(host.Networks, func(n container.Network) bool {
+		return n.Name == network && n.Direct()
+	})
+}

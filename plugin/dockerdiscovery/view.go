@@ -1,0 +1,158 @@
+package dockerdiscovery
+
+import (
+	"context"
+	"net"
+	"net/netip"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/coredns/coredns/plugin/metadata"
+	"github.com/coredns/coredns/request"
+	"github.com/miekg/dns"
+
+	"github.com/dockerdiscovery/dockerdiscovery/internal/zone"
+)
+
+// asking is one query and who asks it. It implements zone.Server.
+type asking struct {
+	*Docker
+	w      dns.ResponseWriter
+	client *client // nil unless a container asks
+}
+
+// query makes the store's query of the request.
+func (d *Docker) query(state *request.Request) zone.Query {
+	a := &asking{Docker: d, w: state.W}
+	q := zone.Query{Name: state.Name(), Asked: state.QName(), Type: state.QType()}
+	q.View.Server = a
+	q.View.Asker, a.client = d.classify(addr(state.W.RemoteAddr()))
+	if a.client != nil {
+		q.View.Networks, q.View.Isolate = a.client.networks, d.config.isolate
+	}
+	if d.watcher == nil || !d.watcher.Current() {
+		q.MaxTTL = staleTTL
+	}
+	return q
+}
+
+// Addr implements zone.Server. A UDP socket that is bound to all addresses does not
+// tell: then it is the one from which the answer will go out.
+func (a *asking) Addr() netip.Addr {
+	if ip := addr(a.w.LocalAddr()); ip.IsValid() && !ip.IsUnspecified() {
+		return ip
+	}
+	remote, ok := a.w.RemoteAddr().(*net.UDPAddr)
+	if !ok {
+		return netip.Addr{}
+	}
+	conn, err := net.DialUDP("udp", nil, remote) // sends nothing
+	if err != nil {
+		return netip.Addr{}
+	}
+	defer conn.Close()
+	return addr(conn.LocalAddr())
+}
+
+// Gateways implements zone.Server: those of the network from which the container asks,
+// or of another one. On a direct network the gateway is the LAN's and not the host.
+func (a *asking) Gateways() []netip.Addr {
+	c := a.client
+	if c == nil {
+		return nil
+	}
+	for i := range c.networks {
+		i = (c.own + i) % len(c.networks)
+		if len(c.gateways[i]) > 0 && !a.direct(c.networks[i]) {
+			return c.gateways[i]
+		}
+	}
+	return nil
+}
+
+// HostAddrs implements zone.Server.
+func (a *asking) HostAddrs() []netip.Addr {
+	switch {
+	case len(a.config.publishAddrs) > 0:
+		return a.config.publishAddrs
+	case a.remote != nil:
+		return a.remote
+	}
+	ip := a.Addr()
+	if !ip.IsValid() {
+		return nil
+	}
+	if c := a.clients.get(ip); c != nil { // it is our own, in a container
+		a.hostUnknown.Do(func() {
+			log.Warningf("The server runs in container %s and can't know the host's address, at which published ports are reached: name it, as in 'publish 192.0.2.1'", c.name)
+		})
+		return nil
+	}
+	return []netip.Addr{ip}
+}
+
+// Publish implements zone.Server.
+func (a *asking) Publish() bool { return a.config.publish }
+
+// Direct implements zone.Server.
+func (a *asking) Direct(network string) bool { return a.direct(network) }
+
+// addr returns the IP of a transport's address, the zero Addr if it has none.
+func addr(a net.Addr) netip.Addr {
+	switch a := a.(type) {
+	case *net.UDPAddr:
+		return a.AddrPort().Addr().Unmap().WithZone("")
+	case *net.TCPAddr:
+		return a.AddrPort().Addr().Unmap().WithZone("")
+	}
+	return netip.Addr{}
+}
+
+// remoteAddrs returns the addresses of an engine on another machine, nil if the engine is on
+// this one. An unknown address makes an empty list.
+func remoteAddrs(host string, own *ownAddrs) []netip.Addr {
+	address, ok := strings.CutPrefix(host, "tcp://")
+	if !ok {
+		return nil
+	}
+	name, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), lookupTimeout)
+	defer cancel()
+	found, err := net.DefaultResolver.LookupNetIP(ctx, "ip", name)
+	if err != nil {
+		log.Warningf("The engine's address: %v; for published ports name it, as in 'publish 192.0.2.1'", err)
+		return []netip.Addr{}
+	}
+	addrs := make([]netip.Addr, 0, len(found))
+	for _, ip := range found {
+		if ip = ip.Unmap(); own.has(ip) {
+			return nil
+		}
+		addrs = append(addrs, ip)
+	}
+	return addrs
+}
+
+// lookupTimeout bounds the look-up of a remote engine's address at the start.
+const lookupTimeout = 2 * time.Second
+
+// Metadata implements metadata.Provider.
+func (d *Docker) Metadata(ctx context.Context, state request.Request) context.Context {
+	who := sync.OnceValue(func() *client {
+		_, c := d.classify(addr(state.W.RemoteAddr()))
+		if c == nil {
+			c = &client{}
+		}
+		return c
+	})
+	metadata.SetValueFunc(ctx, "docker/client", func() string { return who().name })
+	metadata.SetValueFunc(ctx, "docker/client-project", func() string { return who().project })
+	metadata.SetValueFunc(ctx, "docker/container", func() string {
+		return strings.Join(d.store.Snapshot().Owners(d.query(&state)), ",")
+	})
+	return ctx
+}
