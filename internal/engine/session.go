@@ -61,6 +61,10 @@ func (s *session) end() {
 	for _, t := range s.tracked {
 		// What was due is found again by the next session's list.
 		t.due, t.round = false, nil
+		if t.arriving {
+			t.arriving = false
+			s.arrived(1)
+		}
 	}
 }
 
@@ -79,6 +83,10 @@ func (s *session) mark(e event) {
 	}
 	if !t.due {
 		t.due, t.since = true, e.at
+	}
+	if t.facts == nil && !t.arriving {
+		t.arriving = true
+		s.arriving.Add(1)
 	}
 	s.disarm(t) // of a retry; the pace is kept
 	s.kick(t)
@@ -181,10 +189,15 @@ func (s *session) inspect(t *tracked, i item) {
 	if s.ctx.Err() != nil {
 		return
 	}
+	if t.arriving && !t.due {
+		t.arriving, i.arrived = false, true
+	}
 	if err != nil {
 		s.failed(t, err)
 		if i.round != nil {
 			i.round.failed.Add(1)
+		}
+		if i.round != nil || i.arrived {
 			s.deliver(i)
 		}
 		return
@@ -201,7 +214,7 @@ func (s *session) inspect(t *tracked, i item) {
 	t.stopped = now.facts == nil && !now.gone && (t.facts != nil || t.stopped)
 	t.facts, t.retry = now.facts, nil
 	s.kick(t)
-	if i.changed || i.round != nil {
+	if i.changed || i.round != nil || i.arrived {
 		s.deliver(i)
 	}
 }

@@ -39,9 +39,11 @@ type Watcher struct {
 	done   chan struct{}
 
 	connected atomic.Bool
-	current   atomic.Bool   // reconciled since it was connected; set with mu held
-	count     atomic.Int64  // running containers
-	settled   chan struct{} // closed after the first reconciliation or failure
+	current   atomic.Bool                   // reconciled since it was connected; set with mu held
+	count     atomic.Int64                  // running containers
+	arriving  atomic.Int64                  // containers that did not run, and of which events say that they may do now
+	arrival   atomic.Pointer[chan struct{}] // closed, and replaced, when arriving has decreased
+	settled   chan struct{}                 // closed after the first reconciliation or failure
 	settle    sync.Once
 
 	mu       sync.Mutex // guards the following
@@ -61,6 +63,7 @@ type item struct {
 	host    *container.Host // if it has changed
 	since   time.Time       // when the change became true, as far as known
 	round   *round          // the reconciliation that waits for it
+	arrived bool            // the container is arriving no more
 }
 
 func start(e Endpoint, o Observer, dial func() (api, error)) *Watcher {
@@ -71,6 +74,8 @@ func start(e Endpoint, o Observer, dial func() (api, error)) *Watcher {
 		tracked: map[string]*tracked{},
 	}
 	w.idle.L = &w.mu
+	arrival := make(chan struct{})
+	w.arrival.Store(&arrival)
 	go func() {
 		defer close(w.done)
 		w.run(ctx)
@@ -95,6 +100,21 @@ func (w *Watcher) Current() bool { return w.current.Load() }
 
 // Containers is the number of running containers.
 func (w *Watcher) Containers() int { return int(w.count.Load()) }
+
+// Arrivals returns whether containers are arriving: events say that they may run now, and
+// the engine is being asked for their facts. The channel is closed when the sinks have
+// the answer for one of them.
+func (w *Watcher) Arrivals() (bool, <-chan struct{}) {
+	arrival := w.arrival.Load() // before the number: a later decrease closes this one
+	return w.arriving.Load() > 0, *arrival
+}
+
+// arrived notes that so many containers are arriving no more.
+func (w *Watcher) arrived(n int64) {
+	w.arriving.Add(-n)
+	next := make(chan struct{})
+	close(*w.arrival.Swap(&next))
+}
 
 // Settled is closed after the first reconciliation, or the first failure to reach the
 // engine.
@@ -337,13 +357,20 @@ func (w *Watcher) apply(batch []item, sinks []Sink) {
 			s.Apply(changes)
 		}
 	}
+	var arrived int64
 	for _, i := range batch {
+		if i.arrived {
+			arrived++
+		}
 		if i.changed && !i.since.IsZero() {
 			w.observer.Applied(max(0, time.Since(i.since)))
 		}
 		if i.round != nil && i.round.finish(1) {
 			w.finished(i.round, sinks)
 		}
+	}
+	if arrived > 0 {
+		w.arrived(arrived)
 	}
 }
 
@@ -369,7 +396,8 @@ type tracked struct {
 	id    string
 	facts *container.Container // nil while it does not run
 
-	stopped bool // it has ended, and exists as far as is known
+	stopped  bool // it has ended, and exists as far as is known
+	arriving bool // it counts as arriving
 
 	due   bool // to be inspected
 	busy  bool // being inspected

@@ -114,8 +114,30 @@ func watch(t *testing.T, e *enginetest.Engine, resync time.Duration) (*Watcher, 
 	r := newRecorder()
 	w := Watch(Endpoint{Host: e.Host(), Resync: resync}, r)
 	t.Cleanup(w.Release)
+	t.Cleanup(func() { noArrivals(t, w) })
 	w.Subscribe(r)
 	return w, r
+}
+
+// noArrivals checks that in the end nothing counts as arriving.
+func noArrivals(t *testing.T, w *Watcher) {
+	t.Helper()
+	timeout := time.After(deadline)
+	for {
+		arrivals, arrival := w.Arrivals()
+		if !arrivals {
+			if n := w.arriving.Load(); n != 0 {
+				t.Errorf("%d containers are arriving", n)
+			}
+			return
+		}
+		select {
+		case <-arrival:
+		case <-timeout:
+			t.Errorf("%d containers are still arriving", w.arriving.Load())
+			return
+		}
+	}
 }
 
 func synced(t *testing.T, r *recorder) {
@@ -465,7 +487,7 @@ func TestEventsDuringList(t *testing.T) {
 // the inspect that this causes waits in the engine until the start is done.
 func TestInspectAtConnect(t *testing.T) {
 	e := enginetest.New(t)
-	_, r := watch(t, e, time.Hour)
+	w, r := watch(t, e, time.Hour)
 	synced(t, r)
 	release := e.BlockStarts()
 	id := e.Create(enginetest.Spec{Name: "web"})
@@ -476,8 +498,13 @@ func TestInspectAtConnect(t *testing.T) {
 	if err := e.WaitInspectCalls(ctx, id, 1); err != nil {
 		t.Fatalf("no inspect before the start is done: %v", err)
 	}
+	arrivals, arrival := w.Arrivals()
+	if !arrivals {
+		t.Error("the container is not arriving")
+	}
 	release()
 	started.Wait()
+	<-arrival
 	r.waitNames(t, "web")
 }
 

@@ -25,6 +25,7 @@ const (
 	NotOurs          Outcome = iota // the name lies in none of our zones
 	Success                         // there are records of the type
 	NoData                          // the name has records, but none of the type: RFC 2308 §2.2
+	Ended                           // the same, since its containers have just ended
 	EmptyNonTerminal                // the name has no records, but names below it: NODATA, RFC 8020
 	NameError                       // the name does not exist: NXDOMAIN, RFC 2308 §2.1
 )
@@ -135,9 +136,16 @@ func (s *Snapshot) answer(q Query, n *node, o *origin) Result {
 		return Result{Outcome: Success, Zone: o.name, Answer: answer}
 	case n.winners == 0 && n.name != o.ns:
 		return s.negative(q, o, EmptyNonTerminal)
+	case n.ended():
+		return s.negative(q, o, Ended)
 	default:
 		return s.negative(q, o, NoData)
 	}
+}
+
+// ended reports whether none of the name's containers runs any more.
+func (n *node) ended() bool {
+	return n.winners > 0 && !slices.ContainsFunc(n.claims[:n.winners], func(h held) bool { return !h.entry.Held })
 }
 
 // apex gives the zone's own records.

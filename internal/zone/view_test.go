@@ -34,7 +34,7 @@ func viewed(s *Snapshot, v View, name string, qtype uint16) string {
 		out = append(out, dns.Field(rr, 1))
 	}
 	if len(out) == 0 {
-		return map[Outcome]string{NotOurs: "not ours", NoData: "none", EmptyNonTerminal: "empty", NameError: "nxdomain"}[r.Outcome]
+		return map[Outcome]string{NotOurs: "not ours", NoData: "none", Ended: "ended", EmptyNonTerminal: "empty", NameError: "nxdomain"}[r.Outcome]
 	}
 	return strings.Join(out, " ")
 }
@@ -198,8 +198,8 @@ func TestHeld(t *testing.T) {
 	s.Apply(add(db(), thief))
 	s.Apply(add(held1(db())))
 	for name, want := range map[string]string{
-		"0123.docker.":             "none",
-		"db.docker.":               "none", // not the thief's
+		"0123.docker.":             "ended",
+		"db.docker.":               "ended", // not the thief's
 		"db.shop.docker.":          "172.17.0.9",
 		"2.0.17.172.in-addr.arpa.": "nxdomain", // the address may be another's by now
 	} {
@@ -212,7 +212,7 @@ func TestHeld(t *testing.T) {
 		}
 	}
 	isolated := View{Asker: Container, Networks: []string{"c"}, Isolate: true}
-	if got := viewed(s.Snapshot(), isolated, "0123.docker.", dns.TypeA); got != "none" {
+	if got := viewed(s.Snapshot(), isolated, "0123.docker.", dns.TypeA); got != "ended" {
 		t.Errorf("held, isolated: %q", got)
 	}
 	// A new container of the name has it, though it is younger.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/netip"
 	"sync"
+	"time"
 
 	"github.com/coredns/coredns/plugin"
 	"github.com/coredns/coredns/plugin/pkg/fall"
@@ -27,7 +28,8 @@ type Docker struct {
 	records
 	instance *instance
 
-	watcher *engine.Watcher // nil before startup
+	watcher     *engine.Watcher // nil before startup
+	arrivalWait time.Duration   // bounds how long a query waits for a name that is not known yet
 
 	own         ownAddrs
 	remote      []netip.Addr // of an engine on another machine
@@ -50,7 +52,7 @@ func (d *Docker) ServeDNS(ctx context.Context, w dns.ResponseWriter, r *dns.Msg)
 		return next()
 	}
 
-	res := d.store.Snapshot().Lookup(d.query(&state))
+	res := d.lookup(d.query(&state))
 	switch res.Outcome {
 	case zone.NotOurs:
 		return next()
@@ -78,4 +80,42 @@ func (d *Docker) ServeDNS(ctx context.Context, w dns.ResponseWriter, r *dns.Msg)
 	}
 	// Not m.Rcode: NXDOMAIN has been written as well.
 	return dns.RcodeSuccess, nil
+}
+
+// lookup looks the query up. A name that does not exist may be that of a container
+// whose start was just reported: then the engine is being asked what it is called, and
+// usually answers within a millisecond. Who asks for it as soon as "docker run" returns
+// must not be told that it does not exist.
+func (d *Docker) lookup(q zone.Query) zone.Result {
+	var timeout <-chan time.Time
+	for {
+		var arrivals bool
+		var arrival <-chan struct{}
+		if d.watcher != nil {
+			arrivals, arrival = d.watcher.Arrivals()
+		}
+		res := d.store.Snapshot().Lookup(q)
+		if !arrivals || !mayArrive(q, res) {
+			return res
+		}
+		if timeout == nil {
+			timeout = time.After(d.arrivalWait)
+		}
+		select {
+		case <-arrival:
+		case <-timeout:
+			return res
+		}
+	}
+}
+
+// mayArrive reports whether a container's start may change the answer. In zone . the
+// Internet's names are not made to wait.
+func mayArrive(q zone.Query, res zone.Result) bool {
+	switch res.Outcome {
+	case zone.NameError, zone.EmptyNonTerminal, zone.Ended:
+		return res.Zone != "." || dns.CountLabel(q.Name) == 1
+	default:
+		return false
+	}
 }

@@ -5,6 +5,7 @@ import (
 	"net"
 	"os"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -190,6 +191,37 @@ func TestStartWithoutEngine(t *testing.T) {
 			t.Fatal("no answer after the engine has come")
 		}
 	}
+}
+
+// TestArrival asks for a container's name while the engine still starts it.
+func TestArrival(t *testing.T) {
+	e := enginetest.New(t)
+	i := startCoreDNS(t, fmt.Sprintf("docker:%s {\n docker {\n endpoint %s\n }\n}", freePort(t), e.Host()))
+	defer stopCoreDNS(t, i)
+	d := running()[0] // asked directly, so that only this test uses it
+	expect := func(what, want string) {
+		t.Helper()
+		if got := dig(t, d, fromHost, "web.docker.", dns.TypeA); got != want {
+			t.Errorf("%s: %q, want %q", what, got, want)
+		}
+	}
+	d.arrivalWait = time.Minute
+	expect("nothing starts", "NXDOMAIN")
+	release := e.BlockStarts()
+	id := e.Create(enginetest.Spec{Name: "web"})
+	var both sync.WaitGroup
+	both.Go(func() { e.Start(id) })
+	if err := e.WaitInspectCalls(t.Context(), id, 1); err != nil {
+		t.Fatal(err)
+	}
+	d.arrivalWait = time.Millisecond
+	expect("the start takes longer than a query waits", "NXDOMAIN")
+	d.arrivalWait = time.Minute
+	for range 3 {
+		both.Go(func() { expect("the start is done", e.IP(id, "bridge").String()) })
+	}
+	release()
+	both.Wait()
 }
 
 // TestMetrics checks that each metric of the README exists and the other way round,

@@ -112,7 +112,7 @@ func (o *observer) Disconnected(host string, err error) {
 		log.Debugf("Docker Engine at %s: %v", host, err)
 		return
 	}
-	log.Errorf("Docker Engine at %s: %v; retrying, meanwhile serving the names known so far", host, err)
+	log.Errorf("Docker Engine at %s: %v; retrying until it answers", host, err)
 }
 
 // setAway returns what was set before.

@@ -42,6 +42,10 @@ const (
 	// A restart takes half a second at least, a container that is made anew a few.
 	defaultHold = 10 * time.Second
 	maxHold     = 10 * time.Minute
+
+	// An engine with much to do may hold on to a container that has started for some
+	// tens of milliseconds. Resolvers ask again after a second at the earliest.
+	arrivalWait = 250 * time.Millisecond
 )
 
 // config is what the Corefile says.
@@ -91,7 +95,7 @@ func newDocker(cfg config, i *instance) *Docker {
 	forward := slices.DeleteFunc(slices.Clone(cfg.zone.Zones), zone.IsReverse)
 	cfg.zone.RequireWell = cfg.health == healthRequire
 	return &Docker{
-		Fall: cfg.fall, config: cfg, instance: i,
+		Fall: cfg.fall, config: cfg, instance: i, arrivalWait: arrivalWait,
 		records: records{
 			rules: naming.Rules{
 				Zones: forward, Sources: cfg.sources, Reserved: cfg.zone.Reserved,
