@@ -81,15 +81,30 @@ func (s *session) mark(e event) {
 	if t == nil {
 		t = s.track(e.container)
 	}
+	if deaths[e.action] {
+		s.died(t, e.at)
+	}
 	if !t.due {
 		t.due, t.since = true, e.at
 	}
-	if t.facts == nil && !t.arriving {
+	if t.facts == nil && !t.arriving && !endings[e.action] {
 		t.arriving = true
 		s.arriving.Add(1)
 	}
 	s.disarm(t) // of a retry; the pace is kept
 	s.kick(t)
+}
+
+// died delivers at once that a container has ended: while it is being restarted the
+// engine holds on to it, and an inspect tells only when it runs again. A death before
+// the start that we know of is an old one. The caller holds mu.
+func (s *session) died(t *tracked, at time.Time) {
+	if t.facts == nil || t.started.IsZero() || !at.After(t.started) {
+		return
+	}
+	s.count.Add(-1)
+	t.facts, t.stopped = nil, true
+	s.deliver(item{change: Change{ID: t.id}, changed: true, since: at})
 }
 
 // markNetworks notes that a network may have come or gone.
@@ -212,7 +227,7 @@ func (s *session) inspect(t *tracked, i item) {
 	}
 	s.count.Add(running(now.facts) - running(t.facts))
 	t.stopped = now.facts == nil && !now.gone && (t.facts != nil || t.stopped)
-	t.facts, t.retry = now.facts, nil
+	t.facts, t.started, t.retry = now.facts, now.since, nil
 	s.kick(t)
 	if i.changed || i.round != nil || i.arrived {
 		s.deliver(i)

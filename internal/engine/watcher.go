@@ -212,6 +212,9 @@ var endings = map[string]bool{
 	"cleanup": true, "destroy": true, "remove": true,
 }
 
+// deaths are those endings that are the end of a container's process.
+var deaths = map[string]bool{"die": true, "died": true}
+
 // removals are those endings that are the last.
 var removals = map[string]bool{"destroy": true, "remove": true}
 
@@ -393,8 +396,9 @@ func (w *Watcher) finished(r *round, sinks []Sink) {
 
 // tracked is what is known about one container.
 type tracked struct {
-	id    string
-	facts *container.Container // nil while it does not run
+	id      string
+	facts   *container.Container // nil while it does not run
+	started time.Time            // when, if it runs and the engine has told
 
 	stopped  bool // it has ended, and exists as far as is known
 	arriving bool // it counts as arriving

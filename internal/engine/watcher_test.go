@@ -674,6 +674,41 @@ func TestStopSignal(t *testing.T) {
 	r.wait(t, "a new start", func() bool { return r.containers[id] != nil && !r.containers[id].Stopping })
 }
 
+// TestDeathWhileInspectHangs checks that a restarting container has no records although
+// the engine does not let it be inspected, and that an old death does not end it.
+func TestDeathWhileInspectHangs(t *testing.T) {
+	e := enginetest.New(t)
+	id := e.Run(enginetest.Spec{Name: "web"})
+	w, r := watch(t, e, time.Hour)
+	synced(t, r)
+	release := e.HangInspect(id)
+	e.Emit("container", "die", id, nil)
+	r.waitNames(t)
+	if w.Containers() != 0 {
+		t.Errorf("%d containers", w.Containers())
+	}
+	release()
+	r.waitNames(t, "web")
+	if w.Containers() != 1 {
+		t.Errorf("%d containers", w.Containers())
+	}
+	at := time.Now().Add(-time.Hour)
+	e.EmitRaw(fmt.Appendf(nil, `{"Type":"container","Action":"die","Actor":{"ID":%q},"time":%d,"timeNano":%d}`+"\n", id, at.Unix(), at.UnixNano()))
+	e.Rename(id, "web2")
+	r.waitNames(t, "web2")
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	ends := 0
+	for _, h := range r.history {
+		if h == "-"+id {
+			ends++
+		}
+	}
+	if ends != 1 {
+		t.Errorf("it has ended %d times: %v", ends, r.history)
+	}
+}
+
 // TestGone checks that a removal is told from an end, and costs one inspect.
 func TestGone(t *testing.T) {
 	e := enginetest.New(t)

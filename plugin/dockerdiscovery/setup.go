@@ -39,8 +39,8 @@ const (
 	defaultResync = time.Minute
 	minResync     = time.Second
 
-	// A restart takes half a second at least, a container that is made anew a few.
-	defaultHold = 10 * time.Second
+	// A restart takes half a second at least; a container that is made anew takes longer.
+	defaultHold = 5 * time.Second
 	maxHold     = 10 * time.Minute
 
 	// An engine with much to do may hold on to a container that has started for some

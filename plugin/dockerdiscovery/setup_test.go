@@ -27,7 +27,7 @@ func TestParse(t *testing.T) {
 			zone:     zone.Config{Zones: []string{"docker."}, TTL: 5, NegativeTTL: 5},
 			endpoint: engine.Endpoint{Resync: time.Minute},
 			sources:  naming.Sources(),
-			health:   healthPrefer, hold: 10 * time.Second,
+			health:   healthPrefer, hold: 5 * time.Second,
 		}
 		change(&c)
 		return c

@@ -55,9 +55,36 @@ func (d docker) do(t *testing.T, args ...string) string {
 // docker run's.
 func (d docker) run(t *testing.T, options ...string) (id string) {
 	t.Helper()
-	id = d.do(t, slices.Concat([]string{"run", "-d"}, options, []string{image})...)
+	return d.runAs(t, options, image)
+}
+
+// runAs is run with the image and what it does.
+func (d docker) runAs(t *testing.T, options []string, program ...string) (id string) {
+	t.Helper()
+	id = d.do(t, slices.Concat([]string{"run", "-d"}, options, program)...)
 	t.Cleanup(func() { d.output("rm", "-f", id) })
 	return id
+}
+
+// ask has the container ask, the server if one is given, else its own resolver, and
+// returns the addresses, sorted, or the complaint.
+func (d docker) ask(id, server, name string) string {
+	args := []string{"exec", id, "/image", "resolve", name}
+	if server != "" {
+		args = []string{"exec", id, "/image", "ask", server, name}
+	}
+	out, err := d.output(args...)
+	return asked(out, err)
+}
+
+// asked makes one string of what the image's program said when asked to resolve.
+func asked(out string, err error) string {
+	if err != nil {
+		return "error: " + out
+	}
+	addrs := strings.Fields(out)
+	slices.Sort(addrs)
+	return strings.Join(addrs, " ")
 }
 
 // network makes a network that lives until the test's end.
@@ -80,9 +107,15 @@ func (d docker) gateway(t *testing.T, network string) netip.Addr {
 	return addr
 }
 
-func (d docker) importImage(tarball string) error {
-	out, err := d.output("import",
-		"--change", `ENTRYPOINT ["/image"]`, "--change", "LABEL "+mark+"="+runID, tarball, image)
+func (d docker) importImage(tarball string) error { return d.importAs(tarball, image) }
+
+// importAs is importImage with a name and instructions of a Dockerfile.
+func (d docker) importAs(tarball, name string, changes ...string) error {
+	args := []string{"import", "--change", `ENTRYPOINT ["/image"]`, "--change", "LABEL " + mark + "=" + runID}
+	for _, c := range changes {
+		args = append(args, "--change", c)
+	}
+	out, err := d.output(append(args, tarball, name)...)
 	if err != nil {
 		return fmt.Errorf("docker import: %w: %s", err, out)
 	}

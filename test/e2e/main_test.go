@@ -37,6 +37,13 @@ func TestMain(m *testing.M) {
 		reap()
 		return
 	}
+	if question := os.Getenv(clientEnv); question != "" {
+		if err := askAndPrint(question); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
 	os.Exit(run(m))
 }
 

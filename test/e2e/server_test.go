@@ -24,6 +24,7 @@ import (
 type config struct {
 	keys string // the server block's zones, "." by default
 	ip   string // where to listen, 127.0.0.1 by default
+	also string // where else
 	port int    // a free one by default
 	body string // the server block's content beyond what all tests have
 }
@@ -65,7 +66,7 @@ func launch(t *testing.T, c config) *server {
 	ready, metrics := loopback(freePort(t, "127.0.0.1")), loopback(freePort(t, "127.0.0.1"))
 	s.ready, s.metrics = "http://"+ready+"/ready", "http://"+metrics+"/metrics"
 	s.corefile = filepath.Join(t.TempDir(), "Corefile")
-	s.write(fmt.Sprintf("%s {\nbind %s\nerrors\nready %s\nprometheus %s\n%s\n}\n", c.keys, c.ip, ready, metrics, c.body))
+	s.write(fmt.Sprintf("%s {\nbind %s %s\nerrors\nready %s\nprometheus %s\n%s\n}\n", c.keys, c.ip, c.also, ready, metrics, c.body))
 	s.start("-dns.port", strconv.Itoa(c.port))
 	return s
 }

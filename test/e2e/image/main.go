@@ -1,12 +1,13 @@
 // Command image is all that the end-to-end tests' container image holds: static, so that
 // the image needs no other and no registry.
 //
-//	image sleep           until told to stop (what a container does by default)
-//	image stubborn        the same, deaf to SIGTERM
-//	image resolve NAME…   asks the container's own resolver; a line of addresses for each
-//	image health          exits 1 between sicken and heal, 0 else: for HEALTHCHECK
+//	image sleep             until told to stop (what a container does by default)
+//	image stubborn          the same, deaf to SIGTERM
+//	image resolve NAME…     asks the container's own resolver; a line of addresses for each
+//	image ask SERVER NAME…  the same, but asks the server
+//	image health            exits 1 between sicken and heal, 0 else: for HEALTHCHECK
 //	image sicken | heal
-//	image http ADDRESS    answers every request with the container's hostname
+//	image http ADDRESS      answers every request with the container's hostname
 package main
 
 import (
@@ -42,7 +43,14 @@ func run(mode string, args []string) error {
 		signal.Ignore(syscall.SIGTERM)
 		wait(os.Interrupt)
 	case "resolve":
-		return resolve(args)
+		return resolve(&net.Resolver{PreferGo: true}, args)
+	case "ask":
+		if len(args) < 2 {
+			return fmt.Errorf("ask needs a server and names")
+		}
+		return resolve(&net.Resolver{PreferGo: true, Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, network, args[0])
+		}}, args[1:])
 	case "health":
 		if _, err := os.Stat(sick); err == nil {
 			return fmt.Errorf("%s exists", sick)
@@ -66,13 +74,13 @@ func wait(signals ...os.Signal) {
 	<-told
 }
 
-// resolve asks as any static Go program in a container does: the servers of
-// /etc/resolv.conf, by its search list and options.
-func resolve(names []string) error {
+// resolve asks as any static Go program in a container does: by the search list and
+// options of /etc/resolv.conf, and if the resolver does not say else, its servers.
+func resolve(r *net.Resolver, names []string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
 	for _, name := range names {
-		addrs, err := (&net.Resolver{PreferGo: true}).LookupHost(ctx, name)
+		addrs, err := r.LookupHost(ctx, name)
 		if err != nil {
 			return err
 		}

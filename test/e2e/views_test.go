@@ -1,0 +1,277 @@
+package e2e
+
+import (
+	"fmt"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/miekg/dns"
+)
+
+// onNetwork returns the container's addresses on a network, IPv4 only.
+func onNetwork(t *testing.T, id, network string) string {
+	t.Helper()
+	addr := machine.inspect(t, id).NetworkSettings.Networks[network].IPAddress
+	if addr == "" {
+		t.Fatalf("container %.12s has no address on %s", id, network)
+	}
+	return addr
+}
+
+// sorted joins addresses as ask returns them.
+func sorted(addrs ...string) string {
+	slices.Sort(addrs)
+	return strings.Join(addrs, " ")
+}
+
+// asks checks what a container gets, through its own resolver and directly, once it is so.
+func (s *server) asks(t *testing.T, id, name, want string) {
+	t.Helper()
+	for _, server := range []string{"", s.addr} {
+		eventually(t, func() error {
+			if got := machine.ask(id, server, name); got != want && (want != "" || !strings.HasPrefix(got, "error")) {
+				return fmt.Errorf("container %.12s asks server %q for %s: got %q, want %q", id, server, name, got, want)
+			}
+			return nil
+		})
+	}
+}
+
+// A container gets the addresses on the networks that it shares with the target.
+func TestSharedNetworks(t *testing.T) {
+	t.Parallel()
+	a, b, c := machine.network(t), machine.network(t), machine.network(t)
+	us := machine.gateway(t, a).String()
+	s := serve(t, config{ip: us, port: 53, body: "docker " + zones + "\ncache"})
+	name := "web-" + suffix()
+	web := machine.run(t, "--name", name, "--network", a)
+	machine.do(t, "network", "connect", b, web)
+	onA, onB := onNetwork(t, web, a), onNetwork(t, web, b)
+
+	askers := map[string]string{} // by the networks that they are on
+	for _, n := range []string{a, b, c} {
+		askers[n] = machine.run(t, "--dns", us, "--network", n)
+	}
+	both := machine.run(t, "--dns", us, "--network", a)
+	machine.do(t, "network", "connect", b, both)
+
+	fqdn := name + ".docker."
+	s.asks(t, askers[a], fqdn, onA)
+	s.asks(t, askers[b], fqdn, onB)
+	s.asks(t, both, fqdn, sorted(onA, onB))
+	s.asks(t, askers[c], fqdn, sorted(onA, onB))
+	s.soon(fqdn, dns.TypeA, onA, onB)
+
+	machine.do(t, "network", "disconnect", b, web)
+	s.soon(fqdn, dns.TypeA, onA)
+	s.asks(t, askers[a], fqdn, onA)
+	s.asks(t, askers[b], fqdn, onA) // shares none any more
+	s.asks(t, both, fqdn, onA)
+}
+
+// Two projects call a service alike: each has its own, and nobody gets both.
+func TestTwoProjects(t *testing.T) {
+	t.Parallel()
+	db := "db" + suffix()
+	var projects, networks, askers, ids []string
+	for range 2 {
+		projects = append(projects, "shop"+suffix())
+		networks = append(networks, machine.network(t))
+	}
+	us := machine.gateway(t, networks[0]).String()
+	s := serve(t, config{ip: us, port: 53, body: "docker " + zones + "\ncache"})
+	for i, p := range projects {
+		labels := []string{"--label", "com.docker.compose.project=" + p, "--network", networks[i]}
+		ids = append(ids, machine.run(t, append(labels, "--network-alias", db, "--label", "com.docker.compose.service="+db)...))
+		askers = append(askers, machine.run(t, append(labels, "--dns", us)...))
+	}
+	for i, p := range projects {
+		s.soon(db+"."+p+".docker.", dns.TypeA, machine.addr(t, ids[i]))
+		s.asks(t, askers[i], db+".docker.", machine.addr(t, ids[i]))
+	}
+	s.soon(db+".docker.", dns.TypeA, nodata)
+	machine.do(t, "rm", "-f", ids[1])
+	s.soon(db+".docker.", dns.TypeA, machine.addr(t, ids[0]))
+}
+
+func TestIsolate(t *testing.T) {
+	t.Parallel()
+	a, b := machine.network(t), machine.network(t)
+	us := machine.gateway(t, a).String()
+	s := serve(t, config{ip: us, port: 53, body: "docker " + zones + " {\nisolate\n}\ncache"})
+	name := "web-" + suffix()
+	web := machine.run(t, "--name", name, "--network", a)
+	neighbour, stranger := machine.run(t, "--network", a, "--dns", us), machine.run(t, "--network", b, "--dns", us)
+	addr := machine.addr(t, web)
+	s.soon(name+".docker.", dns.TypeA, addr)
+	s.check(reverse(t, addr), dns.TypePTR, name+".docker.")
+	s.asks(t, neighbour, name+".docker.", addr)
+	s.asks(t, stranger, name+".docker.", "")
+	for _, q := range []struct {
+		name  string
+		qtype uint16
+	}{{name + ".docker.", dns.TypeA}, {reverse(t, addr), dns.TypePTR}} {
+		if got := s.from(t, stranger, q.name, q.qtype); got != nxdomain {
+			t.Errorf("a stranger asks for %s: %s, want %s", q.name, got, nxdomain)
+		}
+	}
+}
+
+// from asks from within the container's network, and returns the outcome.
+func (s *server) from(t *testing.T, id, name string, qtype uint16) string {
+	t.Helper()
+	ns := fmt.Sprintf("--net=/proc/%d/ns/net", machine.inspect(t, id).State.Pid)
+	return askIn(t, []string{"nsenter", ns}, s.addr, name, qtype)
+}
+
+// askIn asks from a network namespace that the command enters. The test itself is run there
+// once more, as the client.
+func askIn(t *testing.T, enter []string, server, name string, qtype uint16) string {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Skip("not root: can't ask from another network namespace")
+	}
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(enter[0], append(enter[1:], self)...)
+	cmd.Env = append(os.Environ(), clientEnv+"="+server+" "+name+" "+dns.TypeToString[qtype])
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v: %v: %s", enter, err, out)
+	}
+	return strings.TrimSpace(string(out))
+}
+
+const clientEnv = "DOCKERDISCOVERY_E2E_CLIENT" // SERVER NAME TYPE
+
+// askAndPrint is the test program as a mere client: it prints one outcome.
+func askAndPrint(question string) error {
+	f := strings.Fields(question)
+	m, err := exchange("udp", f[0], f[1], dns.StringToType[f[2]])
+	if err == nil {
+		fmt.Println(outcome(m))
+	}
+	return err
+}
+
+// lan is a host beyond the Docker host: a network namespace with a link to it.
+type lan struct {
+	netns string
+	host  netip.Addr // the Docker host's address on the link
+}
+
+func newLAN(t *testing.T) lan {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Skip("not root: can't make a network namespace to be a host on the LAN")
+	}
+	l := lan{netns: fmt.Sprint(netnsPrefix(), "lan-", suffix()), host: netip.MustParseAddr("198.19.7.1")}
+	link := "dd" + suffix()
+	t.Cleanup(func() { removeNetns(l.netns) }) // and with it the link
+	for _, command := range []string{
+		"ip netns add " + l.netns,
+		"ip link add " + link + " type veth peer name eth0 netns " + l.netns,
+		"ip addr add 198.19.7.1/24 dev " + link,
+		"ip link set " + link + " up",
+		"ip -n " + l.netns + " addr add 198.19.7.2/24 dev eth0",
+		"ip -n " + l.netns + " link set eth0 up",
+		"ip -n " + l.netns + " route add default via 198.19.7.1",
+	} {
+		f := strings.Fields(command)
+		if out, err := exec.Command(f[0], f[1:]...).CombinedOutput(); err != nil {
+			t.Fatalf("%s: %v: %s", command, err, out)
+		}
+	}
+	return l
+}
+
+func (l lan) ask(t *testing.T, s *server, name string, qtype uint16) string {
+	t.Helper()
+	_, port, _ := strings.Cut(s.addr, ":")
+	return askIn(t, []string{"ip", "netns", "exec", l.netns}, l.host.String()+":"+port, name, qtype)
+}
+
+// Targets without an address of their own, and askers without a way to containers.
+func TestReachableAddresses(t *testing.T) {
+	t.Parallel()
+	lan := newLAN(t)
+	network := machine.network(t)
+	gateway := machine.gateway(t, network).String()
+	s := serve(t, config{ip: gateway, port: 53, also: lan.host.String(), body: "docker " + zones + " {\npublish\n}\ncache"})
+	asker := machine.run(t, "--network", network, "--dns", gateway)
+	onHost, joined, published, plain := "h-"+suffix(), "j-"+suffix(), "p-"+suffix(), "w-"+suffix()
+	machine.run(t, "--name", onHost, "--network", "host")
+	p := machine.run(t, "--name", published, "--network", network, "-p", "80")
+	machine.run(t, "--name", joined, "--network", "container:"+p)
+	w := machine.run(t, "--name", plain, "--network", network)
+	pub, web := machine.addr(t, p), machine.addr(t, w)
+
+	for _, c := range []struct{ name, container, host, elsewhere string }{
+		{onHost, gateway, "127.0.0.1", lan.host.String()},
+		{published, pub, pub, lan.host.String()},
+		{joined, pub, pub, lan.host.String()},
+		{plain, web, web, nodata},
+	} {
+		fqdn := c.name + ".docker."
+		s.soon(fqdn, dns.TypeA, c.host)
+		if got := s.from(t, asker, fqdn, dns.TypeA); got != c.container {
+			t.Errorf("%s, asked by a container: %s, want %s", fqdn, got, c.container)
+		}
+		if got := machine.ask(asker, "", fqdn); got != c.container {
+			t.Errorf("%s, asked by a container's resolver: %s, want %s", fqdn, got, c.container)
+		}
+		if got := lan.ask(t, s, fqdn, dns.TypeA); got != c.elsewhere {
+			t.Errorf("%s, asked from elsewhere: %s, want %s", fqdn, got, c.elsewhere)
+		}
+		if got := lan.ask(t, s, fqdn, dns.TypeAAAA); got != nodata {
+			t.Errorf("%s AAAA, asked from elsewhere: %s, want %s", fqdn, got, nodata)
+		}
+	}
+	s.check(onHost+".docker.", dns.TypeAAAA, "::1")
+	if got := lan.ask(t, s, reverse(t, web), dns.TypePTR); got != plain+".docker." {
+		t.Errorf("PTR, asked from elsewhere: %s", got)
+	}
+	// The container that lends its network ends; its address goes with it.
+	machine.do(t, "stop", "-t", "1", p)
+	s.soon(joined+".docker.", dns.TypeA, nodata)
+}
+
+// The log says which container asked what, and who answered.
+func TestMetadata(t *testing.T) {
+	t.Parallel()
+	network := machine.network(t)
+	us := machine.gateway(t, network).String()
+	s := serve(t, config{ip: us, port: 53, body: "metadata\nlog . \"{/docker/client} of {/docker/client-project} asked for {name}: {/docker/container}\"\ndocker " + zones})
+	asker, name := "asker-"+suffix(), "web-"+suffix()
+	id := machine.run(t, "--name", asker, "--network", network, "--label", "com.docker.compose.project=shop")
+	machine.run(t, "--name", name, "--network", network)
+	s.soon(name+".docker.", dns.TypeAAAA, nodata)
+	if got := machine.ask(id, s.addr, name+".docker."); strings.HasPrefix(got, "error") {
+		t.Fatal(got)
+	}
+	want := fmt.Sprintf("%s of shop asked for %s.docker.: %s", asker, name, name)
+	eventually(t, func() error {
+		if len(s.log.lines(want)) == 0 {
+			return fmt.Errorf("the log lacks %q", want)
+		}
+		return nil
+	})
+}
+
+// healthImage is our image with a health check.
+func healthImage(t *testing.T) string {
+	t.Helper()
+	name := strings.Replace(image, ":", "-health:", 1)
+	err := machine.importAs(filepath.Join(folder, "image.tar"), name, `HEALTHCHECK --interval=500ms --retries=1 CMD ["/image", "health"]`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return name
+}
