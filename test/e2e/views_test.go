@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -141,7 +142,7 @@ func askIn(t *testing.T, enter []string, server, name string, qtype uint16) stri
 		t.Fatal(err)
 	}
 	cmd := exec.Command(enter[0], append(enter[1:], self)...)
-	cmd.Env = append(os.Environ(), clientEnv+"="+server+" "+name+" "+dns.TypeToString[qtype])
+	cmd.Env = append(os.Environ(), "GORACE=atexit_sleep_ms=0", clientEnv+"="+server+" "+name+" "+dns.TypeToString[qtype])
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v: %v: %s", enter, err, out)
@@ -172,17 +173,19 @@ func newLAN(t *testing.T) lan {
 	if os.Geteuid() != 0 {
 		t.Skip("not root: can't make a network namespace to be a host on the LAN")
 	}
-	l := lan{netns: fmt.Sprint(netnsPrefix(), "lan-", suffix()), host: netip.MustParseAddr("198.19.7.1")}
+	// Addresses for benchmarks, RFC 2544, of which two runs rarely choose the same.
+	subnet := fmt.Sprintf("198.19.%d.", rand.IntN(256))
+	l := lan{netns: fmt.Sprint(netnsPrefix(), "lan-", suffix()), host: netip.MustParseAddr(subnet + "1")}
 	link := "dd" + suffix()
 	t.Cleanup(func() { removeNetns(l.netns) }) // and with it the link
 	for _, command := range []string{
 		"ip netns add " + l.netns,
 		"ip link add " + link + " type veth peer name eth0 netns " + l.netns,
-		"ip addr add 198.19.7.1/24 dev " + link,
+		"ip addr add " + subnet + "1/24 dev " + link,
 		"ip link set " + link + " up",
-		"ip -n " + l.netns + " addr add 198.19.7.2/24 dev eth0",
+		"ip -n " + l.netns + " addr add " + subnet + "2/24 dev eth0",
 		"ip -n " + l.netns + " link set eth0 up",
-		"ip -n " + l.netns + " route add default via 198.19.7.1",
+		"ip -n " + l.netns + " route add default via " + subnet + "1",
 	} {
 		f := strings.Fields(command)
 		if out, err := exec.Command(f[0], f[1:]...).CombinedOutput(); err != nil {
