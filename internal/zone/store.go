@@ -250,7 +250,7 @@ func (e *edit) contested(old, n *node) {
 		if h.entry.Held {
 			continue
 		}
-		lost := func(o held) bool { return o.entry.ID == h.entry.ID && o.claim == h.claim }
+		lost := func(o held) bool { return o.entry.ID == h.entry.ID }
 		if !slices.ContainsFunc(old.claims[old.winners:], lost) {
 			e.lost = append(e.lost, Lost{Name: n.name, Loser: h.entry, Winner: n.claims[0].entry})
 		}

@@ -41,6 +41,11 @@ type Entry struct {
 	// Claims are the names, the one by which the container is best known first: an
 	// address resolves back to the first name that the container holds.
 	Claims []Claim
+
+	// TTL, if OwnTTL is set, is used for the container's addresses in place of the
+	// zone's. A name's addresses have the least TTL of those who answer.
+	TTL    uint32
+	OwnTTL bool
 }
 
 // Address is where a container can be reached on one network.
@@ -49,8 +54,9 @@ type Address struct {
 	Network string
 }
 
-// Claim says that a container wants to answer for a name. A name that a container
-// claims exclusively it claims once.
+// Claim says that a container wants to answer for a name, with its addresses unless
+// Records or Service is set. Of a name that it claims exclusively it has all other
+// claims too.
 type Claim struct {
 	Name    string // owner name: absolute, lower case
 	Rank    Rank
@@ -59,6 +65,20 @@ type Claim struct {
 	// alias for things that have nothing to do with each other: whoever is on none of them gets
 	// an answer only if all claims come from one project, or from one network.
 	Bare bool
+
+	// Records are what answers in place of addresses. Their owner is Name, their class IN.
+	Records []dns.RR
+	// Service is an SRV record in place of addresses.
+	Service *Service
+}
+
+// Service is a port of a container, as an SRV record tells it.
+type Service struct {
+	Target string // the name of the container that has the port
+	Port   uint16
+	// Published are the host's addresses and ports at which it is reached from elsewhere; an
+	// address may be unspecified (0.0.0.0 or ::) for all of a family.
+	Published []netip.AddrPort
 }
 
 // Rank is the right by which a name is claimed. The claim with the lowest rank takes
