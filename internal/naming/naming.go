@@ -86,7 +86,7 @@ func (r *Rules) Entry(c, owner *container.Container) (*zone.Entry, []Skipped) {
 		Well: !c.Paused && !c.Stopping && (r.IgnoreHealth || c.Health != container.Unhealthy),
 	}
 	if owner != nil {
-		e.Addresses, e.HostNetwork, e.Published = r.addresses(owner), owner.HostNetwork(), owner.Published
+		e.Addresses, e.HostNetwork, e.Published = r.addresses(owner), owner.HostNetwork(), owner.Published()
 		e.Joined = owner != c
 	}
 	var claims claims
