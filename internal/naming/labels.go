@@ -22,6 +22,8 @@ const (
 	labelTTL     = "ttl"     // seconds
 )
 
+var labelKeys = []string{labelEnable, labelHost, labelNetwork, labelRecords, labelTTL}
+
 const (
 	// MaxTTL bounds what a container may ask resolvers to keep: its addresses change.
 	MaxTTL = 3600
@@ -54,6 +56,10 @@ func (r *Rules) labels(c *container.Container, refused *refusals) *labels {
 	for _, key := range keys {
 		value := c.Labels[key]
 		key = key[len(prefix):]
+		if !slices.Contains(labelKeys, key) {
+			refused.add(Skipped{Label, "key", key, "no such label; there are " + strings.Join(labelKeys, ", ")})
+			continue
+		}
 		if reason := l.set(key, value); reason != "" {
 			refused.add(Skipped{Label, key, value, reason})
 		}
@@ -85,8 +91,6 @@ func (l *labels) set(key, value string) (reason string) {
 			return fmt.Sprintf("want seconds from 0 to %d", MaxTTL)
 		}
 		l.ttl, l.ownTTL = uint32(ttl), true
-	default:
-		return "no such label; there are " + strings.Join([]string{labelEnable, labelHost, labelNetwork, labelRecords, labelTTL}, ", ")
 	}
 	return ""
 }
