@@ -3,6 +3,7 @@ package zone
 import (
 	"net/netip"
 	"slices"
+	"strings"
 
 	"github.com/miekg/dns"
 )
@@ -36,6 +37,10 @@ type Result struct {
 	Zone          string // the apex; empty for an address outside our zones
 	Answer, Extra []dns.RR
 	Ns            []dns.RR // the SOA of a negative answer
+
+	// Target is a name outside our zones to which a CNAME at the end of Answer points: what
+	// it has is for others to say.
+	Target string
 }
 
 // Lookup answers the query:
@@ -48,7 +53,38 @@ type Result struct {
 // An address of a container has its PTR record wherever the query reaches us; other
 // names outside our zones are not ours, and nor are the apex of zone "." and what in it
 // stands for addresses: those are the Internet's.
+//
+// A CNAME is followed as long as it stays in our zones (RFC 1034 §3.6.2), and the
+// outcome is that for the last name (RFC 6604 §3).
 func (s *Snapshot) Lookup(q Query) Result {
+	r := s.lookup(q)
+	for range maxChain {
+		target := r.cname(q.Type)
+		if target == "" {
+			break
+		}
+		q.Name, q.Asked = strings.ToLower(target), target
+		next := s.lookup(q)
+		if next.Outcome == NotOurs {
+			r.Target = target
+			break
+		}
+		if r.has(next.Answer) { // a loop
+			break
+		}
+		next.Answer = append(r.Answer, next.Answer...)
+		next.Zone = r.Zone
+		r = next
+	}
+	s.addExtra(&r, q)
+	return r
+}
+
+// maxChain bounds a chain of CNAMEs.
+const maxChain = 8
+
+// lookup answers the query for one name.
+func (s *Snapshot) lookup(q Query) Result {
 	n, o := s.find(q.Name)
 	switch {
 	case n != nil:
@@ -121,15 +157,13 @@ func (s *Snapshot) answer(q Query, n *node, o *origin) Result {
 		}
 		return s.negative(q, o, EmptyNonTerminal)
 	case n.name == o.ns && !o.root:
-		answer = s.addresses(q, q.Asked, serverAddr(q.View))
+		answer = s.addresses(q, q.Asked, serverAddr(q.View), s.store.config.TTL)
 	case n.target != "":
 		if q.Type == dns.TypePTR || q.Type == dns.TypeANY {
 			answer = s.ptr(q, n.target)
 		}
-	case q.View.Asker == Host:
-		answer = s.addresses(q, q.Asked, n.addrs)
 	default:
-		answer = s.addresses(q, q.Asked, n.addresses(&q.View, s.store.config.RequireWell))
+		answer = s.records(q, n)
 	}
 	switch {
 	case len(answer) > 0:
@@ -161,7 +195,7 @@ func (s *Snapshot) apex(q Query, o *origin) Result {
 		ttl := s.ttl(q, s.store.config.TTL)
 		r.Answer = append(r.Answer, &dns.NS{Hdr: header(q.Asked, dns.TypeNS, ttl), Ns: o.ns})
 		q.Type = dns.TypeANY
-		r.Extra = s.addresses(q, o.ns, serverAddr(q.View))
+		r.Extra = s.addresses(q, o.ns, serverAddr(q.View), ttl)
 	}
 	if len(r.Answer) == 0 {
 		return s.negative(q, o, NoData)
@@ -218,14 +252,15 @@ func serverAddr(v View) []netip.Addr {
 
 // addresses returns the records for those of the addresses that are of the query's
 // type.
-func (s *Snapshot) addresses(q Query, owner string, addrs []netip.Addr) []dns.RR {
+func (s *Snapshot) addresses(q Query, owner string, addrs []netip.Addr, ttl uint32) []dns.RR {
+	ttl = s.ttl(q, ttl)
 	var rrs []dns.RR
 	for _, ip := range addrs {
 		switch {
 		case ip.Is4() && (q.Type == dns.TypeA || q.Type == dns.TypeANY):
-			rrs = append(rrs, &dns.A{Hdr: header(owner, dns.TypeA, s.ttl(q, s.store.config.TTL)), A: ip.AsSlice()})
+			rrs = append(rrs, &dns.A{Hdr: header(owner, dns.TypeA, ttl), A: ip.AsSlice()})
 		case ip.Is6() && (q.Type == dns.TypeAAAA || q.Type == dns.TypeANY):
-			rrs = append(rrs, &dns.AAAA{Hdr: header(owner, dns.TypeAAAA, s.ttl(q, s.store.config.TTL)), AAAA: ip.AsSlice()})
+			rrs = append(rrs, &dns.AAAA{Hdr: header(owner, dns.TypeAAAA, ttl), AAAA: ip.AsSlice()})
 		}
 	}
 	return rrs

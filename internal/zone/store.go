@@ -45,9 +45,12 @@ type node struct {
 	claims  []held // the strongest first
 	winners int    // the first winners of claims answer
 
-	// What the winners give: addresses, as the Docker host sees them, or a PTR target.
-	addrs  []netip.Addr
-	target string
+	// What the winners give: addresses, as the Docker host sees them, and records; or a
+	// PTR target.
+	addrs   []netip.Addr
+	ttl     uint32 // of the addresses
+	records *rrsets
+	target  string
 }
 
 // held is a claim with its claimant. On a reverse name claim is the zero Claim.
@@ -214,16 +217,29 @@ func (e *edit) settle(n *node) {
 	})
 	n.winners = len(n.claims)
 	if len(n.claims) > 0 && n.claims[0].claim.Rank < Shared {
-		n.winners = 1
+		owner := n.claims[0].entry
+		n.winners = partition(n.claims, func(h held) bool { return h.entry == owner })
 	}
+	n.winners = partition(n.claims[:n.winners], aloneOrNoCNAME(n.claims[:n.winners]))
+	n.records = n.collect()
 	n.addrs = n.addresses(&View{}, e.store.config.RequireWell)
+	n.ttl = n.leastTTL(e.store.config.TTL)
 	e.count(old, n)
 	if n.lostClaims() > 0 || old.lostClaims() > 0 {
 		e.contested(old, n)
 	}
-	if !slices.Equal(old.addrs, n.addrs) {
+	if !slices.Equal(old.addrs, n.addrs) || len(n.addrs) > 0 && old.ttl != n.ttl || !old.records.equal(n.records) {
 		e.change(n)
 	}
+}
+
+// partition moves the claims that are kept to the front, in their order, and returns their
+// number.
+func partition(claims []held, keep func(held) bool) int {
+	kept := slices.DeleteFunc(slices.Clone(claims), func(h held) bool { return !keep(h) })
+	left := slices.DeleteFunc(slices.Clone(claims), keep)
+	copy(claims, slices.Concat(kept, left))
+	return len(kept)
 }
 
 // compare orders containers by age. IDs settle what was created in one instant.
@@ -318,18 +334,18 @@ func (e *edit) old(n *node) *node {
 
 func (e *edit) count(old, n *node) {
 	e.Names += n.owner() - old.owner()
-	e.Records += n.records() - old.records()
+	e.Records += n.count() - old.count()
 	e.Lost += n.lostClaims() - old.lostClaims()
 }
 
 // owner is 1 if a container holds the name, else 0.
 func (n *node) owner() int { return min(len(n.claims), 1) }
 
-func (n *node) records() int {
+func (n *node) count() int {
 	if n.target != "" {
 		return 1
 	}
-	return len(n.addrs)
+	return len(n.addrs) + n.records.len()
 }
 
 // change notes that a record of the name's zone has changed.

@@ -155,3 +155,19 @@ func (b *branch) del(h uint64, shift uint, name string) *branch {
 	}
 	return &branch{bits: b.bits &^ bit, slots: slices.Concat(b.slots[:i], b.slots[i+1:])}
 }
+
+// walk calls f for each node.
+func (t trie) walk(f func(*node)) { t.root.walk(f) }
+
+func (b *branch) walk(f func(*node)) {
+	if b == nil {
+		return
+	}
+	for _, s := range b.slots {
+		if s.node != nil {
+			f(s.node)
+		} else {
+			s.branch.walk(f)
+		}
+	}
+}

@@ -123,7 +123,7 @@ func sameAddrs(all []reached, ips []netip.Addr) bool {
 func (n *node) near(all []reached, v *View, host []netip.Addr) []reached {
 	bare := n.unambiguous()
 	for _, h := range n.claims[:n.winners] {
-		if h.claim.Bare && !bare {
+		if !h.claim.addresses() || h.claim.Bare && !bare {
 			continue
 		}
 		for _, a := range h.entry.Addresses {
@@ -142,6 +142,9 @@ func (n *node) near(all []reached, v *View, host []netip.Addr) []reached {
 // host's network shares all that reach the host, unless it is to be hidden.
 func (n *node) shared(all []reached, v *View) []reached {
 	for _, h := range n.claims[:n.winners] {
+		if !h.claim.addresses() {
+			continue
+		}
 		for _, a := range h.entry.Addresses {
 			if h.claim.gives(a) && slices.Contains(v.Networks, a.Network) {
 				all = append(all, reached{a.IP, h.entry})
@@ -162,7 +165,7 @@ func (n *node) far(all []reached, v *View) []reached {
 	}
 	bare := n.unambiguous()
 	for _, h := range n.claims[:n.winners] {
-		if h.claim.Bare && !bare {
+		if !h.claim.addresses() || h.claim.Bare && !bare {
 			continue
 		}
 		for _, a := range h.entry.Addresses {
@@ -211,6 +214,9 @@ func (v *View) gateways() []netip.Addr {
 	}
 	return v.Server.Gateways()
 }
+
+// addresses reports whether the claim is answered with addresses.
+func (c *Claim) addresses() bool { return c.Records == nil && c.Service == nil }
 
 // gives reports whether the claim lets the address answer.
 func (c Claim) gives(a Address) bool { return c.Network == "" || c.Network == a.Network }

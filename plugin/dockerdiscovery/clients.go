@@ -75,7 +75,7 @@ type ownAddrs struct {
 }
 
 type addrsAt struct {
-	addrs map[netip.Addr]bool
+	addrs []netip.Addr
 	at    time.Time
 }
 
@@ -83,25 +83,26 @@ type addrsAt struct {
 const ownAddrsAge = 5 * time.Second
 
 // has reports whether the address is one of ours.
-func (o *ownAddrs) has(ip netip.Addr) bool {
-	if ip.IsLoopback() {
-		return true
-	}
+func (o *ownAddrs) has(ip netip.Addr) bool { return ip.IsLoopback() || slices.Contains(o.list(), ip) }
+
+// list returns the addresses. The slice must not be changed.
+func (o *ownAddrs) list() []netip.Addr {
 	a := o.current.Load()
-	if a == nil || o.now().Sub(a.at) > ownAddrsAge {
-		a = &addrsAt{addrs: map[netip.Addr]bool{}, at: o.now()}
-		list, err := o.read()
-		if err != nil {
-			log.Debugf("Reading this machine's addresses: %v", err)
-		}
-		for _, addr := range list {
-			if prefix, err := netip.ParsePrefix(addr.String()); err == nil {
-				a.addrs[prefix.Addr()] = true
-			}
-		}
-		o.current.Store(a)
+	if a != nil && o.now().Sub(a.at) <= ownAddrsAge {
+		return a.addrs
 	}
-	return a.addrs[ip]
+	a = &addrsAt{at: o.now()}
+	list, err := o.read()
+	if err != nil {
+		log.Debugf("Reading this machine's addresses: %v", err)
+	}
+	for _, addr := range list {
+		if prefix, err := netip.ParsePrefix(addr.String()); err == nil {
+			a.addrs = append(a.addrs, prefix.Addr())
+		}
+	}
+	o.current.Store(a)
+	return a.addrs
 }
 
 // classify tells who asks from the address: a container, of which the client is
@@ -117,25 +118,33 @@ func (d *Docker) classify(ip netip.Addr) (zone.Asker, *client) {
 		}
 		return zone.Host, nil
 	}
-	if host == nil {
+	n := d.network(ip)
+	switch {
+	case n == nil:
 		return zone.Elsewhere, nil
+	case !slices.Contains(n.Gateways, ip): // a container that is not known yet
+		return zone.Container, &client{networks: []string{n.Name}, gateways: [][]netip.Addr{n.Gateways}}
+	case d.remote != nil || !host.Routed:
+		return zone.Elsewhere, nil
+	default: // the host, for us who run in a container
+		return zone.Host, nil
+	}
+}
+
+// network returns the network in which the address lies, nil if there is none. On a
+// direct network the LAN's hosts live too, so it does not count.
+func (r *records) network(ip netip.Addr) *container.Network {
+	host := r.host.Load()
+	if host == nil {
+		return nil
 	}
 	for i := range host.Networks {
 		n := &host.Networks[i]
-		// On a direct network the LAN's hosts live too.
-		if n.Direct() || !slices.ContainsFunc(n.Subnets, func(p netip.Prefix) bool { return p.Contains(ip) }) {
-			continue
+		if !n.Direct() && slices.ContainsFunc(n.Subnets, func(p netip.Prefix) bool { return p.Contains(ip) }) {
+			return n
 		}
-		if slices.Contains(n.Gateways, ip) { // the host, for us who run in a container
-			if d.remote != nil || !host.Routed {
-				return zone.Elsewhere, nil
-			}
-			return zone.Host, nil
-		}
-		// A container that is not known yet.
-		return zone.Container, &client{networks: []string{n.Name}, gateways: [][]netip.Addr{n.Gateways}}
 	}
-	return zone.Elsewhere, nil
+	return nil
 }
 
 // direct reports whether the network's containers are neighbours on the LAN.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/coredns/coredns/plugin"
 	"github.com/coredns/coredns/plugin/pkg/fall"
+	"github.com/coredns/coredns/plugin/pkg/upstream"
 	"github.com/coredns/coredns/request"
 	"github.com/miekg/dns"
 
@@ -30,6 +31,9 @@ type Docker struct {
 
 	watcher     *engine.Watcher // nil before startup
 	arrivalWait time.Duration   // bounds how long a query waits for a name that is not known yet
+
+	upstream *upstream.Upstream
+	notifier notifier
 
 	own         ownAddrs
 	remote      []netip.Addr // of an engine on another machine
@@ -57,6 +61,9 @@ func (d *Docker) ServeDNS(ctx context.Context, w dns.ResponseWriter, r *dns.Msg)
 	case zone.NotOurs:
 		return next()
 	case zone.NameError, zone.EmptyNonTerminal:
+		if len(res.Answer) > 0 { // a CNAME of ours leads there
+			break
+		}
 		// Zone . is shared with the Internet: what is not ours there is not for us to
 		// deny, and names below a name of ours must not hide it.
 		if res.Zone == "." && d.Next != nil || res.Outcome == zone.NameError && d.Fall.Through(state.Name()) {
@@ -75,11 +82,28 @@ func (d *Docker) ServeDNS(ctx context.Context, w dns.ResponseWriter, r *dns.Msg)
 	if res.Outcome == zone.NameError {
 		m.Rcode = dns.RcodeNameError
 	}
+	if res.Target != "" {
+		d.follow(ctx, state, m, res.Target)
+	}
 	if err := w.WriteMsg(m); err != nil {
 		log.Debugf("Answering %s: %v", state.Name(), err)
 	}
 	// Not m.Rcode: NXDOMAIN has been written as well.
 	return dns.RcodeSuccess, nil
+}
+
+// follow adds what others say of the name to which a CNAME of ours points. If they can't
+// be asked the CNAME stands alone, for the asker to follow.
+func (d *Docker) follow(ctx context.Context, state request.Request, m *dns.Msg, target string) {
+	found, err := d.upstream.Lookup(ctx, state, target, state.QType())
+	if err != nil || found == nil {
+		log.Debugf("Following %s to %s: %v", state.Name(), target, err)
+		return
+	}
+	m.Answer = append(m.Answer, found.Answer...)
+	if found.Rcode == dns.RcodeNameError {
+		m.Rcode = dns.RcodeNameError
+	}
 }
 
 // lookup looks the query up. A name that does not exist may be that of a container

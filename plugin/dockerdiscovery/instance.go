@@ -61,6 +61,7 @@ func (d *Docker) start() error {
 	d.remote = remoteAddrs(d.config.endpoint.Address(), &d.own)
 	d.watcher = engine.Watch(d.config.endpoint, observed)
 	d.watcher.Subscribe(&d.records)
+	d.notifier.start(&d.records)
 	instancesMu.Lock()
 	started = append(started, d)
 	instancesMu.Unlock()
@@ -85,6 +86,7 @@ func (d *Docker) stop() error {
 		d.watcher.Unsubscribe(&d.records)
 		d.watcher.Release()
 		d.records.close()
+		d.notifier.stop()
 	}
 	return nil
 }

@@ -18,6 +18,8 @@ import (
 	"github.com/coredns/coredns/plugin"
 	"github.com/coredns/coredns/plugin/pkg/fall"
 	clog "github.com/coredns/coredns/plugin/pkg/log"
+	"github.com/coredns/coredns/plugin/pkg/upstream"
+	"github.com/coredns/coredns/plugin/transfer"
 
 	"github.com/dockerdiscovery/dockerdiscovery/internal/engine"
 	"github.com/dockerdiscovery/dockerdiscovery/internal/naming"
@@ -78,7 +80,9 @@ func setup(c *caddy.Controller) error {
 	d := newDocker(cfg, instanceOf(c))
 
 	c.OnStartup(func() error {
-		warnOfCache(dnsserver.GetConfig(c))
+		cfg := dnsserver.GetConfig(c)
+		warnOfCache(cfg)
+		d.notifier.transfer, _ = cfg.Handler("transfer").(*transfer.Transfer) // nil without the plugin
 		return d.start()
 	})
 	c.OnShutdown(d.stop)
@@ -101,12 +105,14 @@ func newDocker(cfg config, i *instance) *Docker {
 				Zones: forward, Sources: cfg.sources, Reserved: cfg.zone.Reserved,
 				Networks: cfg.networks, IgnoreHealth: cfg.health == healthIgnore,
 			},
-			hold:   cfg.hold,
-			store:  zone.NewStore(cfg.zone),
-			known:  map[string]*known{},
-			joined: map[string][]string{},
+			hold:    cfg.hold,
+			store:   zone.NewStore(cfg.zone),
+			known:   map[string]*known{},
+			joined:  map[string][]string{},
+			changed: make(chan struct{}, 1),
 		},
-		own: ownAddrs{now: time.Now, read: net.InterfaceAddrs},
+		upstream: upstream.New(),
+		own:      ownAddrs{now: time.Now, read: net.InterfaceAddrs},
 	}
 }
 

@@ -21,6 +21,7 @@ type records struct {
 	host    atomic.Pointer[container.Host]
 	synced  atomic.Bool // the store has been complete once
 	skipped atomic.Int64
+	changed chan struct{} // has an item when the zones may have changed
 
 	mu     sync.Mutex // guards the following
 	known  map[string]*known
@@ -41,7 +42,10 @@ type known struct {
 func (r *records) Host(h container.Host) { r.host.Store(&h) }
 
 // Synced implements engine.Sink.
-func (r *records) Synced() { r.synced.Store(true) }
+func (r *records) Synced() {
+	r.synced.Store(true)
+	r.published()
+}
 
 // Apply implements engine.Sink.
 func (r *records) Apply(changes []engine.Change) {
@@ -173,7 +177,20 @@ func (r *records) expire(id string, k *known) {
 
 func (r *records) publish(entries []zone.Change) {
 	for _, l := range r.store.Apply(entries) {
+		if l.Loser.ID == l.Winner.ID {
+			log.Warningf("Container %s has a CNAME at %s, where it has other records too: the CNAME is left out", l.Loser.Name, l.Name)
+			continue
+		}
 		log.Warningf("Container %s does not get the name %s: it is container %s's", l.Loser.Name, l.Name, l.Winner.Name)
+	}
+	r.published()
+}
+
+// published tells whoever waits that the zones may have changed.
+func (r *records) published() {
+	select {
+	case r.changed <- struct{}{}:
+	default: // is noted already
 	}
 }
 

@@ -1,0 +1,306 @@
+package zone
+
+import (
+	"cmp"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/miekg/dns"
+)
+
+// rrsets are a name's records that are not a container's addresses. A nil *rrsets has
+// none.
+type rrsets struct {
+	rrs      []dns.RR // by type, each once, with one TTL a type: RFC 2181 §5
+	services []held   // claims with a Service
+}
+
+func (r *rrsets) len() int {
+	if r == nil {
+		return 0
+	}
+	return len(r.rrs) + len(r.services)
+}
+
+func (r *rrsets) equal(o *rrsets) bool {
+	if r.len() == 0 || o.len() == 0 {
+		return r.len() == o.len()
+	}
+	return slices.EqualFunc(r.rrs, o.rrs, func(a, b dns.RR) bool {
+		return a.Header().Ttl == b.Header().Ttl && dns.IsDuplicate(a, b)
+	}) && slices.EqualFunc(r.services, o.services, func(a, b held) bool {
+		return a.claim.Service.Target == b.claim.Service.Target && a.claim.Service.Port == b.claim.Service.Port &&
+			slices.Equal(a.claim.Service.Published, b.claim.Service.Published)
+	})
+}
+
+// aloneOrNoCNAME tells which of the claims to a name may answer: a CNAME stands alone at
+// its owner (RFC 1034 §3.6.2), so it gives way to anything else, and of several only the
+// first is kept.
+func aloneOrNoCNAME(claims []held) func(held) bool {
+	var first *held
+	others := false
+	for i := range claims {
+		switch {
+		case claims[i].entry.Held:
+		case !claims[i].claim.cname():
+			others = true
+		case first == nil:
+			first = &claims[i]
+		}
+	}
+	if first == nil {
+		return func(held) bool { return true }
+	}
+	if others {
+		return func(h held) bool { return !h.claim.cname() }
+	}
+	kept := *first
+	return func(h held) bool {
+		return !h.claim.cname() || h.entry == kept.entry && dns.IsDuplicate(h.claim.Records[0], kept.claim.Records[0])
+	}
+}
+
+// cname reports whether the claim is a CNAME.
+func (c *Claim) cname() bool {
+	return len(c.Records) > 0 && c.Records[0].Header().Rrtype == dns.TypeCNAME
+}
+
+// collect makes the RRsets of the winners' records.
+func (n *node) collect() *rrsets {
+	var r rrsets
+	for _, h := range n.claims[:n.winners] {
+		switch {
+		case h.entry.Held:
+		case h.claim.Service != nil:
+			r.services = append(r.services, h)
+		default:
+			for _, rr := range h.claim.Records {
+				if !slices.ContainsFunc(r.rrs, func(o dns.RR) bool { return dns.IsDuplicate(o, rr) }) {
+					r.rrs = append(r.rrs, rr)
+				}
+			}
+		}
+	}
+	if r.len() == 0 {
+		return nil
+	}
+	slices.SortStableFunc(r.rrs, func(a, b dns.RR) int { return cmp.Compare(a.Header().Rrtype, b.Header().Rrtype) })
+	for i, rr := range r.rrs {
+		ttl := rr.Header().Ttl
+		for _, o := range r.rrs {
+			if o.Header().Rrtype == rr.Header().Rrtype {
+				ttl = min(ttl, o.Header().Ttl)
+			}
+		}
+		if ttl != rr.Header().Ttl { // the claim keeps its own
+			r.rrs[i] = dns.Copy(rr)
+			r.rrs[i].Header().Ttl = ttl
+		}
+	}
+	return &r
+}
+
+// leastTTL returns the TTL of the name's addresses.
+func (n *node) leastTTL(ttl uint32) uint32 {
+	own := false
+	for _, h := range n.claims[:n.winners] {
+		if h.entry.OwnTTL && h.claim.addresses() && (!own || h.entry.TTL < ttl) {
+			ttl, own = h.entry.TTL, true
+		}
+	}
+	if n.records != nil {
+		for _, rr := range n.records.rrs {
+			if t := rr.Header().Rrtype; t == dns.TypeA || t == dns.TypeAAAA {
+				ttl = min(ttl, rr.Header().Ttl)
+			}
+		}
+	}
+	return ttl
+}
+
+// records returns the node's records of the query's type as the view has them, or its
+// CNAME whatever the type.
+func (s *Snapshot) records(q Query, n *node) []dns.RR {
+	addrs := n.addrs
+	if q.View.Asker != Host {
+		addrs = n.addresses(&q.View, s.store.config.RequireWell)
+	}
+	answer := s.addresses(q, q.Asked, addrs, n.ttl)
+	if n.records == nil {
+		return answer
+	}
+	for _, rr := range n.records.rrs {
+		rrtype := rr.Header().Rrtype
+		if rrtype != q.Type && q.Type != dns.TypeANY && rrtype != dns.TypeCNAME {
+			continue
+		}
+		if slices.ContainsFunc(answer, func(o dns.RR) bool { return sameData(o, rr) }) {
+			continue
+		}
+		rr = dns.Copy(rr)
+		rr.Header().Name, rr.Header().Ttl = q.Asked, s.ttl(q, rr.Header().Ttl)
+		if rrtype == dns.TypeA || rrtype == dns.TypeAAAA {
+			rr.Header().Ttl = s.ttl(q, n.ttl)
+		}
+		answer = append(answer, rr)
+	}
+	if q.Type == dns.TypeSRV || q.Type == dns.TypeANY {
+		answer = s.services(q, n, answer)
+	}
+	return answer
+}
+
+// sameData reports whether two records of a name are the same but for the TTL.
+func sameData(a, b dns.RR) bool {
+	if a.Header().Rrtype != b.Header().Rrtype {
+		return false
+	}
+	b = dns.Copy(b)
+	b.Header().Name = a.Header().Name
+	return dns.IsDuplicate(a, b)
+}
+
+// services adds an SRV record for each port: for those elsewhere the one that is published,
+// at the host.
+func (s *Snapshot) services(q Query, n *node, answer []dns.RR) []dns.RR {
+	ttl := s.store.config.TTL
+	for i, rr := range answer {
+		if rr.Header().Rrtype == dns.TypeSRV {
+			ttl = min(ttl, answer[i].Header().Ttl)
+		}
+	}
+	for _, h := range n.records.services {
+		if h.entry.OwnTTL {
+			ttl = min(ttl, h.entry.TTL)
+		}
+	}
+	ttl = s.ttl(q, ttl)
+	for _, h := range n.records.services {
+		for _, port := range h.claim.Service.ports(&q.View) {
+			srv := &dns.SRV{Hdr: header(q.Asked, dns.TypeSRV, ttl), Port: port, Target: h.claim.Service.Target}
+			if !slices.ContainsFunc(answer, func(o dns.RR) bool { return dns.IsDuplicate(o, srv) }) {
+				answer = append(answer, srv)
+			}
+		}
+	}
+	for _, rr := range answer {
+		if rr.Header().Rrtype == dns.TypeSRV {
+			rr.Header().Ttl = ttl
+		}
+	}
+	return answer
+}
+
+// ports returns the ports at which the view reaches the service.
+func (s *Service) ports(v *View) []uint16 {
+	if v.Asker != Elsewhere {
+		return []uint16{s.Port}
+	}
+	if v.Server == nil || !v.Server.Publish() {
+		return nil
+	}
+	var ports []uint16
+	for _, p := range s.Published {
+		if !slices.Contains(ports, p.Port()) {
+			ports = append(ports, p.Port())
+		}
+	}
+	return ports
+}
+
+// cname returns the target of the CNAME that ends the answer to a query of another type,
+// "" if there is none.
+func (r *Result) cname(qtype uint16) string {
+	if len(r.Answer) == 0 || qtype == dns.TypeCNAME || qtype == dns.TypeANY {
+		return ""
+	}
+	if c, ok := r.Answer[len(r.Answer)-1].(*dns.CNAME); ok {
+		return c.Target
+	}
+	return ""
+}
+
+// has reports whether the answer has one of the records already.
+func (r *Result) has(rrs []dns.RR) bool {
+	return slices.ContainsFunc(rrs, func(rr dns.RR) bool {
+		return slices.ContainsFunc(r.Answer, func(o dns.RR) bool {
+			return strings.EqualFold(o.Header().Name, rr.Header().Name) && sameData(o, rr)
+		})
+	})
+}
+
+// addExtra adds the addresses of the names in our zones to which the answer's records
+// point, RFC 1034 §4.3.2 step 6 and RFC 2782.
+func (s *Snapshot) addExtra(r *Result, q Query) {
+	var seen []string
+	for _, rr := range r.Answer {
+		var target string
+		switch rr := rr.(type) {
+		case *dns.SRV:
+			target = rr.Target
+		case *dns.MX:
+			target = rr.Mx
+		case *dns.SVCB:
+			target = rr.Target
+		case *dns.HTTPS:
+			target = rr.Target
+		default:
+			continue
+		}
+		name := strings.ToLower(target)
+		if slices.Contains(seen, name) {
+			continue
+		}
+		seen = append(seen, name)
+		if n := s.names.get(name); n != nil && n.origin != nil && !n.hidden(&q.View) {
+			for _, qtype := range []uint16{dns.TypeA, dns.TypeAAAA} {
+				q.Name, q.Asked, q.Type = name, target, qtype
+				for _, rr := range s.records(q, n) {
+					if rr.Header().Rrtype == qtype {
+						r.Extra = append(r.Extra, rr)
+					}
+				}
+			}
+		}
+	}
+}
+
+// Walk yields the zone's records as the Docker host sees them: first its SOA, its NS and
+// the name server's addresses, then those of each name. It returns false if there is no such
+// zone, or if it is ".", which is not ours to give.
+func (s *Snapshot) Walk(apex string, server []netip.Addr, yield func([]dns.RR)) bool {
+	o := s.store.origins[apex]
+	if o == nil || o.root {
+		return false
+	}
+	ttl := s.store.config.TTL
+	q := Query{Type: dns.TypeANY}
+	apexRRs := []dns.RR{s.SOA(apex), &dns.NS{Hdr: header(apex, dns.TypeNS, ttl), Ns: o.ns}}
+	yield(append(apexRRs, s.addresses(q, o.ns, server, ttl)...))
+	s.names.walk(func(n *node) {
+		if n.origin != o || n.name == o.name || n.name == o.ns {
+			return
+		}
+		q.Name, q.Asked = n.name, n.name
+		if n.target != "" {
+			yield(s.ptr(q, n.target))
+		} else if rrs := s.records(q, n); len(rrs) > 0 {
+			yield(rrs)
+		}
+	})
+	return true
+}
+
+// SOA returns the zone's SOA record, nil if there is no such zone.
+func (s *Snapshot) SOA(apex string) dns.RR {
+	o := s.store.origins[apex]
+	if o == nil {
+		return nil
+	}
+	return s.soa(Query{}, o.name, o, s.store.config.TTL)
+}
+
+// Serials returns the zones' serials by apex. The map must not be changed.
+func (s *Snapshot) Serials() map[string]uint32 { return s.serials }

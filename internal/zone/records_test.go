@@ -1,0 +1,251 @@
+package zone
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/miekg/dns"
+)
+
+// with adds claims to records, in zone-file form, one claim an owner and call.
+func with(e *Entry, texts ...string) *Entry {
+	for _, text := range texts {
+		rr, err := dns.NewRR(text)
+		if err != nil {
+			panic(err)
+		}
+		i := slices.IndexFunc(e.Claims, func(c Claim) bool { return c.Records != nil && c.Name == rr.Header().Name })
+		if i < 0 {
+			e.Claims = append(e.Claims, Claim{Name: rr.Header().Name, Rank: Shared})
+			i = len(e.Claims) - 1
+		}
+		e.Claims[i].Records = append(e.Claims[i].Records, rr)
+	}
+	return e
+}
+
+func service(e *Entry, name, target string, port uint16, published ...string) *Entry {
+	s := &Service{Target: target, Port: port}
+	for _, p := range published {
+		s.Published = append(s.Published, netip.MustParseAddrPort(p))
+	}
+	e.Claims = append(e.Claims, Claim{Name: name, Rank: Shared, Service: s})
+	return e
+}
+
+// all returns what the view gets: the answer's records without their owner, class and TTL, and
+// then the extra ones.
+func all(s *Snapshot, v View, name string, qtype uint16) string {
+	r := s.Lookup(Query{Name: name, Asked: name, Type: qtype, View: v})
+	short := func(rrs []dns.RR) string {
+		var out []string
+		for _, rr := range rrs {
+			text := strings.TrimPrefix(rr.String(), rr.Header().String())
+			out = append(out, dns.TypeToString[rr.Header().Rrtype]+" "+text)
+		}
+		slices.Sort(out)
+		return strings.Join(out, ", ")
+	}
+	text := short(r.Answer)
+	if len(r.Extra) > 0 {
+		text += " + " + short(r.Extra)
+	}
+	if r.Outcome != Success {
+		text += fmt.Sprintf(" (%s)", map[Outcome]string{NotOurs: "not ours", NoData: "nodata", Ended: "ended", EmptyNonTerminal: "empty", NameError: "nxdomain"}[r.Outcome])
+	}
+	if r.Target != "" {
+		text += " → " + r.Target
+	}
+	return text
+}
+
+func TestRecords(t *testing.T) {
+	s := newStore()
+	web := with(entry("web", 0, "a=172.17.0.2 a=fd01::2", "web.docker./name", "x.docker."),
+		"web.docker. 30 TXT one", "web.docker. 30 MX 10 mail.web.docker.", "web.docker. 30 A 192.0.2.7",
+		"mail.web.docker. 30 A 192.0.2.8", "_sip._tcp.web.docker. 30 SRV 0 0 5060 web.docker.",
+		"*.t.web.docker. 30 TXT wild", "x.docker. 30 TXT from-web",
+		"web.docker. 30 HTTPS 1 . alpn=h2", "web.docker. 30 SVCB 1 mail.web.docker. port=53")
+	other := with(entry("other", 1, "a=172.17.0.3", "other.docker./name", "x.docker."),
+		"x.docker. 5 TXT from-other", "x.docker. 5 TXT from-web", "web.docker. 30 TXT stolen",
+		"alias.docker. 30 CNAME web.docker.", "chain.docker. 30 CNAME Alias.docker.", "out.docker. 30 CNAME example.org.",
+		"dead.docker. 30 CNAME nope.docker.", "loop1.docker. 30 CNAME loop2.docker.", "loop2.docker. 30 CNAME loop1.docker.",
+		"self.docker. 30 CNAME self.docker.", "other.docker. 30 CNAME web.docker.", "*.c.docker. 30 CNAME web.docker.")
+	late := with(entry("late", 2, "a=172.17.0.4", "late.docker./name"), "alias.docker. 30 CNAME late.docker.")
+	s.Apply(add(web, other, late))
+	snap := s.Snapshot()
+	for _, c := range []struct {
+		name  string
+		qtype uint16
+		want  string
+	}{
+		{"web.docker.", dns.TypeA, "A 172.17.0.2, A 192.0.2.7"},
+		{"web.docker.", dns.TypeTXT, `TXT "one"`},
+		{"web.docker.", dns.TypeMX, "MX 10 mail.web.docker. + A 192.0.2.8"},
+		{"web.docker.", dns.TypeCAA, " (nodata)"},
+		{"web.docker.", dns.TypeHTTPS, `HTTPS 1 . alpn="h2"`},
+		{"web.docker.", dns.TypeSVCB, `SVCB 1 mail.web.docker. port="53" + A 192.0.2.8`},
+		{"_sip._tcp.web.docker.", dns.TypeSRV, "SRV 0 0 5060 web.docker. + A 172.17.0.2, A 192.0.2.7, AAAA fd01::2"},
+		{"_tcp.web.docker.", dns.TypeSRV, " (empty)"},
+		{"a.b.t.web.docker.", dns.TypeTXT, `TXT "wild"`},
+		// several containers' records add up, each once
+		{"x.docker.", dns.TypeTXT, `TXT "from-other", TXT "from-web"`},
+		{"x.docker.", dns.TypeA, "A 172.17.0.2, A 172.17.0.3"},
+		// CNAMEs
+		{"alias.docker.", dns.TypeA, "A 172.17.0.2, A 192.0.2.7, CNAME web.docker."},
+		{"alias.docker.", dns.TypeCNAME, "CNAME web.docker."},
+		{"alias.docker.", dns.TypeCAA, "CNAME web.docker. (nodata)"},
+		{"chain.docker.", dns.TypeAAAA, "AAAA fd01::2, CNAME Alias.docker., CNAME web.docker."},
+		{"out.docker.", dns.TypeA, "CNAME example.org. → example.org."},
+		{"dead.docker.", dns.TypeA, "CNAME nope.docker. (nxdomain)"},
+		{"loop1.docker.", dns.TypeA, "CNAME loop1.docker., CNAME loop2.docker."},
+		{"self.docker.", dns.TypeA, "CNAME self.docker."},
+		{"other.docker.", dns.TypeA, "A 172.17.0.3"}, // has other records too
+		{"a.c.docker.", dns.TypeA, "A 172.17.0.2, A 192.0.2.7, CNAME web.docker."},
+	} {
+		if got := all(snap, View{}, c.name, c.qtype); got != c.want {
+			t.Errorf("%s %s: %s, want %s", c.name, dns.TypeToString[c.qtype], got, c.want)
+		}
+	}
+	r := snap.Lookup(Query{Name: "x.docker.", Asked: "X.docker.", Type: dns.TypeTXT})
+	for _, rr := range r.Answer {
+		if rr.Header().Ttl != 5 || rr.Header().Name != "X.docker." {
+			t.Errorf("not one TTL, or not as asked: %s", rr)
+		}
+	}
+	if got := snap.Lost; got != 3 { // the stolen TXT, late's alias, other's CNAME
+		t.Errorf("%d lost claims, want 3", got)
+	}
+	serial := snap.Serials()["docker."]
+	s.Apply(add(web, other, late))
+	if s.Snapshot().Serials()["docker."] != serial {
+		t.Error("the serial has grown although nothing has changed")
+	}
+	s.Apply(add(with(entry("late", 2, "a=172.17.0.4", "late.docker./name"), "late.docker. 30 TXT new")))
+	if !newer(s.Snapshot().Serials()["docker."], serial) {
+		t.Error("the serial has not grown with a new record")
+	}
+	s.Apply([]Change{{ID: "web"}, {ID: "other"}, {ID: "late"}})
+	if snap := s.Snapshot(); snap.Names != 0 || snap.Records != 0 || snap.Lost != 0 {
+		t.Errorf("%d names, %d records, %d lost claims are left", snap.Names, snap.Records, snap.Lost)
+	}
+}
+
+func TestTTL(t *testing.T) {
+	s := newStore()
+	a, b := entry("a", 0, "a=172.17.0.2", "a.docker./name", "x.docker."), entry("b", 1, "a=172.17.0.3", "x.docker.")
+	a.TTL, a.OwnTTL = 60, true
+	b.TTL, b.OwnTTL = 10, true
+	s.Apply(add(a, b, entry("c", 2, "a=172.17.0.4", "c.docker.")))
+	for name, want := range map[string]uint32{"a.docker.": 60, "x.docker.": 10, "c.docker.": 30} {
+		for _, rr := range s.Snapshot().Lookup(Query{Name: name, Asked: name, Type: dns.TypeA}).Answer {
+			if rr.Header().Ttl != want {
+				t.Errorf("%s has TTL %d, want %d", name, rr.Header().Ttl, want)
+			}
+		}
+	}
+}
+
+func TestServices(t *testing.T) {
+	s := newStore()
+	a := service(entry("a", 0, "n=172.17.0.2", "a.docker./name", "x.docker."), "_http._tcp.x.docker.", "a.docker.", 80, "0.0.0.0:8080", "[::]:8080", "192.0.2.1:81")
+	b := service(entry("b", 1, "n=172.17.0.3", "b.docker./name", "x.docker."), "_http._tcp.x.docker.", "b.docker.", 80)
+	a.Published = ips("0.0.0.0")
+	s.Apply(add(a, with(b, "_http._tcp.x.docker. 9 SRV 5 5 99 b.docker.")))
+	const name = "_http._tcp.x.docker."
+	for _, c := range []struct {
+		view View
+		want string
+	}{
+		{View{}, "SRV 0 0 80 a.docker., SRV 0 0 80 b.docker., SRV 5 5 99 b.docker. + A 172.17.0.2, A 172.17.0.3"},
+		{inside("n"), "SRV 0 0 80 a.docker., SRV 0 0 80 b.docker., SRV 5 5 99 b.docker. + A 172.17.0.2, A 172.17.0.3"},
+		{View{Asker: Elsewhere, Server: server{publish: true}}, "SRV 0 0 8080 a.docker., SRV 0 0 81 a.docker., SRV 5 5 99 b.docker. + A 192.0.2.1"},
+		{View{Asker: Elsewhere, Server: server{}}, "SRV 5 5 99 b.docker."},
+	} {
+		if got := all(s.Snapshot(), c.view, name, dns.TypeSRV); got != c.want {
+			t.Errorf("asker %d: %s, want %s", c.view.Asker, got, c.want)
+		}
+	}
+	for _, rr := range s.Snapshot().Lookup(Query{Name: name, Asked: name, Type: dns.TypeSRV}).Answer {
+		if rr.Header().Ttl != 9 {
+			t.Errorf("not one TTL: %s", rr)
+		}
+	}
+	if got := all(s.Snapshot(), View{}, "_tcp.x.docker.", dns.TypeSRV); got != " (empty)" {
+		t.Errorf("_tcp.x.docker.: %s", got)
+	}
+	if got := all(s.Snapshot(), View{}, name, dns.TypeA); got != " (nodata)" {
+		t.Errorf("%s A: %s", name, got)
+	}
+}
+
+// TestHeldRecords checks that an ended container's records end with it.
+func TestHeldRecords(t *testing.T) {
+	s := newStore()
+	e := with(service(entry("web", 0, "n=172.17.0.2", "web.docker./name"), "_http._tcp.web.docker.", "web.docker.", 80), "web.docker. 30 TXT one", "c.docker. 30 CNAME web.docker.")
+	s.Apply(add(e))
+	s.Apply(add(held1(e)))
+	for name, qtype := range map[string]uint16{"web.docker.": dns.TypeTXT, "_http._tcp.web.docker.": dns.TypeSRV, "c.docker.": dns.TypeA} {
+		if got := all(s.Snapshot(), View{}, name, qtype); got != " (ended)" {
+			t.Errorf("%s: %s", name, got)
+		}
+	}
+}
+
+// TestWalk checks that a transfer has each record that lookups have, and no other.
+func TestWalk(t *testing.T) {
+	s := newStore()
+	s.Apply(add(
+		with(entry("web", 0, "a=172.17.0.2 b=10.0.0.2", "web.docker./name", "web.shop.docker.", "*.w.docker."), "web.docker. 30 TXT one"),
+		service(entry("db", 1, "a=172.17.0.3", "db.docker./name"), "_x._tcp.db.docker.", "db.docker.", 80)))
+	walk := func(apex string) string {
+		var out []string
+		first := true
+		if !s.Snapshot().Walk(apex, ips("192.0.2.1"), func(rrs []dns.RR) {
+			if first && rrs[0].Header().Rrtype != dns.TypeSOA {
+				t.Errorf("%s does not begin with its SOA", apex)
+			}
+			first = false
+			for _, rr := range rrs {
+				if rr.Header().Rrtype != dns.TypeSOA {
+					out = append(out, fmt.Sprintf("%s %s %s", rr.Header().Name, dns.TypeToString[rr.Header().Rrtype], strings.TrimPrefix(rr.String(), rr.Header().String())))
+				}
+			}
+		}) {
+			return "none"
+		}
+		slices.Sort(out)
+		return strings.Join(out, "\n")
+	}
+	want := `*.w.docker. A 10.0.0.2
+*.w.docker. A 172.17.0.2
+_x._tcp.db.docker. SRV 0 0 80 db.docker.
+db.docker. A 172.17.0.3
+docker. NS ns.dns.docker.
+ns.dns.docker. A 192.0.2.1
+web.docker. A 10.0.0.2
+web.docker. A 172.17.0.2
+web.docker. TXT "one"
+web.shop.docker. A 10.0.0.2
+web.shop.docker. A 172.17.0.2`
+	if got := walk("docker."); got != want {
+		t.Errorf("docker.:\n%s\nwant\n%s", got, want)
+	}
+	want = `17.172.in-addr.arpa. NS ns.dns.17.172.in-addr.arpa.
+2.0.17.172.in-addr.arpa. PTR web.docker.
+3.0.17.172.in-addr.arpa. PTR db.docker.
+ns.dns.17.172.in-addr.arpa. A 192.0.2.1`
+	if got := walk("17.172.in-addr.arpa."); got != want {
+		t.Errorf("reverse:\n%s\nwant\n%s", got, want)
+	}
+	if got := walk("example.org."); got != "none" {
+		t.Errorf("another's zone: %s", got)
+	}
+	root := NewStore(Config{Zones: []string{"."}})
+	if root.Snapshot().Walk(".", nil, func([]dns.RR) { t.Error("records of the root") }) {
+		t.Error("the root can be walked")
+	}
+}

@@ -1,0 +1,150 @@
+package dockerdiscovery
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/coredns/coredns/plugin/transfer"
+	"github.com/miekg/dns"
+
+	"github.com/dockerdiscovery/dockerdiscovery/internal/enginetest"
+)
+
+// receive returns the owners and types of a transfer in order.
+func receive(t *testing.T, d *Docker, apex string, serial uint32) (out []string) {
+	t.Helper()
+	ch, err := d.Transfer(apex, serial)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for rrs := range ch {
+		for _, rr := range rrs {
+			out = append(out, rr.Header().Name+" "+dns.TypeToString[rr.Header().Rrtype])
+		}
+	}
+	return out
+}
+
+func TestTransfer(t *testing.T) {
+	d := emptyDocker(nil)
+	d.set(facts("web", "a=10.1.0.2"), facts("db", "b=10.2.0.2"))
+	serial := d.store.Snapshot().Serials()["docker."]
+	for _, c := range []struct {
+		serial uint32
+		whole  bool
+	}{{0, true}, {serial, false}, {serial - 1, true}, {serial + 1, false}} {
+		got := receive(t, d, "Docker.", c.serial)
+		if !c.whole {
+			if !slices.Equal(got, []string{"docker. SOA"}) {
+				t.Errorf("serial %d of %d: %v, want the SOA alone", c.serial, serial, got)
+			}
+			continue
+		}
+		if got[0] != "docker. SOA" || got[len(got)-1] != "docker. SOA" || !slices.Contains(got, "web.docker. A") ||
+			!slices.Contains(got, "docker. NS") || !slices.Contains(got, "ns.dns.docker. A") {
+			t.Errorf("serial %d of %d: %v", c.serial, serial, got)
+		}
+	}
+	if got := receive(t, d, "10.in-addr.arpa.", 0); !slices.Contains(got, "2.0.1.10.in-addr.arpa. PTR") {
+		t.Errorf("reverse: %v", got)
+	}
+	for _, apex := range []string{"example.org.", "web.docker.", "."} {
+		if _, err := d.Transfer(apex, 0); !errors.Is(err, transfer.ErrNotAuthoritative) {
+			t.Errorf("%s: %v", apex, err)
+		}
+	}
+	d.synced.Store(false)
+	if _, err := d.Transfer("docker.", 0); !errors.Is(err, errNotSynced) {
+		t.Errorf("before the first reconciliation: %v", err)
+	}
+}
+
+// TestServerAddrs checks the name server's addresses in a transfer.
+func TestServerAddrs(t *testing.T) {
+	d := emptyDocker(nil)
+	for addrs, want := range map[string]string{
+		"127.0.0.1/8 10.1.0.1/16 192.0.2.1/24 fe80::1/64 2001:db8::1/64": "[192.0.2.1 2001:db8::1]", "127.0.0.1/8 10.1.0.1/16": "[127.0.0.1]",
+	} {
+		d.own.current.Store(nil)
+		d.own.read = func() (all []net.Addr, err error) {
+			for _, a := range strings.Fields(addrs) {
+				ip, n, err := net.ParseCIDR(a)
+				if err != nil {
+					return nil, err
+				}
+				all = append(all, &net.IPNet{IP: ip, Mask: n.Mask})
+			}
+			return all, nil
+		}
+		if got := fmt.Sprint(d.serverAddrs()); got != want {
+			t.Errorf("of %s: %s, want %s", addrs, got, want)
+		}
+	}
+}
+
+// TestNotify is a secondary: it is told of the zone at the start, and once of a burst of
+// changes, and gets the zone by AXFR.
+func TestNotify(t *testing.T) {
+	e := enginetest.New(t)
+	port, secondary := freePort(t), "127.0.0.1:"+freePort(t)
+	told := make(chan string, 1000)
+	ready := make(chan struct{})
+	server := &dns.Server{Addr: secondary, Net: "udp", NotifyStartedFunc: func() { close(ready) }, Handler: dns.HandlerFunc(func(w dns.ResponseWriter, r *dns.Msg) {
+		if r.Opcode == dns.OpcodeNotify {
+			told <- r.Question[0].Name
+		}
+		if err := w.WriteMsg(new(dns.Msg).SetReply(r)); err != nil {
+			t.Error(err)
+		}
+	})}
+	go server.ListenAndServe()
+	<-ready
+	defer server.Shutdown()
+
+	i := startCoreDNS(t, fmt.Sprintf("docker:%s {\n docker {\n endpoint %s\n }\n transfer {\n to %s\n }\n}", port, e.Host(), secondary))
+	defer stopCoreDNS(t, i)
+	wait := func(what string) {
+		t.Helper()
+		select {
+		case name := <-told:
+			if name != "docker." {
+				t.Errorf("%s: told of %s", what, name)
+			}
+		case <-time.After(20 * time.Second):
+			t.Fatalf("%s: not told", what)
+		}
+	}
+	wait("start")
+	for n := range 50 {
+		e.Run(enginetest.Spec{Name: fmt.Sprint("c", n)})
+	}
+	owners := func() (owners []string) {
+		m := new(dns.Msg).SetAxfr("docker.")
+		ch, err := new(dns.Transfer).In(m, "127.0.0.1:"+port)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for env := range ch {
+			if env.Error != nil {
+				t.Fatal(env.Error)
+			}
+			for _, rr := range env.RR {
+				owners = append(owners, rr.Header().Name)
+			}
+		}
+		return owners
+	}
+	wait("changes")
+	// The last is there when we were told the last time.
+	for !slices.Contains(owners(), "c49.docker.") {
+		wait("the rest of the changes")
+	}
+	if n := len(told); n > 5 {
+		t.Errorf("told %d times more for changes that took a second or two", n)
+	}
+}
