@@ -91,7 +91,6 @@ func TestTransfer(t *testing.T) {
 		data  []string
 	}{
 		{"docker.", dns.TypeNS, []string{"ns.dns.docker."}},
-		{"ns.dns.docker.", dns.TypeA, []string{"127.0.0.1"}},
 		{id[:12] + ".docker.", dns.TypeA, []string{addr}},
 		{"host-" + web + ".docker.", dns.TypeA, []string{addr}},
 		{web + ".docker.", dns.TypeA, []string{"192.0.2.1", addr}},
@@ -104,6 +103,9 @@ func TestTransfer(t *testing.T) {
 		if got := data(records, want.name, want.qtype); !slices.Equal(got, want.data) {
 			t.Errorf("AXFR, %s %s: got %q, want %q", want.name, dns.TypeToString[want.qtype], got, want.data)
 		}
+	}
+	if len(data(records, "ns.dns.docker.", dns.TypeA)) == 0 {
+		t.Error("AXFR: no address of the name server")
 	}
 	seen := map[string]bool{}
 	for _, rr := range records[1:] {
