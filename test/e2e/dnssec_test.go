@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"crypto"
 	"fmt"
 	"net"
 	"os"
@@ -37,7 +36,7 @@ func newSigner(t *testing.T) signer {
 	}
 	for path, content := range map[string]string{
 		s.base + ".key":     key.String() + "\n",
-		s.base + ".private": key.PrivateKeyString(private.(crypto.PrivateKey)),
+		s.base + ".private": key.PrivateKeyString(private),
 		s.anchors: fmt.Sprintf("trust-anchors { docker. static-key %d %d %d %q; };\n",
 			key.Flags, key.Protocol, key.Algorithm, key.PublicKey),
 	} {
