@@ -84,8 +84,14 @@ func (s *server) write(corefile string) {
 
 func (s *server) start(args ...string) {
 	s.t.Helper()
+	s.spawn(binary, append([]string{"-conf", s.corefile}, args...)...)
+}
+
+// spawn starts a program that serves at s.addr until the test's end.
+func (s *server) spawn(program string, args ...string) {
+	s.t.Helper()
 	s.log, s.exited = new(logBuffer), make(chan struct{})
-	s.cmd = exec.Command(binary, append([]string{"-conf", s.corefile}, args...)...)
+	s.cmd = exec.Command(program, args...)
 	s.cmd.Stdout, s.cmd.Stderr = s.log, s.log
 	if err := s.cmd.Start(); err != nil {
 		s.t.Fatal(err)
@@ -99,18 +105,20 @@ func (s *server) start(args ...string) {
 
 // stop asks the server to end, which it must do soon and without complaint.
 func (s *server) stop() {
+	name := filepath.Base(s.cmd.Path)
 	s.cmd.Process.Signal(syscall.SIGTERM)
 	select {
 	case <-s.exited:
 	case <-time.After(patience):
 		s.cmd.Process.Kill()
-		s.t.Errorf("coredns did not end within %v of SIGTERM", patience)
+		s.t.Errorf("%s did not end within %v of SIGTERM", name, patience)
+		<-s.exited
 	}
 	if code := s.cmd.ProcessState.ExitCode(); code != 0 {
-		s.t.Errorf("coredns ended with code %d", code)
+		s.t.Errorf("%s ended with code %d", name, code)
 	}
 	if s.t.Failed() {
-		s.t.Logf("coredns said:\n%s", s.log)
+		s.t.Logf("%s said:\n%s", name, s.log)
 	}
 }
 

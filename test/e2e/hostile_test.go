@@ -1,0 +1,184 @@
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/client"
+	"github.com/miekg/dns"
+)
+
+// Labels that mean harm hurt nobody but their own container, and cost it no more than
+// themselves. The server reads a prefix of its own, so that other tests' don't see them.
+func TestHostileLabels(t *testing.T) {
+	t.Parallel()
+	prefix := "hostile-" + suffix()
+	up := startUpstream(t)
+	s := serve(t, config{body: "docker " + zones + " {\nlabel_prefix " + prefix + "\n}\nforward . " + up.addr})
+
+	victim := "victim-" + suffix()
+	pool := "pool-" + suffix() // a name that is shared
+	target := machine.addr(t, machine.run(t, "--name", victim, "--hostname", pool, "--label", prefix+".records=@ TXT mine"))
+	s.soon(victim+".docker.", dns.TypeTXT, `"mine"`)
+	skipped, err := s.metric("coredns_docker_skipped_names")
+	if err != nil {
+		t.Fatal(err)
+	}
+	soa := outcome(s.ask("docker.", dns.TypeNS))
+	memory := s.memory()
+
+	octets300 := strings.Repeat("x", 300)
+	hostile := []struct {
+		name, label, value string
+	}{
+		{"megabyte", "records", megabyte()},
+		{"megabyte-host", "host", strings.Repeat("x,", 1<<19)},
+		{"generate", "records", "$GENERATE 1-999999999 a A 127.0.0.1"},
+		{"include", "records", "$INCLUDE /etc/passwd"},
+		{"other-zone", "records", "example.org. A 192.0.2.66"},
+		{"other-zone-host", "host", "example.org."},
+		{"reverse-zone", "records", reverse(t, target) + " PTR evil.docker."},
+		{"victim", "records", victim + ".docker. TXT theirs"},
+		{"victim-host", "host", victim},
+		{"victim-alias", "records", pool + ".docker. CNAME evil"},
+		{"below-origin", "records", "$ORIGIN example.org.\n@ A 192.0.2.66"},
+		{"apex", "records", "docker. TXT apex"},
+		{"apex-host", "host", "docker."},
+		{"apex-ns", "records", "docker. NS evil.docker."},
+		{"delegation", "records", "@ NS evil.docker."},
+		{"authority", "records", "@ SOA evil evil 1 1 1 1 1"},
+		{"server", "records", "ns.dns.docker. A 192.0.2.66"},
+		{"broken-utf8", "host", "\xff\xfe"},
+		{"broken-utf8-records", "records", "\xff\xfe A 192.0.2.66"},
+		{"octets300", "host", octets300},
+		{"octets300-records", "records", octets300 + " A 192.0.2.66"},
+		{"rubbish", "records", ")(\x00\"\n;"},
+		{"ttl", "ttl", "99999999999999999999"},
+	}
+	names := map[string]string{}
+	for _, h := range hostile {
+		names[h.name] = "hostile-" + h.name + "-" + suffix()
+		runWithLabel(t, names[h.name], prefix+"."+h.label, h.value)
+	}
+	one, two := "loop-"+suffix(), "loop-"+suffix()
+	runWithLabel(t, one, prefix+".records", "x CNAME x."+two+".docker.\n@ TXT loop")
+	runWithLabel(t, two, prefix+".records", "x CNAME x."+one+".docker.\nself CNAME self\n@ TXT loop")
+
+	// Each is known by its own name all the same.
+	for _, name := range names {
+		s.soon(name+".docker.", dns.TypeA, machine.addr(t, name))
+	}
+	s.soon(two+".docker.", dns.TypeTXT, `"loop"`)
+	for _, name := range []string{"x." + one, "x." + two, "self." + two} {
+		for _, qtype := range []uint16{dns.TypeA, dns.TypeCNAME, dns.TypeSRV} {
+			begin := time.Now()
+			m := s.ask(name+".docker.", qtype)
+			if took := time.Since(begin); took > time.Second || len(m.Answer) > 20 {
+				t.Errorf("%s %s: %d records after %v", name, dns.TypeToString[qtype], len(m.Answer), took)
+			}
+		}
+	}
+
+	// Others' names are as before.
+	s.check(victim+".docker.", dns.TypeA, target)
+	s.check(pool+".docker.", dns.TypeA, target)
+	s.check(victim+".docker.", dns.TypeTXT, `"mine"`)
+	s.check(reverse(t, target), dns.TypePTR, victim+".docker.")
+	s.check("example.org.", dns.TypeA, exampleOrg)
+	s.check("docker.", dns.TypeNS, soa)
+	for _, qtype := range []uint16{dns.TypeA, dns.TypeTXT} {
+		s.check("docker.", qtype, nodata)
+	}
+	s.check("ns.dns.docker.", dns.TypeA, "127.0.0.1")
+	s.check("a."+names["generate"]+".docker.", dns.TypeA, nxdomain)
+
+	// A look at each container again logs nothing again.
+	network := machine.network(t)
+	for _, name := range names {
+		machine.do(t, "network", "connect", network, name)
+		eventually(t, func() error { return s.agrees(machine.inspect(t, name)) })
+	}
+
+	grown := (s.memory() - memory) >> 20
+	t.Logf("resident memory: %d MiB before, %d MiB more after %d hostile containers", memory>>20, grown, len(hostile)+2)
+	if grown > 64 {
+		t.Errorf("resident memory grew by %d MiB", grown)
+	}
+	lost, err := s.metric("coredns_docker_lost_claims")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if lost < 3 {
+		t.Errorf("%v lost claims, want at least the three to the victim's names", lost)
+	}
+	now, err := s.metric("coredns_docker_skipped_names")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("%v skipped, %v lost claims", now-skipped, lost)
+	if want := len(hostile) - 3; now-skipped < float64(want) { // and three are lost claims
+		t.Errorf("%v skipped, want at least %d", now-skipped, want)
+	}
+	for _, h := range hostile {
+		lines := s.log.lines(names[h.name])
+		if len(lines) != 1 {
+			t.Errorf("%s: %d lines of log, want one: %.1000q", h.name, len(lines), lines)
+		}
+		if i := slices.IndexFunc(lines, func(l string) bool { return len(l) > 1000 }); i >= 0 {
+			t.Errorf("%s: a line of %d octets in the log", h.name, len(lines[i]))
+		}
+		for _, l := range lines {
+			t.Logf("%.300s", l)
+		}
+	}
+}
+
+// megabyte is zone-file text of a million octets.
+func megabyte() string {
+	text := &strings.Builder{}
+	for i := 0; text.Len() < 1<<20; i++ {
+		fmt.Fprintf(text, "r%d TXT %q\n", i, strings.Repeat("m", 200))
+	}
+	return text.String()
+}
+
+// runWithLabel is docker run for a label that need not fit a command line.
+func runWithLabel(t *testing.T, name, label, value string) {
+	t.Helper()
+	host := machine.do(t, "context", "inspect", "-f", "{{.Endpoints.docker.Host}}")
+	api, err := client.NewClientWithOpts(client.WithHost(host), client.WithAPIVersionNegotiation())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer api.Close()
+	created, err := api.ContainerCreate(t.Context(), &container.Config{Image: image, Labels: map[string]string{label: value}}, nil, nil, nil, name)
+	if err == nil {
+		t.Cleanup(func() { machine.output("rm", "-f", created.ID) })
+		err = api.ContainerStart(t.Context(), created.ID, container.StartOptions{})
+	}
+	if err != nil {
+		t.Fatalf("running %s: %v", name, err)
+	}
+}
+
+// memory is what the process has in RAM, in octets.
+func (s *server) memory() int {
+	s.t.Helper()
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.cmd.Process.Pid))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	found := regexp.MustCompile(`VmRSS:\s+(\d+) kB`).FindSubmatch(status)
+	if found == nil {
+		s.t.Fatalf("no VmRSS in\n%s", status)
+	}
+	kib, _ := strconv.Atoi(string(found[1]))
+	return kib << 10
+}

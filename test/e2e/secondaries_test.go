@@ -1,0 +1,207 @@
+package e2e
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/miekg/dns"
+)
+
+// secondary is a name server that takes zone docker. over from a primary.
+type secondary struct {
+	name    string
+	program string   // "" is our own binary
+	args    []string // the configuration's path follows
+	config  string   // of DIR, the PORT to listen on and the PRIMARY's port
+}
+
+var secondaries = []secondary{
+	{"NSD", "nsd", []string{"-d", "-c"}, `
+server:
+	ip-address: 127.0.0.1@PORT
+	username: ""
+	chroot: ""
+	pidfile: ""
+	database: ""
+	xfrdfile: ""
+	zonesdir: "DIR"
+	zonelistfile: "DIR/zones"
+	xfrdir: "DIR"
+	server-count: 1
+remote-control:
+	control-enable: no
+zone:
+	name: docker.
+	zonefile: docker.zone
+	allow-notify: 127.0.0.1 NOKEY
+	request-xfr: 127.0.0.1@PRIMARY NOKEY
+`},
+	{"BIND", "named", []string{"-g", "-n", "1", "-c"}, bindConfig("")},
+	{"Knot", "knotd", []string{"-c"}, `
+server:
+    listen: 127.0.0.1@PORT
+    rundir: DIR
+    udp-workers: 1
+    tcp-workers: 1
+    background-workers: 1
+control:
+    listen: DIR/control
+log:
+  - target: stderr
+    any: info
+database:
+    storage: DIR
+remote:
+  - id: primary
+    address: 127.0.0.1@PRIMARY
+acl:
+  - id: notify
+    address: 127.0.0.1
+    action: notify
+zone:
+  - domain: docker.
+    storage: DIR
+    master: primary
+    acl: notify
+`},
+	{"CoreDNS", "", []string{"-conf"}, `
+docker.:PORT {
+	bind 127.0.0.1
+	errors
+	secondary {
+		transfer from 127.0.0.1:PRIMARY
+	}
+}
+`},
+}
+
+// bindConfig is a configuration for BIND, which signs what it asks if a key is given.
+func bindConfig(secret string) string {
+	key, use := "", ""
+	if secret != "" {
+		key, use = fmt.Sprintf("key %q { algorithm hmac-sha256; secret %q; };", transferKey, secret), "key "+transferKey
+	}
+	return key + `
+options {
+	directory "DIR";
+	pid-file none;
+	lock-file none;
+	session-keyfile none;
+	listen-on port PORT { 127.0.0.1; };
+	listen-on-v6 { none; };
+	recursion no;
+	dnssec-validation no;
+	empty-zones-enable no;
+	notify no;
+};
+controls { };
+zone "docker" {
+	type secondary;
+	primaries { 127.0.0.1 port PRIMARY ` + use + `; };
+	file "docker.zone";
+	masterfile-format text;
+};
+`
+}
+
+// start starts the secondary. It skips the test where the program is not installed.
+func (n secondary) start(t *testing.T, port int, primary *server) *server {
+	t.Helper()
+	dir := filepath.Join(folder, "secondary-"+suffix())
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	program := binary
+	if n.program != "" {
+		// A copy, since a distribution's AppArmor profile goes by the path and allows
+		// the distribution's folders alone.
+		installed := installed(t, n.program)
+		program = filepath.Join(dir, n.program)
+		if out, err := exec.Command("cp", installed, program).CombinedOutput(); err != nil {
+			t.Fatalf("cp: %v: %s", err, out)
+		}
+	}
+	_, primaryPort, _ := net.SplitHostPort(primary.addr)
+	config := strings.NewReplacer("DIR", dir, "PORT", fmt.Sprint(port), "PRIMARY", primaryPort).Replace(n.config)
+	path := filepath.Join(dir, "config")
+	if err := os.WriteFile(path, []byte(config), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	s := &server{t: t, addr: loopback(port)}
+	s.spawn(program, append(n.args, path)...)
+	return s
+}
+
+// installed returns the path of another project's program, without which the test is skipped.
+func installed(t *testing.T, program string) string {
+	t.Helper()
+	for _, path := range []string{program, "/usr/sbin/" + program, "/usr/bin/" + program} {
+		if found, err := exec.LookPath(path); err == nil {
+			return found
+		}
+	}
+	t.Skipf("%s is not installed (test/with-engine installs it for root on Debian or Ubuntu)", program)
+	return ""
+}
+
+// Name servers of other makes take the zone over and follow it.
+func TestSecondaries(t *testing.T) {
+	t.Parallel()
+	for _, other := range secondaries {
+		t.Run(other.name, func(t *testing.T) {
+			t.Parallel()
+			port := freePort(t, "127.0.0.1")
+			primary := serve(t, config{keys: "docker.", body: transferTo("to "+loopback(port)) + "\ndocker"})
+			web := "web-" + suffix()
+			id := machine.run(t, "--name", web, "--label", "coredns.dockerdiscovery.records="+allRecords())
+			addr := machine.addr(t, id)
+			primary.soon(web+".docker.", dns.TypeTXT, `"hello world" "second"`)
+
+			s := other.start(t, port, primary)
+			eventually(t, func() error { return s.serves(web, addr) })
+			for _, c := range recordCases {
+				s.check(inZone(c.name, web), c.qtype, forContainer(c.want, web, addr)...)
+			}
+			s.follows()
+		})
+	}
+}
+
+// serves is wants for a server that may not listen yet.
+func (s *server) serves(container, addr string) error {
+	select {
+	case <-s.exited:
+		s.t.Fatalf("%s ended:\n%s", filepath.Base(s.cmd.Path), s.log)
+	default:
+	}
+	m, err := exchange("udp", s.addr, container+".docker.", dns.TypeTXT)
+	if err != nil {
+		return err
+	}
+	if got := outcome(m); got != `"hello world" "second"` {
+		return fmt.Errorf("%s: got %s", container, got)
+	}
+	return nil
+}
+
+// follows measures how far the secondary is behind the engine.
+func (s *server) follows() {
+	s.t.Helper()
+	const limit = 2 * time.Second
+	late := "late-" + suffix()
+	id := machine.run(s.t, "--name", late)
+	run := s.soon(late+".docker.", dns.TypeA, machine.addr(s.t, id))
+	machine.do(s.t, "rm", "-f", id)
+	rm := eventually(s.t, func() error { return s.wantsNone(late+".docker.", dns.TypeA) })
+	s.t.Logf("right %v after docker run and %v after docker rm", run.Round(time.Millisecond), rm.Round(time.Millisecond))
+	if run > limit || rm > limit {
+		s.t.Errorf("behind by %v and %v, want at most %v", run, rm, limit)
+	}
+}
