@@ -178,7 +178,10 @@ func (s *Snapshot) services(q Query, n *node, answer []dns.RR) []dns.RR {
 	}
 	ttl = s.ttl(q, ttl)
 	for _, h := range n.records.services {
-		for _, port := range h.claim.Service.ports(&q.View) {
+		if !s.names.get(h.claim.Service.Target).answersFor(h.entry) {
+			continue // the target is another's
+		}
+		for _, port := range h.entry.ports(h.claim.Service, &q.View) {
 			srv := &dns.SRV{Hdr: header(q.Asked, dns.TypeSRV, ttl), Port: port, Target: h.claim.Service.Target}
 			if !slices.ContainsFunc(answer, func(o dns.RR) bool { return dns.IsDuplicate(o, srv) }) {
 				answer = append(answer, srv)
@@ -193,9 +196,9 @@ func (s *Snapshot) services(q Query, n *node, answer []dns.RR) []dns.RR {
 	return answer
 }
 
-// ports returns the ports at which the view reaches the service.
-func (s *Service) ports(v *View) []uint16 {
-	if v.Asker != Elsewhere {
+// ports returns the ports at which the view reaches the container's service.
+func (entry *Entry) ports(s *Service, v *View) []uint16 {
+	if v.Asker != Elsewhere || entry.HostNetwork {
 		return []uint16{s.Port}
 	}
 	if v.Server == nil || !v.Server.Publish() {

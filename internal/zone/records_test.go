@@ -154,7 +154,18 @@ func TestServices(t *testing.T) {
 	a := service(entry("a", 0, "n=172.17.0.2", "a.docker./name", "x.docker."), "_http._tcp.x.docker.", "a.docker.", 80, "0.0.0.0:8080", "[::]:8080", "192.0.2.1:81")
 	b := service(entry("b", 1, "n=172.17.0.3", "b.docker./name", "x.docker."), "_http._tcp.x.docker.", "b.docker.", 80)
 	a.Published = ips("0.0.0.0")
-	s.Apply(add(a, with(b, "_http._tcp.x.docker. 9 SRV 5 5 99 b.docker.")))
+	// The older one has the name, only the younger one the port.
+	older, younger := entry("B", 2, "n=172.17.0.8", "y.docker./name"), service(entry("b2", 3, "n=172.17.0.9", "y.docker./name"), "_http._tcp.y.docker.", "y.docker.", 80)
+	hosted := onHost(service(entry("h", 4, "", "h.docker./name"), "_http._tcp.h.docker.", "h.docker.", 80))
+	s.Apply(add(a, with(b, "_http._tcp.x.docker. 9 SRV 5 5 99 b.docker."), older, younger, hosted))
+	if got := all(s.Snapshot(), View{}, "_http._tcp.y.docker.", dns.TypeSRV); got != " (nodata)" {
+		t.Errorf("a service at another's name: %s", got)
+	}
+	for _, view := range []View{{}, {Asker: Elsewhere, Server: server{}}} {
+		if got := all(s.Snapshot(), view, "_http._tcp.h.docker.", dns.TypeSRV); !strings.HasPrefix(got, "SRV 0 0 80 h.docker. + ") {
+			t.Errorf("on the host's network, asker %d: %s", view.Asker, got)
+		}
+	}
 	const name = "_http._tcp.x.docker."
 	for _, c := range []struct {
 		view View
@@ -182,11 +193,27 @@ func TestServices(t *testing.T) {
 	}
 }
 
+// TestCanonicalName checks that an address resolves to a name that answers with it.
+func TestCanonicalName(t *testing.T) {
+	s := newStore()
+	e := entry("web", 0, "n=172.17.0.2", "*.w.docker.")
+	service(e, "_http._tcp.web.docker.", "web.docker.", 80)
+	with(e, "x.docker. 30 TXT one")
+	e.Claims = append(e.Claims, Claim{Name: "last.docker.", Rank: Shared})
+	s.Apply(add(e))
+	if got := text(s.Snapshot(), "2.0.17.172.in-addr.arpa."); got != "last.docker." {
+		t.Errorf("resolves to %q", got)
+	}
+}
+
 // TestHeldRecords checks that an ended container's records end with it.
 func TestHeldRecords(t *testing.T) {
 	s := newStore()
 	e := with(service(entry("web", 0, "n=172.17.0.2", "web.docker./name"), "_http._tcp.web.docker.", "web.docker.", 80), "web.docker. 30 TXT one", "c.docker. 30 CNAME web.docker.")
 	s.Apply(add(e))
+	if got := all(s.Snapshot(), View{}, "_http._tcp.web.docker.", dns.TypeSRV); got != "SRV 0 0 80 web.docker. + A 172.17.0.2" {
+		t.Errorf("before: %s", got)
+	}
 	s.Apply(add(held1(e)))
 	for name, qtype := range map[string]uint16{"web.docker.": dns.TypeTXT, "_http._tcp.web.docker.": dns.TypeSRV, "c.docker.": dns.TypeA} {
 		if got := all(s.Snapshot(), View{}, name, qtype); got != " (ended)" {

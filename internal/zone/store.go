@@ -308,18 +308,28 @@ func (e *edit) settleReverse(n *node) {
 	}
 }
 
-// canonical returns the first of the container's names for which it answers.
+// canonical returns the first of the container's names for which it answers with its
+// addresses.
 func (e *edit) canonical(entry *Entry) string {
 	for _, c := range entry.Claims {
+		if !c.addresses() || strings.HasPrefix(c.Name, "*.") {
+			continue
+		}
 		n, ok := e.nodes[c.Name]
 		if !ok {
 			n = e.names.get(c.Name)
 		}
-		if n != nil && slices.ContainsFunc(n.claims[:n.winners], func(h held) bool { return h.entry == entry }) {
+		if n.answersFor(entry) {
 			return c.Name
 		}
 	}
 	return ""
+}
+
+// answersFor reports whether the name answers with addresses of the container. A nil node
+// does not.
+func (n *node) answersFor(entry *Entry) bool {
+	return n != nil && slices.ContainsFunc(n.claims[:n.winners], func(h held) bool { return h.entry == entry && h.claim.addresses() })
 }
 
 var noNode = &node{}
