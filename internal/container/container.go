@@ -29,9 +29,7 @@ type Container struct {
 	NetworkMode string
 	Endpoints   []Endpoint // by network name
 
-	// Published are the host's addresses on which the container's ports are published,
-	// each once: unspecified (0.0.0.0 or ::) for all of a family.
-	Published []netip.Addr
+	Ports []Port // that the image or whoever started the container says it serves, by protocol and number
 
 	Paused bool
 	Health Health
@@ -50,6 +48,15 @@ type Endpoint struct {
 	Aliases   []string     // as given by the user; some engines add the short ID
 	Addrs     []netip.Addr // at most one IPv4 and one global IPv6 address, IPv4 first
 	Gateways  []netip.Addr // of the container's network, likewise
+}
+
+// Port is a port that a container serves.
+type Port struct {
+	Number uint16
+	Proto  string // tcp, udp or sctp
+	// Published are the host's addresses and ports by which it is reached from elsewhere,
+	// the address unspecified (0.0.0.0 or ::) for all of a family.
+	Published []netip.AddrPort
 }
 
 // Network is a network of the engine.
@@ -84,6 +91,19 @@ func (c *Container) Joined() string {
 	return ""
 }
 
+// Published returns the host's addresses on which the container's ports are published,
+// each once: unspecified (0.0.0.0 or ::) for all of a family.
+func (c *Container) Published() []netip.Addr {
+	var addrs []netip.Addr
+	for _, p := range c.Ports {
+		for _, at := range p.Published {
+			addrs = append(addrs, at.Addr())
+		}
+	}
+	slices.SortFunc(addrs, netip.Addr.Compare)
+	return slices.Compact(addrs)
+}
+
 // Health is the result of the image's or container's health check.
 type Health uint8
 
@@ -103,7 +123,10 @@ func (c *Container) Equal(o *Container) bool {
 	return c.ID == o.ID && c.Name == o.Name && c.Hostname == o.Hostname && c.Domainname == o.Domainname &&
 		c.Image == o.Image && c.Created.Equal(o.Created) && c.NetworkMode == o.NetworkMode &&
 		c.Paused == o.Paused && c.Health == o.Health && c.StopSignal == o.StopSignal && c.Stopping == o.Stopping &&
-		maps.Equal(c.Labels, o.Labels) && slices.Equal(c.Published, o.Published) &&
+		maps.Equal(c.Labels, o.Labels) &&
+		slices.EqualFunc(c.Ports, o.Ports, func(a, b Port) bool {
+			return a.Number == b.Number && a.Proto == b.Proto && slices.Equal(a.Published, b.Published)
+		}) &&
 		slices.EqualFunc(c.Endpoints, o.Endpoints, func(a, b Endpoint) bool {
 			return a.ID == b.ID && a.Network == b.Network && a.NetworkID == b.NetworkID &&
 				slices.Equal(a.Aliases, b.Aliases) && slices.Equal(a.Addrs, b.Addrs) && slices.Equal(a.Gateways, b.Gateways)

@@ -1,6 +1,7 @@
 package container
 
 import (
+	"fmt"
 	"net/netip"
 	"testing"
 	"time"
@@ -31,7 +32,8 @@ func TestEqual(t *testing.T) {
 			Labels: map[string]string{"a": "b"}, NetworkMode: "net",
 			Endpoints: []Endpoint{{ID: "e", Network: "n", NetworkID: "i", Aliases: []string{"x"},
 				Addrs: []netip.Addr{netip.MustParseAddr("10.0.0.2")}, Gateways: []netip.Addr{netip.MustParseAddr("10.0.0.1")}}},
-			Published: []netip.Addr{netip.IPv4Unspecified()}, StopSignal: "TERM",
+			Ports:      []Port{{Number: 80, Proto: "tcp", Published: []netip.AddrPort{netip.MustParseAddrPort("0.0.0.0:8080")}}},
+			StopSignal: "TERM",
 		}
 	}
 	if !full().Equal(full()) {
@@ -44,7 +46,9 @@ func TestEqual(t *testing.T) {
 		"Labels": func(c *Container) { c.Labels["a"] = "c" }, "NetworkMode": func(c *Container) { c.NetworkMode = "host" },
 		"endpoint": func(c *Container) { c.Endpoints = nil }, "alias": func(c *Container) { c.Endpoints[0].Aliases = nil },
 		"address": func(c *Container) { c.Endpoints[0].Addrs = nil }, "gateway": func(c *Container) { c.Endpoints[0].Gateways = nil },
-		"Published": func(c *Container) { c.Published = nil }, "Paused": func(c *Container) { c.Paused = true },
+		"Ports": func(c *Container) { c.Ports = nil }, "port": func(c *Container) { c.Ports[0].Number = 81 },
+		"protocol":    func(c *Container) { c.Ports[0].Proto = "udp" },
+		"publication": func(c *Container) { c.Ports[0].Published = nil }, "Paused": func(c *Container) { c.Paused = true },
 		"Health": func(c *Container) { c.Health = Healthy }, "StopSignal": func(c *Container) { c.StopSignal = "" },
 		"Stopping": func(c *Container) { c.Stopping = true },
 	} {
@@ -53,6 +57,22 @@ func TestEqual(t *testing.T) {
 		if c.Equal(full()) {
 			t.Errorf("a change of %s is not seen", name)
 		}
+	}
+}
+
+func TestPublished(t *testing.T) {
+	at := func(texts ...string) (all []netip.AddrPort) {
+		for _, s := range texts {
+			all = append(all, netip.MustParseAddrPort(s))
+		}
+		return all
+	}
+	c := Container{Ports: []Port{
+		{Number: 80, Proto: "tcp", Published: at("[::]:80", "0.0.0.0:80")}, {Number: 81, Proto: "tcp"},
+		{Number: 53, Proto: "udp", Published: at("192.0.2.1:53", "0.0.0.0:53")},
+	}}
+	if got, want := fmt.Sprint(c.Published()), "[0.0.0.0 192.0.2.1 ::]"; got != want {
+		t.Errorf("published on %s, want %s", got, want)
 	}
 }
 

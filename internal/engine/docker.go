@@ -18,7 +18,6 @@ import (
 	"github.com/docker/docker/api/types/filters"
 	"github.com/docker/docker/api/types/network"
 	"github.com/docker/docker/client"
-	"github.com/docker/go-connections/nat"
 
 	"github.com/dockerdiscovery/dockerdiscovery/internal/container"
 )
@@ -276,80 +275,4 @@ func (d *docker) inspect(ctx context.Context, id string) (_ state, err error) {
 	}
 	started, _ := time.Parse(time.RFC3339Nano, c.State.StartedAt)
 	return state{facts: fromInspect(&c), since: started}, nil
-}
-
-func fromInspect(c *dockercontainer.InspectResponse) *container.Container {
-	created, _ := time.Parse(time.RFC3339Nano, c.Created) // unreadable: the oldest of all
-	facts := &container.Container{
-		ID:          c.ID,
-		Name:        strings.TrimPrefix(c.Name, "/"),
-		Hostname:    c.Config.Hostname,
-		Domainname:  c.Config.Domainname,
-		Image:       c.Config.Image,
-		Created:     created,
-		Labels:      c.Config.Labels,
-		NetworkMode: string(c.HostConfig.NetworkMode),
-		Paused:      c.State.Paused,
-		StopSignal:  c.Config.StopSignal,
-	}
-	if h := c.State.Health; h != nil {
-		switch h.Status {
-		case dockercontainer.Starting:
-			facts.Health = container.HealthStarting
-		case dockercontainer.Healthy:
-			facts.Health = container.Healthy
-		case dockercontainer.Unhealthy:
-			facts.Health = container.Unhealthy
-		}
-	}
-	if c.NetworkSettings != nil {
-		facts.Endpoints = fromEndpoints(c.NetworkSettings.Networks)
-		facts.Published = fromPorts(c.NetworkSettings.Ports)
-	}
-	return facts
-}
-
-// fromPorts returns the addresses of the host on which ports are published, apart from
-// its loopback: what is published there is nobody else's.
-func fromPorts(ports nat.PortMap) []netip.Addr {
-	var addrs []netip.Addr
-	for _, bindings := range ports {
-		for _, b := range bindings {
-			if ip, err := netip.ParseAddr(cmp.Or(b.HostIP, "0.0.0.0")); err == nil && !ip.IsLoopback() {
-				addrs = append(addrs, ip.Unmap())
-			}
-		}
-	}
-	slices.SortFunc(addrs, netip.Addr.Compare)
-	return slices.Compact(addrs)
-}
-
-func fromEndpoints(networks map[string]*network.EndpointSettings) []container.Endpoint {
-	var endpoints []container.Endpoint
-	for name, ep := range networks {
-		if ep != nil {
-			endpoints = append(endpoints, fromEndpoint(name, ep))
-		}
-	}
-	slices.SortFunc(endpoints, func(a, b container.Endpoint) int { return cmp.Compare(a.Network, b.Network) })
-	return endpoints
-}
-
-func fromEndpoint(name string, ep *network.EndpointSettings) container.Endpoint {
-	return container.Endpoint{
-		ID: ep.EndpointID, Network: name, NetworkID: ep.NetworkID, Aliases: ep.Aliases,
-		Addrs:    fromAddrs(ep.IPAddress, ep.GlobalIPv6Address),
-		Gateways: fromAddrs(ep.Gateway, ep.IPv6Gateway),
-	}
-}
-
-// fromAddrs returns the global addresses. The engine writes no address as "".
-func fromAddrs(texts ...string) []netip.Addr {
-	var addrs []netip.Addr
-	for _, s := range texts {
-		if ip, err := netip.ParseAddr(s); err == nil && ip.IsGlobalUnicast() && ip.Zone() == "" {
-			addrs = append(addrs, ip.Unmap())
-		}
-	}
-	return addrs
 }

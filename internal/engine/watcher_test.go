@@ -728,23 +728,26 @@ func TestGone(t *testing.T) {
 	}
 }
 
-// TestPublished checks which addresses count as published.
-func TestPublished(t *testing.T) {
+// TestPorts checks which ports a container has, and where they count as published.
+func TestPorts(t *testing.T) {
 	e := enginetest.New(t)
 	want := map[string]string{}
-	run := func(name, addrs string, publish ...string) {
-		e.Run(enginetest.Spec{Name: name, Publish: publish})
-		want[name] = addrs
+	run := func(name, ports string, spec enginetest.Spec) {
+		spec.Name = name
+		e.Run(spec)
+		want[name] = ports
 	}
-	run("none", "[]")
-	run("any", "[0.0.0.0]", "80:80/tcp", "81:81/tcp")
-	run("loopback", "[]", "127.0.0.1:82:80/tcp")
-	run("one", "[192.0.2.1]", "192.0.2.1:83:80/tcp")
+	run("none", "[]", enginetest.Spec{})
+	run("exposed", "[{53 sctp []} {53 tcp []} {80 tcp []} {53 udp []}]", enginetest.Spec{ExposedPorts: []string{"80/tcp", "53/udp", "53/tcp", "53/sctp"}})
+	run("any", "[{80 tcp [0.0.0.0:80]} {443 tcp [0.0.0.0:81]}]", enginetest.Spec{Publish: []string{"80:80/tcp", "81:443/tcp"}})
+	run("loopback", "[{80 tcp []}]", enginetest.Spec{Publish: []string{"127.0.0.1:82:80/tcp"}})
+	run("one", "[{80 tcp [192.0.2.1:83 192.0.2.2:84]} {90 tcp []}]",
+		enginetest.Spec{ExposedPorts: []string{"90/tcp"}, Publish: []string{"192.0.2.2:84:80/tcp", "192.0.2.1:83:80/tcp"}})
 	_, r := watch(t, e, time.Hour)
 	synced(t, r)
 	for _, c := range r.containers {
-		if got := fmt.Sprint(c.Published); got != want[c.Name] {
-			t.Errorf("%s: published on %s, want %s", c.Name, got, want[c.Name])
+		if got := fmt.Sprint(c.Ports); got != want[c.Name] {
+			t.Errorf("%s: ports %s, want %s", c.Name, got, want[c.Name])
 		}
 	}
 }

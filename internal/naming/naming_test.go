@@ -243,7 +243,7 @@ func TestNetworks(t *testing.T) {
 // TestJoined checks what a container has that uses another's network.
 func TestJoined(t *testing.T) {
 	vpn := container.Container{
-		ID: "a" + id[1:], Name: "vpn", Hostname: "gate", Published: []netip.Addr{netip.IPv4Unspecified()},
+		ID: "a" + id[1:], Name: "vpn", Hostname: "gate", Ports: []container.Port{{Number: 80, Proto: "tcp", Published: []netip.AddrPort{netip.MustParseAddrPort("0.0.0.0:80")}}},
 		Endpoints: []container.Endpoint{{Network: "n", Aliases: []string{"out"}, Addrs: []netip.Addr{netip.MustParseAddr("10.0.0.2")}}},
 	}
 	app := container.Container{ID: id, Name: "app", Hostname: "gate", NetworkMode: "container:" + vpn.ID}

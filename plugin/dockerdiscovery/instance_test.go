@@ -37,16 +37,24 @@ func readFile(t *testing.T, name string) string {
 	return string(b)
 }
 
-// freePort returns a port on which nobody listens.
+// freePort returns a port on which nobody listens, on any address.
 func freePort(t *testing.T) string {
 	t.Helper()
-	conn, err := net.ListenPacket("udp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for range 100 {
+		tcp, err := net.Listen("tcp", ":0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, port, _ := net.SplitHostPort(tcp.Addr().String())
+		udp, err := net.ListenPacket("udp", ":"+port)
+		tcp.Close()
+		if err == nil {
+			udp.Close()
+			return port
+		}
 	}
-	defer conn.Close()
-	_, port, _ := net.SplitHostPort(conn.LocalAddr().String())
-	return port
+	t.Fatal("no free port")
+	return ""
 }
 
 // startCoreDNS starts a CoreDNS in this process.

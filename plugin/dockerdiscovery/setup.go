@@ -9,7 +9,6 @@ import (
 	"net"
 	"net/netip"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -36,7 +35,6 @@ const (
 	// An address is right only until its container ends. Asking us again is cheap.
 	defaultTTL         = 5
 	defaultNegativeTTL = 5
-	maxTTL             = 3600
 
 	defaultResync = time.Minute
 	minResync     = time.Second
@@ -63,6 +61,10 @@ type config struct {
 	isolate      bool
 	publish      bool
 	publishAddrs []netip.Addr
+
+	labelPrefix string
+	optIn       bool
+	templates   []*naming.NameTemplate
 }
 
 // The values of property health.
@@ -104,6 +106,7 @@ func newDocker(cfg config, i *instance) *Docker {
 			rules: naming.Rules{
 				Zones: forward, Sources: cfg.sources, Reserved: cfg.zone.Reserved,
 				Networks: cfg.networks, IgnoreHealth: cfg.health == healthIgnore,
+				LabelPrefix: cfg.labelPrefix, OptIn: cfg.optIn, TTL: cfg.zone.TTL, Templates: cfg.templates,
 			},
 			hold:    cfg.hold,
 			store:   zone.NewStore(cfg.zone),
@@ -127,17 +130,20 @@ func warnOfCache(cfg *dnsserver.Config) {
 
 // properties are the accepted forms.
 var properties = map[string]string{
-	"endpoint":    "endpoint unix:///PATH|tcp://HOST:PORT",
-	"tls":         "tls CERT KEY CACERT",
-	"names":       "names SOURCE..., with sources " + sourceNames(),
-	"ttl":         fmt.Sprintf("ttl SECONDS [NEGATIVE_SECONDS], each from 0 to %d", maxTTL),
-	"network":     "network NAME...",
-	"health":      "health prefer|require|ignore",
-	"hold":        fmt.Sprintf("hold DURATION, from 0s to %s", maxHold),
-	"isolate":     "isolate",
-	"publish":     "publish [ADDRESS...]",
-	"resync":      fmt.Sprintf("resync DURATION, at least %s", minResync),
-	"fallthrough": "fallthrough [ZONE...]",
+	"endpoint":     "endpoint unix:///PATH|tcp://HOST:PORT",
+	"tls":          "tls CERT KEY CACERT",
+	"names":        "names SOURCE..., with sources " + sourceNames(),
+	"template":     "template TEMPLATE, a Go template in quotes, as in \"{{.Service}}-{{.Number}}.{{.Project}}\"",
+	"label_prefix": "label_prefix PREFIX, of letters, digits, dots, hyphens and underscores, without the last dot",
+	"opt_in":       "opt_in",
+	"ttl":          fmt.Sprintf("ttl SECONDS [NEGATIVE_SECONDS], each from 0 to %d", naming.MaxTTL),
+	"network":      "network NAME...",
+	"health":       "health prefer|require|ignore",
+	"hold":         fmt.Sprintf("hold DURATION, from 0s to %s", maxHold),
+	"isolate":      "isolate",
+	"publish":      "publish [ADDRESS...]",
+	"resync":       fmt.Sprintf("resync DURATION, at least %s", minResync),
+	"fallthrough":  "fallthrough [ZONE...]",
 }
 
 func sourceNames() string {
@@ -149,7 +155,7 @@ func sourceNames() string {
 }
 
 func parse(c *caddy.Controller) (config, error) {
-	cfg := config{sources: naming.Sources()}
+	cfg := config{sources: naming.Sources(), labelPrefix: naming.DefaultLabelPrefix}
 	cfg.zone.TTL, cfg.zone.NegativeTTL = defaultTTL, defaultNegativeTTL
 	cfg.endpoint.Resync = defaultResync
 	cfg.hold, cfg.health = defaultHold, healthPrefer
@@ -218,8 +224,8 @@ func invalidZone(arg string) string {
 	return ""
 }
 
-// set sets the property. Its errors say what is wrong, not what is accepted.
-func (cfg *config) set(property string, args []string) error {
+// checkCount checks the number of a property's arguments.
+func checkCount(property string, args []string) error {
 	atLeast, atMost := 1, 1
 	switch property {
 	case "tls":
@@ -230,14 +236,21 @@ func (cfg *config) set(property string, args []string) error {
 		atMost = len(args)
 	case "fallthrough", "publish":
 		atLeast, atMost = 0, len(args)
-	case "isolate":
+	case "isolate", "opt_in":
 		atLeast, atMost = 0, 0
 	}
 	if len(args) < atLeast || len(args) > atMost {
 		return fmt.Errorf("%s has %d arguments", property, len(args))
 	}
+	return nil
+}
 
-	var err error
+// set sets the property. Its errors say what is wrong, not what is accepted.
+func (cfg *config) set(property string, args []string) error {
+	err := checkCount(property, args)
+	if err != nil {
+		return err
+	}
 	switch property {
 	case "endpoint":
 		cfg.endpoint.Host = args[0]
@@ -246,6 +259,12 @@ func (cfg *config) set(property string, args []string) error {
 		cfg.endpoint.Cert, cfg.endpoint.Key, cfg.endpoint.CACert = args[0], args[1], args[2]
 	case "names":
 		cfg.sources, err = parseSources(args)
+	case "template":
+		err = cfg.addTemplate(args[0])
+	case "label_prefix":
+		cfg.labelPrefix, err = args[0], validPrefix(args[0])
+	case "opt_in":
+		cfg.optIn = true
 	case "ttl":
 		cfg.zone.TTL, err = parseTTL(args[0])
 		if err == nil && len(args) > 1 {
@@ -271,44 +290,4 @@ func (cfg *config) set(property string, args []string) error {
 		cfg.fall.SetZonesFromArgs(args)
 	}
 	return err
-}
-
-func parseSources(args []string) ([]naming.Source, error) {
-	var sources []naming.Source
-	for _, arg := range args {
-		s := naming.Source(arg)
-		if !slices.Contains(naming.Sources(), s) {
-			return nil, fmt.Errorf("'%s' is not a source of names", arg)
-		}
-		sources = append(sources, s)
-	}
-	return sources, nil
-}
-
-func parseTTL(s string) (uint32, error) {
-	ttl, err := strconv.ParseUint(s, 10, 32)
-	if err != nil || ttl > maxTTL {
-		return 0, fmt.Errorf("'%s' is not a TTL", s)
-	}
-	return uint32(ttl), nil
-}
-
-func parseDuration(s string, atLeast, atMost time.Duration) (time.Duration, error) {
-	d, err := time.ParseDuration(s)
-	if err != nil || d < atLeast || d > atMost {
-		return 0, fmt.Errorf("'%s' is not a duration that can be used here", s)
-	}
-	return d, nil
-}
-
-func parseAddrs(args []string) ([]netip.Addr, error) {
-	var addrs []netip.Addr
-	for _, arg := range args {
-		ip, err := netip.ParseAddr(arg)
-		if err != nil || ip.Zone() != "" || ip.IsUnspecified() || ip.IsMulticast() {
-			return nil, fmt.Errorf("'%s' is not an address at which a host can be reached", arg)
-		}
-		addrs = append(addrs, ip.Unmap())
-	}
-	return addrs, nil
 }

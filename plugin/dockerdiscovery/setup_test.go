@@ -1,6 +1,7 @@
 package dockerdiscovery
 
 import (
+	"fmt"
 	"net/netip"
 	"reflect"
 	"strings"
@@ -27,7 +28,7 @@ func TestParse(t *testing.T) {
 			zone:     zone.Config{Zones: []string{"docker."}, TTL: 5, NegativeTTL: 5},
 			endpoint: engine.Endpoint{Resync: time.Minute},
 			sources:  naming.Sources(),
-			health:   healthPrefer, hold: 5 * time.Second,
+			health:   healthPrefer, hold: 5 * time.Second, labelPrefix: "coredns.dockerdiscovery",
 		}
 		change(&c)
 		return c
@@ -54,6 +55,14 @@ func TestParse(t *testing.T) {
 		{"docker {\n names container compose\n}", []string{"docker."}, defaults(func(c *config) {
 			c.sources = []naming.Source{naming.Container, naming.Compose}
 		})},
+		{"docker {\n template \"{{.Service}}-{{.Number}}.{{.Project}}\"\n template {{.Name}}.x\n}", []string{"docker."}, defaults(func(c *config) {
+			c.templates = templates(t, "{{.Service}}-{{.Number}}.{{.Project}}", "{{.Name}}.x")
+		})},
+		{"docker {\n template \"{{ $x := .Label `a.b` }}{{replace \\\"_\\\" `-` $x}}\"\n}", []string{"docker."}, defaults(func(c *config) {
+			c.templates = templates(t, "{{ $x := .Label `a.b` }}{{replace \"_\" `-` $x}}")
+		})},
+		{"docker {\n label_prefix org.example\n}", []string{"docker."}, defaults(func(c *config) { c.labelPrefix = "org.example" })},
+		{"docker {\n opt_in\n}", []string{"docker."}, defaults(func(c *config) { c.optIn = true })},
 		{"docker {\n ttl 30\n}", []string{"docker."}, defaults(func(c *config) { c.zone.TTL = 30 })},
 		{"docker {\n ttl 0 3600\n}", []string{"docker."}, defaults(func(c *config) { c.zone.TTL, c.zone.NegativeTTL = 0, 3600 })},
 		{"docker {\n resync 90s\n}", []string{"docker."}, defaults(func(c *config) { c.endpoint.Resync = 90 * time.Second })},
@@ -71,17 +80,34 @@ func TestParse(t *testing.T) {
 		got, err := parseText(c.text, c.keys...)
 		if err != nil {
 			t.Errorf("%q: %v", c.text, err)
-		} else if !reflect.DeepEqual(got, c.want) {
+			continue
+		}
+		if fmt.Sprint(got.templates) != fmt.Sprint(c.want.templates) {
+			t.Errorf("%q: templates %v, want %v", c.text, got.templates, c.want.templates)
+		}
+		got.templates, c.want.templates = nil, nil // they hold functions, which do not compare
+		if !reflect.DeepEqual(got, c.want) {
 			t.Errorf("%q:\n%+v, want\n%+v", c.text, got, c.want)
 		}
 	}
+}
+
+func templates(t *testing.T, texts ...string) (all []*naming.NameTemplate) {
+	for _, text := range texts {
+		tmpl, err := naming.NewTemplate(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, tmpl)
+	}
+	return all
 }
 
 // TestParseErrors checks that an error says what is wrong, where, and what is accepted.
 func TestParseErrors(t *testing.T) {
 	block := func(property string) string { return "docker docker. {\n    ttl 5\n    " + property + "\n}" }
 	for text, want := range map[string][]string{
-		block("cache 5"):                      {":3", "unknown property 'cache'", "endpoint, fallthrough, health, hold, isolate, names, network, publish, resync, tls, ttl"},
+		block("cache 5"):                      {":3", "unknown property 'cache'", "endpoint, fallthrough, health, hold, isolate, label_prefix, names, network, opt_in, publish, resync, template, tls, ttl"},
 		block("ttl"):                          {":3", "ttl has 0 arguments", "ttl SECONDS [NEGATIVE_SECONDS]"},
 		block("ttl 5 5 5"):                    {":3", "ttl has 3 arguments", "ttl SECONDS [NEGATIVE_SECONDS]"},
 		block("ttl -1"):                       {":3", "'-1' is not a TTL", "from 0 to 3600"},
@@ -93,8 +119,16 @@ func TestParseErrors(t *testing.T) {
 		block("endpoint unix:///a unix:///b"): {":3", "endpoint has 2 arguments"},
 		block("tls cert key"):                 {":3", "tls has 2 arguments", "tls CERT KEY CACERT"},
 		block("tls a b c"):                    {"tls needs an endpoint tcp://HOST:PORT"},
-		block("names"):                        {":3", "names has 0 arguments", "container, id, hostname, compose, alias"},
-		block("names container label_x"):      {":3", "'label_x' is not a source of names", "container, id, hostname, compose, alias"},
+		block("names"):                        {":3", "names has 0 arguments", "container, id, hostname, compose, alias, label, template"},
+		block("names container label_x"):      {":3", "'label_x' is not a source of names", "container, id, hostname, compose, alias, label, template"},
+		block("template"):                     {":3", "template has 0 arguments", "template TEMPLATE, a Go template in quotes"},
+		block("template {{.Name}} {{.ID}}"):   {":3", "template has 2 arguments", "in quotes"},
+		block("template {{.Name"):             {":3", "'{{.Name' is not a template", "template TEMPLATE"},
+		block("template {{.Nmae}}"):           {":3", "'{{.Nmae}}' is not a template", "Nmae", "{{.Service}}-{{.Number}}.{{.Project}}"},
+		block("template {{upper}}"):           {":3", "function \"upper\" not defined", "template TEMPLATE"},
+		block("label_prefix"):                 {":3", "label_prefix has 0 arguments", "label_prefix PREFIX"},
+		block("label_prefix org.example."):    {":3", "'org.example.' is not a label prefix", "without the last dot"},
+		block("opt_in yes"):                   {":3", "opt_in has 1 arguments", "want 'opt_in'"},
 		block("resync"):                       {":3", "resync has 0 arguments", "resync DURATION"},
 		block("resync 5"):                     {":3", "'5' is not a duration", "at least 1s"},
 		block("resync 10ms"):                  {":3", "'10ms' is not a duration", "at least 1s"},

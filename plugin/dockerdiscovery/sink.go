@@ -32,7 +32,7 @@ type records struct {
 // known is what is known of a container that runs, or has just ended.
 type known struct {
 	facts   *container.Container // nil if it has ended
-	entry   *zone.Entry
+	entry   *zone.Entry          // nil if it is left out
 	skipped []naming.Skipped
 	gone    bool        // it has been removed
 	timer   *time.Timer // ends the hold
@@ -145,7 +145,7 @@ func (r *records) entry(id string) zone.Change {
 			k.timer = nil
 		}
 		k.entry, skipped = r.rules.Entry(k.facts, r.owner(k.facts))
-	case r.hold > 0 && !r.closed:
+	case r.hold > 0 && !r.closed && k.entry != nil:
 		k.entry = naming.Held(k.entry, k.gone)
 		if k.timer == nil {
 			k.timer = time.AfterFunc(r.hold, func() { r.expire(id, k) })

@@ -138,7 +138,7 @@ func TestWhoAsks(t *testing.T) {
 // TestHostIsElsewhere has the host ask where it does not reach containers.
 func TestHostIsElsewhere(t *testing.T) {
 	web := facts("web", "a=10.1.0.2")
-	web.Published = []netip.Addr{netip.IPv4Unspecified()}
+	web.Ports = published("0.0.0.0:8080")
 	for name, change := range map[string]func(*Docker){
 		"not routed":     func(d *Docker) { h := *d.host.Load(); h.Routed = false; d.Host(h) },
 		"remote engine":  func(d *Docker) { d.remote = []netip.Addr{netip.MustParseAddr("203.0.113.5")} },
@@ -161,7 +161,7 @@ func TestHostIsElsewhere(t *testing.T) {
 
 func TestPublish(t *testing.T) {
 	web := facts("web", "a=10.1.0.2")
-	web.Published = []netip.Addr{netip.IPv4Unspecified(), netip.IPv6Unspecified()}
+	web.Ports = published("0.0.0.0:8080", "[::]:8080")
 	for _, c := range []struct {
 		addrs   string
 		a, aaaa string
@@ -411,4 +411,13 @@ func BenchmarkServeDNS(b *testing.B) {
 			}
 		})
 	}
+}
+
+// published is port 80, published on the host.
+func published(at ...string) []container.Port {
+	port := container.Port{Number: 80, Proto: "tcp"}
+	for _, s := range at {
+		port.Published = append(port.Published, netip.MustParseAddrPort(s))
+	}
+	return []container.Port{port}
 }

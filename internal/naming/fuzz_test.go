@@ -1,0 +1,96 @@
+package naming
+
+import (
+	"net/netip"
+	"strings"
+	"testing"
+	"unicode"
+
+	"github.com/miekg/dns"
+
+	"github.com/dockerdiscovery/dockerdiscovery/internal/container"
+	"github.com/dockerdiscovery/dockerdiscovery/internal/zone"
+)
+
+// FuzzLabels checks that whatever labels and templates ask for, a container claims only names that it may have,
+// and records that can go over the wire.
+func FuzzLabels(f *testing.F) {
+	for _, records := range []string{
+		"@ TXT x\nsub 60 A 192.0.2.1\n*.w AAAA ::1", "$ORIGIN docker.\n@ NS x\nns.dns A 192.0.2.1", "$TTL 9\n$GENERATE 1-9 a$ A 10.0.0.$",
+		"docker. SOA a b 1 2 3 4 5", `@ TYPE43 \# 4 00010802`, `x TYPE15 \# 0`, "@ HTTPS 1 . alpn=h2 key65280=x", "@ NAPTR 1 1 s s \"\" x",
+		"1.0.0.10.in-addr.arpa. PTR @", "@ APL 1:10.0.0.0/8", "@ LOC 1 N 1 E 0m", "@ SVCB (", "@ IPSECKEY 1 0 2 . AQ==", "@ CNAME a\na CNAME @",
+	} {
+		f.Add(records, "www, *.app, x.docker., docker., *", "a b,{c}", "30", true)
+	}
+	f.Add("", "\x00,\xff,\\.,..,*.*", "-.docker.", "x", false)
+	tmpl, err := NewTemplate("{{.Label `t`}}")
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Fuzz(func(t *testing.T, records, host, result, ttl string, root bool) {
+		r := rules("docker.", "sub.docker.", "lan.")
+		if root {
+			r = rules(".", "docker.")
+		}
+		r.Templates = []*NameTemplate{tmpl}
+		labels := label("records", records, "host", host, "ttl", ttl, host, records)
+		labels["t"] = result
+		c := container.Container{
+			ID: id, Name: "web_1", Labels: labels, Ports: []container.Port{{Number: 80, Proto: "tcp"}},
+			Endpoints: []container.Endpoint{{Network: "n", Addrs: []netip.Addr{netip.MustParseAddr("10.0.0.2")}}},
+		}
+		e, skipped := r.Entry(&c, &c)
+		if e == nil {
+			if host != "enable" {
+				t.Error("the container is left out")
+			}
+			return
+		}
+		if e.TTL > MaxTTL {
+			t.Errorf("TTL %d", e.TTL)
+		}
+		for _, claim := range e.Claims {
+			checkClaim(t, r, claim)
+		}
+		if len(skipped) > 2*(maxSkipped+1) {
+			t.Errorf("%d skipped", len(skipped))
+		}
+		for _, s := range skipped {
+			if text := s.String(); len(text) > 8*maxQuoted || strings.ContainsFunc(text, unicode.IsControl) {
+				t.Errorf("not fit for a log: %q", text)
+			}
+		}
+	})
+}
+
+func checkClaim(t *testing.T, r *Rules, claim zone.Claim) {
+	t.Helper()
+	buf := make([]byte, 1<<16)
+	if wire, err := dns.PackDomainName(claim.Name, buf, 0, nil, false); err != nil || wire > 255 {
+		t.Errorf("%q can't go over the wire: %d octets, %v", claim.Name, wire, err)
+	}
+	rest := strings.TrimSuffix(strings.TrimPrefix(claim.Name, "*."), ".")
+	if Invalid(rest) != "" || r.zone(claim.Name) == "" || r.Reserved(claim.Name) || dns.IsSubDomain("arpa.", claim.Name) || claim.Name == "*." {
+		t.Errorf("%q is no name for a container", claim.Name)
+	}
+	types := map[uint16]int{}
+	for _, rr := range claim.Records {
+		h := rr.Header()
+		types[h.Rrtype]++
+		if h.Name != claim.Name || h.Class != dns.ClassINET || h.Ttl > MaxTTL || refusedTypes[h.Rrtype] || h.Rrtype >= 128 && h.Rrtype < 256 {
+			t.Errorf("%s is no record for a container", rr)
+		}
+		end, err := dns.PackRR(rr, buf, 0, nil, false)
+		if err != nil {
+			t.Errorf("%s: %v", rr, err)
+		} else if _, _, err := dns.UnpackRR(buf[:end], 0); err != nil {
+			t.Errorf("%s: %v", rr, err)
+		}
+	}
+	if types[dns.TypeCNAME] > 0 && len(claim.Records) > 1 {
+		t.Errorf("%v: a CNAME is not alone", claim.Records)
+	}
+	if claim.Service != nil && r.zone(claim.Service.Target) == "" {
+		t.Errorf("target %q", claim.Service.Target)
+	}
+}

@@ -1,0 +1,116 @@
+package naming
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/dockerdiscovery/dockerdiscovery/internal/container"
+)
+
+// DefaultLabelPrefix is what the keys of our labels begin with.
+const DefaultLabelPrefix = "coredns.dockerdiscovery"
+
+// The labels, without the prefix.
+const (
+	labelEnable  = "enable"  // false leaves the container out, true lets it in
+	labelHost    = "host"    // names, comma separated
+	labelNetwork = "network" // whose address answers
+	labelRecords = "records" // zone-file text
+	labelTTL     = "ttl"     // seconds
+)
+
+var labelKeys = []string{labelEnable, labelHost, labelNetwork, labelRecords, labelTTL}
+
+const (
+	// MaxTTL bounds what a container may ask resolvers to keep: its addresses change.
+	MaxTTL = 3600
+
+	maxLabel = 16 << 10 // octets of a label's value
+	maxHosts = 32       // names of one label or template
+)
+
+// labels is what a container's labels say.
+type labels struct {
+	enabled bool
+	host    string
+	records string
+	network *string // nil if none is chosen
+	ttl     uint32
+	ownTTL  bool // ttl is the container's wish, and not the zone's
+}
+
+// labels reads the container's labels under the prefix. A bad one is as one that is not there.
+func (r *Rules) labels(c *container.Container, refused *refusals) *labels {
+	l := &labels{enabled: !r.OptIn, ttl: r.TTL}
+	prefix := cmp.Or(r.LabelPrefix, DefaultLabelPrefix) + "."
+	var keys []string
+	for key := range c.Labels {
+		if strings.HasPrefix(key, prefix) {
+			keys = append(keys, key)
+		}
+	}
+	slices.Sort(keys)
+	for _, key := range keys {
+		value := c.Labels[key]
+		key = key[len(prefix):]
+		if !slices.Contains(labelKeys, key) {
+			refused.add(Skipped{Label, "key", key, "no such label; there are " + strings.Join(labelKeys, ", ")})
+			continue
+		}
+		if reason := l.set(key, value); reason != "" {
+			refused.add(Skipped{Label, key, value, reason})
+		}
+	}
+	return l
+}
+
+// set takes in one label, or returns the reason why it is refused.
+func (l *labels) set(key, value string) (reason string) {
+	if len(value) > maxLabel {
+		return fmt.Sprintf("%d octets long; at most %d are read", len(value), maxLabel)
+	}
+	switch key {
+	case labelEnable:
+		enabled, err := strconv.ParseBool(strings.TrimSpace(value))
+		if err != nil {
+			return "want true or false"
+		}
+		l.enabled = enabled
+	case labelHost:
+		l.host = value
+	case labelNetwork:
+		l.network = &value
+	case labelRecords:
+		l.records = value
+	case labelTTL:
+		ttl, err := strconv.ParseUint(strings.TrimSpace(value), 10, 32)
+		if err != nil || ttl > MaxTTL {
+			return fmt.Sprintf("want seconds from 0 to %d", MaxTTL)
+		}
+		l.ttl, l.ownTTL = uint32(ttl), true
+	}
+	return ""
+}
+
+func byLabel(c *asked) []name {
+	return c.written(Label, strings.FieldsFunc(c.labels.host, func(r rune) bool { return r == ',' }))
+}
+
+// written returns the names that somebody wrote for the container, as many as one may have.
+func (c *asked) written(source Source, texts []string) []name {
+	var names []name
+	for _, text := range texts {
+		if text = strings.TrimSpace(text); text == "" {
+			continue
+		}
+		if len(names) == maxHosts {
+			c.refused.add(Skipped{Source: source, Name: text, Reason: fmt.Sprintf("more than %d names", maxHosts)})
+			break
+		}
+		names = append(names, c.rules.written(text))
+	}
+	return names
+}

@@ -1,0 +1,71 @@
+package naming
+
+import (
+	"cmp"
+	"fmt"
+	"strings"
+)
+
+// Skipped is a name, or something else that a container asks for, that it does not get.
+type Skipped struct {
+	Source Source
+	What   string // it is, if not a name: the last part of a label's key
+	Name   string // as the container has it
+	Reason string
+}
+
+func (s Skipped) String() string {
+	if s.Name == "" && s.What == "" {
+		return fmt.Sprintf("%s: %s", s.Source, s.Reason)
+	}
+	return fmt.Sprintf("%s %s %q: %s", s.Source, cmp.Or(s.What, "name"), s.Name, s.Reason)
+}
+
+const (
+	// A label may hold any amount of nonsense. Ten refusals tell what is wrong with it.
+	maxSkipped = 10
+	// What is quoted of a container is for recognizing it. Names in DNS, which are skipped for their length too, fit.
+	maxQuoted = 300
+)
+
+// refusals collects what a container does not get. Of what labels and templates ask for
+// it keeps the first ones and counts the others.
+type refusals struct {
+	list []Skipped
+	kept map[Source]int
+}
+
+func (f *refusals) add(s Skipped) {
+	s.Name, s.Reason = clip(s.Name), clip(s.Reason)
+	if s.Source == Label || s.Source == Template {
+		for _, o := range f.list {
+			if o == s { // the same in another zone
+				return
+			}
+		}
+		if f.kept == nil {
+			f.kept = map[Source]int{}
+		}
+		if f.kept[s.Source]++; f.kept[s.Source] > maxSkipped {
+			return
+		}
+	}
+	f.list = append(f.list, s)
+}
+
+func (f *refusals) all() []Skipped {
+	for _, source := range []Source{Label, Template} {
+		if n := f.kept[source] - maxSkipped; n > 0 {
+			f.list = append(f.list, Skipped{Source: source, Reason: fmt.Sprintf("%d more", n)})
+		}
+	}
+	return f.list
+}
+
+// clip shortens the text to what is worth quoting.
+func clip(s string) string {
+	if len(s) <= maxQuoted {
+		return s
+	}
+	return strings.ToValidUTF8(s[:maxQuoted], "") + "..."
+}

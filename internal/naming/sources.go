@@ -1,0 +1,80 @@
+package naming
+
+import (
+	"strings"
+
+	"github.com/dockerdiscovery/dockerdiscovery/internal/container"
+	"github.com/dockerdiscovery/dockerdiscovery/internal/zone"
+)
+
+func byContainer(c *asked) []name {
+	return []name{{text: c.Name, rank: zone.ByName}}
+}
+
+func byID(c *asked) []name {
+	return []name{{text: c.ShortID(), rank: zone.ByID}}
+}
+
+// byHostname leaves out containers on the host's network, and those that have joined another's:
+// their host name is the host's or the other's.
+// A host name may be a whole domain name, or its domain stand apart.
+func byHostname(c *asked) []name {
+	borrowed := c.owner != nil && c.owner != c.Container && c.Hostname == c.owner.Hostname
+	if c.Hostname == "" || c.HostNetwork() || borrowed {
+		return nil
+	}
+	names := []name{{text: c.Hostname, rank: zone.Shared}}
+	fqdn := c.Hostname
+	if c.Domainname != "" {
+		fqdn += "." + strings.TrimSuffix(c.Domainname, ".")
+	}
+	if strings.Contains(fqdn, ".") {
+		names = append(names, name{text: fqdn, rank: zone.Shared, absolute: true})
+	}
+	return names
+}
+
+// The labels that Compose puts on its containers, v1 and v2.
+const (
+	composeProject = "com.docker.compose.project"
+	composeService = "com.docker.compose.service"
+	composeOneoff  = "com.docker.compose.oneoff"
+	composeNumber  = "com.docker.compose.container-number"
+)
+
+// Project returns the container's Compose project, "" if it has none.
+func Project(c *container.Container) string { return c.Labels[composeProject] }
+
+// service returns the container's Compose service, "" if it has none. The containers of "compose
+// run" do not serve.
+func service(c *container.Container) string {
+	if strings.EqualFold(c.Labels[composeOneoff], "true") {
+		return ""
+	}
+	return c.Labels[composeService]
+}
+
+func byCompose(c *asked) []name {
+	project, service := Project(c.Container), service(c.Container)
+	if project == "" || service == "" {
+		return nil
+	}
+	return []name{{text: service + "." + project, rank: zone.Shared}}
+}
+
+// byAlias leaves out the short ID, which some engines put among the aliases: it is a
+// source of its own.
+func byAlias(c *asked) []name {
+	var names []name
+	for _, ep := range c.Endpoints {
+		for _, alias := range ep.Aliases {
+			if alias == c.ShortID() {
+				continue
+			}
+			names = append(names,
+				name{text: alias, rank: zone.Shared, network: ep.Network, bare: true},
+				name{text: alias + "." + ep.Network, rank: zone.Shared, network: ep.Network})
+		}
+	}
+	return names
+}

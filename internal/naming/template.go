@@ -1,0 +1,146 @@
+package naming
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"text/template"
+	"unicode"
+
+	"github.com/dockerdiscovery/dockerdiscovery/internal/container"
+)
+
+// NameTemplate makes names from the facts about a container.
+type NameTemplate struct {
+	text string
+	tmpl *template.Template
+}
+
+func (t *NameTemplate) String() string { return t.text }
+
+// facts are what a template is written over.
+type facts struct {
+	Name, Hostname           string
+	ID, FullID               string // 12 and 64 digits
+	Image                    string
+	Project, Service, Number string // Compose's
+	Network                  string // the first one
+	Labels                   map[string]string
+}
+
+// errNoLabel is the error of a template for a container that lacks a label. It has no such name.
+var errNoLabel = errors.New("no such label")
+
+// Label returns the label's value, for keys that hold dots.
+func (f facts) Label(key string) (string, error) {
+	value, ok := f.Labels[key]
+	if !ok {
+		return "", errNoLabel
+	}
+	return value, nil
+}
+
+// functions are what a template may call besides text/template's own. What they work on
+// comes last, so that they can stand in a pipeline.
+var functions = template.FuncMap{
+	"lower":      strings.ToLower,
+	"replace":    func(old, by, s string) string { return strings.ReplaceAll(s, old, by) },
+	"trimPrefix": func(prefix, s string) string { return strings.TrimPrefix(s, prefix) },
+	"trimSuffix": func(suffix, s string) string { return strings.TrimSuffix(s, suffix) },
+}
+
+// NewTemplate returns the template, or an error that says what is wrong with it: it is tried
+// on a container of Compose's, so that a misspelt field is found now.
+func NewTemplate(text string) (*NameTemplate, error) {
+	tmpl, err := template.New("template").Option("missingkey=error").Funcs(functions).Parse(text)
+	if err != nil {
+		return nil, err
+	}
+	t := &NameTemplate{text, tmpl}
+	id := strings.Repeat("0123456789abcdef", 4)
+	_, err = t.execute(facts{
+		Name: "shop-web-1", Hostname: id[:12], ID: id[:12], FullID: id, Image: "registry.example.org/shop/web:latest",
+		Project: "shop", Service: "web", Number: "1", Network: "shop_default", Labels: map[string]string{},
+	})
+	if err != nil && !lacksLabel(err) {
+		return nil, err
+	}
+	return t, nil
+}
+
+// maxResult bounds what a template may write for one container, in octets.
+const maxResult = 4 << 10
+
+var errLong = errors.New("the result is longer than 4 KiB")
+
+// limited is a buffer for a template's result.
+type limited struct{ strings.Builder }
+
+func (l *limited) Write(p []byte) (int, error) {
+	if l.Len()+len(p) > maxResult {
+		return 0, errLong
+	}
+	return l.Builder.Write(p)
+}
+
+// execute returns the names that the template gives.
+func (t *NameTemplate) execute(f facts) ([]string, error) {
+	var out limited
+	if err := t.tmpl.Execute(&out, f); err != nil {
+		return nil, err
+	}
+	names := strings.FieldsFunc(out.String(), func(r rune) bool { return r == ',' || unicode.IsSpace(r) })
+	return slices.DeleteFunc(names, lacksPart), nil
+}
+
+// lacksLabel reports whether the template failed since the container lacks a label.
+func lacksLabel(err error) bool {
+	// text/template's error for missingkey=error has no type.
+	return errors.Is(err, errNoLabel) || strings.Contains(err.Error(), "map has no entry for key")
+}
+
+// lacksPart reports whether something of which the name is made was empty, as the service is
+// in {{.Service}}-{{.Number}} for a container that is not Compose's.
+func lacksPart(text string) bool {
+	for label := range strings.SplitSeq(strings.TrimSuffix(text, "."), ".") {
+		if label == "" || label[0] == '-' || label[len(label)-1] == '-' {
+			return true
+		}
+	}
+	return false
+}
+
+func byTemplate(c *asked) []name {
+	if len(c.rules.Templates) == 0 {
+		return nil
+	}
+	f := c.facts()
+	var texts []string
+	for _, t := range c.rules.Templates {
+		names, err := t.execute(f)
+		if err != nil && !lacksLabel(err) {
+			c.refused.add(Skipped{Source: Template, Name: t.text, Reason: err.Error()})
+		}
+		texts = append(texts, names...)
+	}
+	return c.written(Template, texts)
+}
+
+func (c *asked) facts() facts {
+	f := facts{
+		Name: c.Name, Hostname: c.Hostname, ID: c.ShortID(), FullID: c.ID, Image: c.Image,
+		Project: Project(c.Container), Service: service(c.Container), Number: c.Labels[composeNumber],
+		Network: firstNetwork(c.Container), Labels: c.Labels,
+	}
+	if f.Labels == nil {
+		f.Labels = map[string]string{} // a nil map would be an error of another kind
+	}
+	return f
+}
+
+func firstNetwork(c *container.Container) string {
+	if len(c.Endpoints) == 0 {
+		return ""
+	}
+	return c.Endpoints[0].Network
+}

@@ -1,0 +1,78 @@
+package naming
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/dockerdiscovery/dockerdiscovery/internal/container"
+)
+
+func TestTemplates(t *testing.T) {
+	compose := map[string]string{composeProject: "shop", composeService: "web", composeNumber: "2", "org.example.role": "Front", "role": "r"}
+	oneoff := map[string]string{composeProject: "shop", composeService: "web", composeNumber: "1", composeOneoff: "True"}
+	for _, c := range []struct {
+		template string
+		labels   map[string]string
+		want     string
+		skipped  string
+	}{
+		{"{{.Service}}-{{.Number}}.{{.Project}}", compose, "web-2.shop.docker. shared", ""},
+		{"{{.Service}}-{{.Number}}.{{.Project}}", nil, "", ""},
+		{"{{.Service}}-{{.Number}}.{{.Project}}", oneoff, "", ""},
+		{"{{lower (.Label `org.example.role`)}}.role", compose, "front.role.docker. shared", ""},
+		{"{{.Labels.role}}", compose, "r.docker. shared", ""},
+		{"{{.Labels.role}}", nil, "", ""},
+		{"{{.Label `role`}}", oneoff, "", ""},
+		{"{{with .Service}}{{.}}{{else}}none{{end}}", nil, "none.docker. shared", ""},
+		{"{{.Name}}, {{.Hostname}}\n*.{{.Network}}.docker.", nil,
+			"my_web.docker. shared\nhost.docker. shared\n*.net.docker. shared\nmy-web.docker. shared", ""},
+		{"{{.ID}} {{slice .FullID 0 3}}", nil, "0123456789ab.docker. shared\n012.docker. shared", ""},
+		{"{{.Image | replace `:` `.` | replace `/` `.` | trimPrefix `reg.` | trimSuffix `.1`}}", nil, "web.docker. shared", ""},
+		{"{{ $x := .Name }}x.{{$x}}", nil, "x.my_web.docker. shared\nx.my-web.docker. shared", ""},
+		{"", compose, "", ""},
+		{"{{.Name}} {{slice .Name 0 8}}", nil, "", `template name "{{.Name}} {{slice .Name 0 8}}": template: template:1:12: executing "template" at <slice .Name 0 8>: error calling slice: index out of range: 8`},
+		{"a!", nil, "", `template name "a!": character '!'; letters, digits, hyphens and underscores are possible`},
+		{"x.example.org.", nil, "", `template name "x.example.org.": it lies below none of the zones`},
+	} {
+		tmpl, err := NewTemplate(c.template)
+		if err != nil {
+			t.Errorf("%q: %v", c.template, err)
+			continue
+		}
+		r := only(Template)
+		r.Templates = []*NameTemplate{tmpl}
+		e, skipped := r.Entry(&container.Container{
+			ID: id, Name: "my_web", Hostname: "host", Image: "reg/web:1", Labels: c.labels,
+			Endpoints: []container.Endpoint{{Network: "net"}},
+		}, nil)
+		if got := describe(e.Claims); got != c.want || reasons(skipped) != c.skipped {
+			t.Errorf("%q: %s, skipped %s; want %s, skipped %s", c.template, got, reasons(skipped), c.want, c.skipped)
+		}
+	}
+}
+
+func TestTemplateErrors(t *testing.T) {
+	for text, want := range map[string]string{
+		"{{.Name": "unclosed action", "{{.Nmae}}": "can't evaluate field Nmae", "{{upper .Name}}": `function "upper" not defined`,
+		"{{template `x`}}": `template "x" not defined`, "{{define `a`}}{{template `a`}}{{end}}{{template `a`}}": "exceeded maximum template depth",
+		"{{range .Name}}": "unexpected EOF", "{{printf `%5000d` 1}}": "longer than 4 KiB",
+	} {
+		if _, err := NewTemplate(text); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v, want one that has %q", text, err, want)
+		}
+	}
+}
+
+// TestLongTemplateResult checks that a template and a container's facts can't make a long text.
+func TestLongTemplateResult(t *testing.T) {
+	tmpl, err := NewTemplate("{{range .Labels}}{{.}}{{end}}")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := only(Template)
+	r.Templates = []*NameTemplate{tmpl, tmpl}
+	e, skipped := r.Entry(&container.Container{ID: id, Labels: map[string]string{"a": strings.Repeat("x", 1<<20)}}, nil)
+	if len(e.Claims) != 0 || len(skipped) != 1 || !strings.Contains(skipped[0].Reason, "longer than 4 KiB") {
+		t.Errorf("claims %v, skipped %v", e.Claims, skipped)
+	}
+}
