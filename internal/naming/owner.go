@@ -51,8 +51,8 @@ func (r *Rules) owner(n name, origin string) (owner, reason string) {
 		owner += origin
 	}
 	switch {
-	case owner == "*.":
-		return "", "a wildcard of the whole DNS"
+	case strings.HasPrefix(owner, "*.") && owner[2:] == strings.TrimPrefix(origin, "."):
+		return "", "a wildcard of the whole zone would answer for what is other containers'"
 	case len(owner)+1 > 255: // on the wire: a length octet a label and the root's for the dots
 		return "", fmt.Sprintf("longer than 255 octets in zone %s", origin)
 	case r.Reserved(owner):
