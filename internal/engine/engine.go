@@ -107,7 +107,7 @@ func Watch(e Endpoint, o Observer) *Watcher {
 	defer watchersMu.Unlock()
 	w := watchers[e]
 	if w == nil {
-		w = start(e, o, func() (api, error) { return dial(e, o.Call) })
+		w = start(e, o, streamAge, func() (api, error) { return dial(e, o.Call) })
 		watchers[e] = w
 	}
 	w.users++

@@ -33,7 +33,9 @@ type Watcher struct {
 	endpoint Endpoint
 	observer Observer
 	dial     func() (api, error)
-	users    int // guarded by watchersMu
+	// streamAge is the constant, in tests less.
+	streamAge time.Duration
+	users     int // guarded by watchersMu
 
 	cancel context.CancelFunc
 	done   chan struct{}
@@ -66,10 +68,10 @@ type item struct {
 	arrived bool            // the container is arriving no more
 }
 
-func start(e Endpoint, o Observer, dial func() (api, error)) *Watcher {
+func start(e Endpoint, o Observer, age time.Duration, dial func() (api, error)) *Watcher {
 	ctx, cancel := context.WithCancel(context.Background())
 	w := &Watcher{
-		endpoint: e, observer: o, dial: dial,
+		endpoint: e, observer: o, dial: dial, streamAge: age,
 		cancel: cancel, done: make(chan struct{}), settled: make(chan struct{}),
 		tracked: map[string]*tracked{},
 	}
@@ -167,10 +169,11 @@ func (w *Watcher) session(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	stream, err := api.events(ctx, info.now)
+	events, err := follow(ctx, api, info.now, w.streamAge)
 	if err != nil {
 		return err
 	}
+	defer events.stop()
 	s.routed = info.routed
 	w.connected.Store(true)
 	w.observer.Connected(w.Host(), info.description)
@@ -181,7 +184,7 @@ func (w *Watcher) session(ctx context.Context) error {
 		}
 	})
 	for {
-		e, err := stream.next(ctx)
+		e, err := events.next(ctx)
 		if err != nil {
 			return err
 		}

@@ -417,6 +417,65 @@ func TestReconnect(t *testing.T) {
 	}
 }
 
+// TestStalledStream has a stream stay open and carry nothing. The changes are found by the
+// next stream, without a new list, and no event is taken twice.
+func TestStalledStream(t *testing.T) {
+	e := enginetest.New(t)
+	old := e.Run(enginetest.Spec{Name: "old"})
+	r := newRecorder()
+	endpoint := Endpoint{Host: e.Host(), Resync: time.Hour}
+	w := start(endpoint, r, 50*time.Millisecond, func() (api, error) { return dial(endpoint, r.Call) })
+	defer w.stop()
+	w.Subscribe(r)
+	synced(t, r)
+	waitStream(t, e)
+	for i := range 5 {
+		e.StallStreams(true)
+		id := e.Run(enginetest.Spec{Name: fmt.Sprint("new", i)})
+		e.Rename(old, fmt.Sprint("old", i))
+		streams := e.Calls("events")
+		ctx, cancel := context.WithTimeout(t.Context(), deadline)
+		if err := e.WaitCalls(ctx, "events", streams+1); err != nil {
+			t.Fatal(err)
+		}
+		cancel()
+		e.StallStreams(false)
+		r.waitNames(t, fmt.Sprint("new", i), fmt.Sprint("old", i))
+		e.Remove(id)
+		r.waitNames(t, fmt.Sprint("old", i))
+	}
+	more := func(n int) { // streams, each of which repeats the last events
+		t.Helper()
+		ctx, cancel := context.WithTimeout(t.Context(), deadline)
+		defer cancel()
+		if err := e.WaitCalls(ctx, "events", e.Calls("events")+n); err != nil {
+			t.Fatal(err)
+		}
+	}
+	more(8) // what the last removal has caused is done meanwhile
+	inspects := e.Calls("inspect")
+	more(5)
+	if n := e.Calls("inspect") - inspects; n != 0 {
+		t.Errorf("%d inspects for events that were given before", n)
+	}
+	if len(r.errors) != 0 || e.Calls("list") != 1 {
+		t.Errorf("%d lists, errors %v", e.Calls("list"), r.errors)
+	}
+}
+
+// TestHungStream has the engine not begin a stream.
+func TestHungStream(t *testing.T) {
+	e := enginetest.New(t)
+	release := e.HangCalls("events")
+	_, r := watch(t, e, time.Hour)
+	r.wait(t, "error", func() bool { return len(r.errors) > 0 })
+	if got := r.errors[0].Error(); got != "the engine does not begin an event stream" {
+		t.Errorf("error %q", got)
+	}
+	release()
+	synced(t, r)
+}
+
 // TestEngineAppearsLater starts without an engine.
 func TestEngineAppearsLater(t *testing.T) {
 	e := enginetest.New(t)
