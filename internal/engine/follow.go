@@ -29,8 +29,9 @@ type follower struct {
 	ctx    context.Context // the stream's
 	close  context.CancelFunc
 
-	since time.Time // the last event, or when following began; of the engine's clock
-	seen  map[event]bool
+	since  time.Time // the last event, or when following began; of the engine's clock
+	seen   map[event]bool
+	pruned time.Time // what seen had was looked through at this event
 }
 
 // follow begins at the given time of the engine's clock. The caller must stop it.
@@ -46,14 +47,11 @@ func (f *follower) open(ctx context.Context, since time.Time) error {
 	f.ctx, f.close = context.WithTimeout(ctx, f.age)
 	timer := time.AfterFunc(openTimeout, f.close)
 	stream, err := f.api.events(f.ctx, since)
-	if !timer.Stop() && err == nil {
-		err = context.DeadlineExceeded
+	if !timer.Stop() && ctx.Err() == nil {
+		err = errors.New("the engine does not begin an event stream")
 	}
 	if err != nil {
 		f.close()
-		if errors.Is(err, context.Canceled) && ctx.Err() == nil {
-			err = errors.New("the engine does not begin an event stream")
-		}
 		return err
 	}
 	f.stream = stream
@@ -88,6 +86,10 @@ func (f *follower) note(e event) {
 		f.since = e.at
 	}
 	f.seen[e] = true
+	if f.since.Sub(f.pruned) < overlap {
+		return
+	}
+	f.pruned = f.since
 	for o := range f.seen {
 		if o.at.Before(f.since.Add(-overlap)) {
 			delete(f.seen, o)

@@ -99,6 +99,7 @@ func (s *session) mark(e event) {
 // engine holds on to it, and an inspect tells only when it runs again. A death before
 // the start that we know of is an old one. The caller holds mu.
 func (s *session) died(t *tracked, at time.Time) {
+	t.outdated = t.busy
 	if t.facts == nil || t.started.IsZero() || !at.After(t.started) {
 		return
 	}
@@ -187,7 +188,7 @@ func (s *session) disarm(t *tracked) {
 func (s *session) begin(t *tracked) item {
 	t.pace.note(time.Now())
 	i := item{since: t.since, round: t.round}
-	t.busy, t.due, t.round = true, false, nil
+	t.busy, t.due, t.outdated, t.round = true, false, false, nil
 	return i
 }
 
@@ -216,6 +217,9 @@ func (s *session) inspect(t *tracked, i item) {
 			s.deliver(i)
 		}
 		return
+	}
+	if t.outdated && t.due { // it was asked before the death, of which we know by now
+		now.facts = nil
 	}
 	if now.facts != nil { // a signal before it started was for the last start
 		now.facts.Stopping = t.signalAt.After(now.since) && now.facts.Stops(t.signal)

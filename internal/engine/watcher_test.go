@@ -768,6 +768,53 @@ func TestDeathWhileInspectHangs(t *testing.T) {
 	}
 }
 
+// slowAPI delays what an inspect has said until it is released.
+type slowAPI struct {
+	api
+	answered, release chan struct{}
+}
+
+func (a *slowAPI) inspect(ctx context.Context, id string) (state, error) {
+	st, err := a.api.inspect(ctx, id)
+	select {
+	case a.answered <- struct{}{}:
+		<-a.release
+	default:
+	}
+	return st, err
+}
+
+// TestLateAnswer has an inspect say that a container runs, and be read only after its
+// death is known: the dead must not come back.
+func TestLateAnswer(t *testing.T) {
+	e := enginetest.New(t)
+	r := newRecorder()
+	endpoint := Endpoint{Host: e.Host(), Resync: time.Hour}
+	slow := &slowAPI{answered: make(chan struct{}), release: make(chan struct{})}
+	w := start(endpoint, r, streamAge, func() (api, error) {
+		a, err := dial(endpoint, r.Call)
+		slow.api = a
+		return slow, err
+	})
+	defer w.stop()
+	w.Subscribe(r)
+	synced(t, r)
+	id := e.Run(enginetest.Spec{Name: "web"})
+	r.waitNames(t, "web")
+	e.Rename(id, "renamed")
+	<-slow.answered // "it runs"
+	e.Kill(id, "KILL")
+	r.waitNames(t)
+	slow.release <- struct{}{}
+	e.Run(enginetest.Spec{Name: "other"})
+	r.waitNames(t, "other")
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if slices.Contains(r.history, "+renamed") {
+		t.Errorf("the dead has come back: %v", r.history)
+	}
+}
+
 // TestGone checks that a removal is told from an end, and costs one inspect.
 func TestGone(t *testing.T) {
 	e := enginetest.New(t)

@@ -51,7 +51,7 @@ func (r *records) Synced() {
 func (r *records) Apply(changes []engine.Change) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	var ids []string // what has changed, and what has joined its network
+	affected := map[string]bool{} // what has changed, and what has joined its network
 	for _, c := range changes {
 		k := r.known[c.ID]
 		if k == nil {
@@ -65,21 +65,21 @@ func (r *records) Apply(changes []engine.Change) {
 		k.facts, k.gone = c.Container, c.Gone
 		r.join(before, c.Container)
 		r.clients.replace(before, c.Container)
-		ids = r.affected(ids, c.ID, before, c.Container)
+		r.affect(affected, c.ID, before, c.Container)
 	}
-	entries := make([]zone.Change, 0, len(ids))
-	for _, id := range ids {
+	entries := make([]zone.Change, 0, len(affected))
+	for id := range affected {
 		entries = append(entries, r.entry(id))
 	}
 	r.publish(entries)
 }
 
-// affected adds the container and those whose addresses are its own.
-func (r *records) affected(ids []string, id string, facts ...*container.Container) []string {
-	if slices.Contains(ids, id) {
-		return ids
+// affect adds the container to the set, and those whose addresses are its own.
+func (r *records) affect(set map[string]bool, id string, facts ...*container.Container) {
+	if set[id] {
+		return
 	}
-	ids = append(ids, id)
+	set[id] = true
 	refs := []string{id}
 	for _, c := range facts {
 		if c != nil {
@@ -88,10 +88,9 @@ func (r *records) affected(ids []string, id string, facts ...*container.Containe
 	}
 	for _, ref := range refs {
 		for _, other := range r.joined[ref] {
-			ids = r.affected(ids, other, r.known[other].facts)
+			r.affect(set, other, r.known[other].facts)
 		}
 	}
-	return ids
 }
 
 // join keeps joined.
