@@ -676,7 +676,7 @@ func TestManyContainers(t *testing.T) {
 // TestNetworks checks that the networks are known before the first containers, and
 // followed.
 func TestNetworks(t *testing.T) {
-	e := enginetest.New(t, enginetest.WithInfo(func(info map[string]any) { info["SecurityOptions"] = []string{"name=seccomp", "name=rootless"} }))
+	e := enginetest.New(t)
 	e.AddNetwork("front", "10.1.0.0/16", "fd00:1::/64")
 	_, r := watch(t, e, time.Hour)
 	synced(t, r)
@@ -690,9 +690,6 @@ func TestNetworks(t *testing.T) {
 	}
 	r.mu.Lock()
 	front := find("front")
-	if r.host.Routed {
-		t.Error("a rootless engine's networks are routed")
-	}
 	r.mu.Unlock()
 	if front == nil || front.Driver != "bridge" || fmt.Sprint(front.Subnets) != "[10.1.0.0/16 fd00:1::/64]" {
 		t.Errorf("front is %+v", front)
@@ -704,6 +701,26 @@ func TestNetworks(t *testing.T) {
 	r.wait(t, "no front", func() bool { return find("front") == nil })
 	if n := e.Calls("list") - lists; n != 0 {
 		t.Errorf("%d lists of containers for changes of networks", n)
+	}
+}
+
+// TestRouted checks on which engines the host reaches containers by their addresses.
+func TestRouted(t *testing.T) {
+	for name, c := range map[string]struct {
+		key   string
+		value any
+		want  bool
+	}{
+		"plain":          {"Name", "host", true},
+		"rootless":       {"SecurityOptions", []string{"name=seccomp,profile=default", "name=rootless"}, false},
+		"Docker Desktop": {"OperatingSystem", "Docker Desktop", false},
+	} {
+		e := enginetest.New(t, enginetest.WithInfo(func(info map[string]any) { info[c.key] = c.value }))
+		_, r := watch(t, e, time.Hour)
+		synced(t, r)
+		if r.host.Routed != c.want {
+			t.Errorf("%s: routed %v, want %v", name, r.host.Routed, c.want)
+		}
 	}
 }
 
