@@ -115,7 +115,8 @@ func (s *session) markNetworks() {
 	}
 }
 
-// signalled delivers at once that a container stops: no inspect would tell.
+// signalled delivers at once that a container stops: no inspect would tell. A signal from
+// before the start that we know of was for the last one.
 func (s *session) signalled(e event) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -125,7 +126,7 @@ func (s *session) signalled(e event) {
 	}
 	if t.facts == nil { // its facts are being read
 		t.signal, t.signalAt = e.signal, e.at
-	} else if t.facts.Stops(e.signal) && !t.facts.Stopping {
+	} else if e.at.After(t.started) && t.facts.Stops(e.signal) && !t.facts.Stopping {
 		t.signal, t.signalAt = e.signal, e.at
 		facts := *t.facts
 		facts.Stopping = true

@@ -733,6 +733,23 @@ func TestStopSignal(t *testing.T) {
 	r.wait(t, "a new start", func() bool { return r.containers[id] != nil && !r.containers[id].Stopping })
 }
 
+// TestOldSignal checks that a signal that comes late, or twice, is not taken for one to
+// what has started since.
+func TestOldSignal(t *testing.T) {
+	e := enginetest.New(t)
+	before := time.Now()
+	id := e.Run(enginetest.Spec{Name: "web"})
+	_, r := watch(t, e, time.Hour)
+	synced(t, r)
+	e.EmitRaw(fmt.Appendf(nil, `{"Type":"container","Action":"kill","Actor":{"ID":%q,"Attributes":{"signal":"15"}},"time":%d,"timeNano":%d}`+"\n",
+		id, before.Unix(), before.UnixNano()))
+	e.Run(enginetest.Spec{Name: "last"})
+	r.waitNames(t, "last", "web")
+	if r.get(id).Stopping {
+		t.Error("a signal from before the start stops it")
+	}
+}
+
 // TestDeathWhileInspectHangs checks that a restarting container has no records although
 // the engine does not let it be inspected, and that an old death does not end it.
 func TestDeathWhileInspectHangs(t *testing.T) {
