@@ -292,7 +292,8 @@ func (r *round) finish(n int64) bool { return r.waiting.Add(-n) == 0 }
 
 // compare returns the containers of which the list shows that they have appeared,
 // vanished or changed, and has the round wait for them. A container that matches is
-// not touched. The list may be older than what is known: it decides only whom to ask.
+// not touched, but for one that was told to stop: a list does not show whether it has
+// started anew. The list may be older than what is known: it decides only whom to ask.
 func (s *session) compare(r *round, list []summary) []*tracked {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -306,7 +307,7 @@ func (s *session) compare(r *round, list []summary) []*tracked {
 	for i := range list {
 		listed[list[i].id] = true
 		t := s.track(list[i].id)
-		if t.facts == nil || !list[i].matches(t.facts) {
+		if t.facts == nil || t.facts.Stopping || !list[i].matches(t.facts) {
 			look = append(look, t)
 		}
 	}

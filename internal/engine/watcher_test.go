@@ -750,6 +750,22 @@ func TestOldSignal(t *testing.T) {
 	}
 }
 
+// TestMissedRestart checks that a stop is over when the container was started anew and
+// nobody has told, even where a list shows nothing of it: a container in another's network
+// has no endpoint of its own.
+func TestMissedRestart(t *testing.T) {
+	e := enginetest.New(t)
+	e.Run(enginetest.Spec{Name: "web"})
+	id := e.Run(enginetest.Spec{Name: "sidecar", NetworkMode: "container:web"})
+	_, r := watch(t, e, 20*time.Millisecond)
+	synced(t, r)
+	e.Kill(id, "TERM")
+	r.wait(t, "stopping", func() bool { return r.containers[id].Stopping })
+	e.DropEvents(true)
+	e.Restart(id)
+	r.wait(t, "the new start", func() bool { return !r.containers[id].Stopping })
+}
+
 // TestDeathWhileInspectHangs checks that a restarting container has no records although
 // the engine does not let it be inspected, and that an old death does not end it.
 func TestDeathWhileInspectHangs(t *testing.T) {
