@@ -523,6 +523,33 @@ func TestResync(t *testing.T) {
 	}
 }
 
+// TestResyncOfAliases loses the events of a container that leaves a network and comes again
+// under another alias, at the same address. Podman's list has no endpoint IDs, which would
+// tell of it, but the aliases.
+func TestResyncOfAliases(t *testing.T) {
+	for _, flavour := range []enginetest.Flavour{enginetest.Docker2010, enginetest.Docker28, enginetest.Podman} {
+		t.Run(flavour.String(), func(t *testing.T) {
+			e := enginetest.New(t, enginetest.WithFlavour(flavour))
+			e.AddNetwork("back")
+			id := e.Run(enginetest.Spec{Name: "web", Networks: []enginetest.Attachment{{Network: "back", Aliases: []string{"old"}}}})
+			_, r := watch(t, e, 50*time.Millisecond)
+			synced(t, r)
+			e.ResetCalls()
+			r.wait(t, "two more rounds", func() bool { return r.rounds >= 3 })
+			if n := e.Calls("inspect"); n != 0 {
+				t.Errorf("%d inspects although nothing has changed", n)
+			}
+			e.DropEvents(true)
+			e.Disconnect(id, "back")
+			e.Connect(id, enginetest.Attachment{Network: "back", Aliases: []string{"new"}})
+			r.wait(t, "the new alias", func() bool {
+				eps := r.containers[id].Endpoints
+				return len(eps) == 1 && slices.Contains(eps[0].Aliases, "new") && !slices.Contains(eps[0].Aliases, "old")
+			})
+		})
+	}
+}
+
 // TestEventsDuringList changes containers while the first list is under way.
 func TestEventsDuringList(t *testing.T) {
 	e := enginetest.New(t)
