@@ -58,6 +58,7 @@ func TestRealEngine(t *testing.T) {
 		t.Fatal(err)
 	}
 	var took times
+	go took.watchDelay(t.Context())
 	for _, seed := range all {
 		t.Run(fmt.Sprint("seed", seed), func(t *testing.T) { realSeed(t, *e, seed, &took) })
 	}
