@@ -77,11 +77,12 @@ type summary struct {
 // matches reports whether the list shows nothing that differs from the facts. The
 // facts that a list leaves out change only together with one that it has: aliases
 // with the endpoint, the host name with the container's ID. (Podman's endpoints have
-// no ID; there the address must do.)
+// no ID; there the address must do, and the aliases, which its list has.)
 func (s *summary) matches(c *container.Container) bool {
 	return s.name == c.Name && s.paused == c.Paused && s.health == c.Health &&
 		slices.EqualFunc(s.endpoints, c.Endpoints, func(a, b container.Endpoint) bool {
-			return a.ID == b.ID && a.Network == b.Network && slices.Equal(a.Addrs, b.Addrs)
+			return a.ID == b.ID && a.Network == b.Network && slices.Equal(a.Addrs, b.Addrs) &&
+				(a.ID != "" || slices.Equal(a.Aliases, b.Aliases))
 		})
 }
 

@@ -116,7 +116,8 @@ func (s *session) markNetworks() {
 	}
 }
 
-// signalled delivers at once that a container stops: no inspect would tell.
+// signalled delivers at once that a container stops: no inspect would tell. A signal from
+// before the start that we know of was for the last one.
 func (s *session) signalled(e event) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -126,7 +127,7 @@ func (s *session) signalled(e event) {
 	}
 	if t.facts == nil { // its facts are being read
 		t.signal, t.signalAt = e.signal, e.at
-	} else if t.facts.Stops(e.signal) && !t.facts.Stopping {
+	} else if e.at.After(t.started) && t.facts.Stops(e.signal) && !t.facts.Stopping {
 		t.signal, t.signalAt = e.signal, e.at
 		facts := *t.facts
 		facts.Stopping = true
@@ -295,7 +296,8 @@ func (r *round) finish(n int64) bool { return r.waiting.Add(-n) == 0 }
 
 // compare returns the containers of which the list shows that they have appeared,
 // vanished or changed, and has the round wait for them. A container that matches is
-// not touched. The list may be older than what is known: it decides only whom to ask.
+// not touched, but for one that was told to stop: a list does not show whether it has
+// started anew. The list may be older than what is known: it decides only whom to ask.
 func (s *session) compare(r *round, list []summary) []*tracked {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -309,7 +311,7 @@ func (s *session) compare(r *round, list []summary) []*tracked {
 	for i := range list {
 		listed[list[i].id] = true
 		t := s.track(list[i].id)
-		if t.facts == nil || !list[i].matches(t.facts) {
+		if t.facts == nil || t.facts.Stopping || !list[i].matches(t.facts) {
 			look = append(look, t)
 		}
 	}

@@ -523,6 +523,33 @@ func TestResync(t *testing.T) {
 	}
 }
 
+// TestResyncOfAliases loses the events of a container that leaves a network and comes again
+// under another alias, at the same address. Podman's list has no endpoint IDs, which would
+// tell of it, but the aliases.
+func TestResyncOfAliases(t *testing.T) {
+	for _, flavour := range []enginetest.Flavour{enginetest.Docker2010, enginetest.Docker28, enginetest.Podman} {
+		t.Run(flavour.String(), func(t *testing.T) {
+			e := enginetest.New(t, enginetest.WithFlavour(flavour))
+			e.AddNetwork("back")
+			id := e.Run(enginetest.Spec{Name: "web", Networks: []enginetest.Attachment{{Network: "back", Aliases: []string{"old"}}}})
+			_, r := watch(t, e, 50*time.Millisecond)
+			synced(t, r)
+			e.ResetCalls()
+			r.wait(t, "two more rounds", func() bool { return r.rounds >= 3 })
+			if n := e.Calls("inspect"); n != 0 {
+				t.Errorf("%d inspects although nothing has changed", n)
+			}
+			e.DropEvents(true)
+			e.Disconnect(id, "back")
+			e.Connect(id, enginetest.Attachment{Network: "back", Aliases: []string{"new"}})
+			r.wait(t, "the new alias", func() bool {
+				eps := r.containers[id].Endpoints
+				return len(eps) == 1 && slices.Contains(eps[0].Aliases, "new") && !slices.Contains(eps[0].Aliases, "old")
+			})
+		})
+	}
+}
+
 // TestEventsDuringList changes containers while the first list is under way.
 func TestEventsDuringList(t *testing.T) {
 	e := enginetest.New(t)
@@ -748,6 +775,39 @@ func TestStopSignal(t *testing.T) {
 	r.wait(t, "web3, still stopping", func() bool { return stopping() && r.containers[id].Name == "web3" })
 	e.Restart(id)
 	r.wait(t, "a new start", func() bool { return r.containers[id] != nil && !r.containers[id].Stopping })
+}
+
+// TestOldSignal checks that a signal that comes late, or twice, is not taken for one to
+// what has started since.
+func TestOldSignal(t *testing.T) {
+	e := enginetest.New(t)
+	before := time.Now()
+	id := e.Run(enginetest.Spec{Name: "web"})
+	_, r := watch(t, e, time.Hour)
+	synced(t, r)
+	e.EmitRaw(fmt.Appendf(nil, `{"Type":"container","Action":"kill","Actor":{"ID":%q,"Attributes":{"signal":"15"}},"time":%d,"timeNano":%d}`+"\n",
+		id, before.Unix(), before.UnixNano()))
+	e.Run(enginetest.Spec{Name: "last"})
+	r.waitNames(t, "last", "web")
+	if r.get(id).Stopping {
+		t.Error("a signal from before the start stops it")
+	}
+}
+
+// TestMissedRestart checks that a stop is over when the container was started anew and
+// nobody has told, even where a list shows nothing of it: a container in another's network
+// has no endpoint of its own.
+func TestMissedRestart(t *testing.T) {
+	e := enginetest.New(t)
+	e.Run(enginetest.Spec{Name: "web"})
+	id := e.Run(enginetest.Spec{Name: "sidecar", NetworkMode: "container:web"})
+	_, r := watch(t, e, 20*time.Millisecond)
+	synced(t, r)
+	e.Kill(id, "TERM")
+	r.wait(t, "stopping", func() bool { return r.containers[id].Stopping })
+	e.DropEvents(true)
+	e.Restart(id)
+	r.wait(t, "the new start", func() bool { return !r.containers[id].Stopping })
 }
 
 // TestDeathWhileInspectHangs checks that a restarting container has no records although

@@ -1,0 +1,310 @@
+package convergence
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
+	"slices"
+	"sync"
+	"time"
+)
+
+// operator operates an engine's containers. Its calls return when they are done.
+type operator interface {
+	socket() string // of the engine's API
+	create(spec) (id string, err error)
+	start(id string) error
+	stop(id string) error
+	kill(id string) error
+	restart(id string) error
+	pause(id string) error
+	unpause(id string) error
+	remove(id string) error
+	rename(id, name string) error
+	connect(id string, a attachment) error
+	disconnect(id, network string) error
+	setHealth(id string, well bool) error
+	// addrs are the container's addresses by network.
+	addrs(id string) (map[string][]netip.Addr, error)
+	// down takes the engine's API away until up, where that can be done.
+	down() error
+	up() error
+}
+
+type spec struct {
+	name, hostname string
+	networks       []attachment
+	health         bool // has a health check
+	labels         map[string]string
+}
+
+type attachment struct {
+	network string
+	aliases []string
+}
+
+// box is a place for a container. One worker alone uses it.
+type box struct {
+	id              string // "" is empty
+	running, paused bool
+	sick            bool
+	spec
+
+	touched bool // since the last quiet point
+}
+
+// driver changes an engine's containers at random.
+type driver struct {
+	op     operator
+	suffix string
+	boxes  [][]*box // by worker
+	names  [][]string
+	rngs   []*rand.Rand
+	pause  time.Duration // bounds the time between two operations of a worker
+
+	networks  []string
+	hostnames []string
+	aliases   []string
+
+	legal *legal
+
+	mu  sync.Mutex
+	log []string
+}
+
+const (
+	workers   = 4
+	perWorker = 3
+)
+
+func newDriver(op operator, seed uint64, suffix string, networks []string, pause time.Duration) *driver {
+	d := &driver{op: op, suffix: suffix, networks: networks, pause: pause, legal: newLegal()}
+	for w := range workers {
+		var boxes []*box
+		for range perWorker {
+			boxes = append(boxes, &box{})
+		}
+		d.boxes = append(d.boxes, boxes)
+		// Names differ from others only in the underscore, so that twins clash.
+		d.names = append(d.names, []string{
+			d.name("w%d_a", w), d.name("w%d-a", w), d.name("w%d_b", w), d.name("w%d-b", w), d.name("w%dc", w), d.name("w%d_d", w),
+		})
+		d.rngs = append(d.rngs, rand.New(rand.NewPCG(seed, uint64(w)+100)))
+	}
+	// Some are containers' own names and twins, so that they clash too.
+	d.hostnames = []string{"", "", d.name("db"), d.name("the_db"), d.names[0][0], d.names[1][1], d.names[2][4]}
+	d.aliases = []string{d.name("db"), d.name("cache"), d.name("the_cache"), d.names[3][0], d.names[0][1]}
+	for _, names := range d.names {
+		d.legal.know(names...)
+	}
+	d.legal.know(d.hostnames[2:]...)
+	for _, a := range d.aliases {
+		d.legal.know(a)
+		for _, n := range networks {
+			d.legal.know(a + "." + n)
+		}
+	}
+	return d
+}
+
+func (d *driver) name(format string, args ...any) string {
+	return fmt.Sprintf(format, args...) + "-" + d.suffix
+}
+
+// run does n operations, the workers in parallel.
+func (d *driver) run(n int) error {
+	var wg sync.WaitGroup
+	errs := make([]error, workers)
+	for w := range workers {
+		for _, b := range d.boxes[w] {
+			b.touched = false
+		}
+		wg.Go(func() {
+			for range (n + w) / workers {
+				if errs[w] = d.step(w); errs[w] != nil {
+					return
+				}
+				time.Sleep(time.Duration(d.rngs[w].Int64N(int64(d.pause))))
+			}
+		})
+	}
+	wg.Wait()
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// untouched returns the running containers that no operation has touched since the last quiet point.
+func (d *driver) untouched() (ids []string) {
+	for _, boxes := range d.boxes {
+		for _, b := range boxes {
+			if b.running && !b.touched {
+				ids = append(ids, b.id)
+			}
+		}
+	}
+	return ids
+}
+
+// step does one operation of a worker.
+func (d *driver) step(w int) error {
+	r := d.rngs[w]
+	b := d.boxes[w][r.IntN(perWorker)]
+	b.touched = true
+	what, err := d.operate(r, w, b)
+	d.mu.Lock()
+	d.log = append(d.log, fmt.Sprintf("%s worker %d: %s %s", time.Now().Format("05.000"), w, what, b.spec.name))
+	d.mu.Unlock()
+	if err != nil {
+		return fmt.Errorf("%s %s (%.12s): %w", what, b.spec.name, b.id, err)
+	}
+	if b.running {
+		return d.note(b)
+	}
+	return nil
+}
+
+// note tells what may be answered for the container now.
+func (d *driver) note(b *box) error {
+	addrs, err := d.op.addrs(b.id)
+	if err != nil {
+		return err
+	}
+	f := facts{id: b.id, name: b.spec.name, hostname: b.hostname}
+	for _, a := range b.networks {
+		// 20.10 makes the host name an alias.
+		f.endpoints = append(f.endpoints, endpoint{a.network, append(slices.Clone(a.aliases), b.hostname), addrs[a.network]})
+		if b.hostname == "" {
+			f.endpoints[len(f.endpoints)-1].aliases = a.aliases
+		}
+	}
+	d.legal.add(&f)
+	return nil
+}
+
+func (d *driver) operate(r *rand.Rand, w int, b *box) (what string, err error) {
+	switch {
+	case b.id == "":
+		return d.make(r, w, b)
+	case b.paused:
+		switch r.IntN(4) {
+		case 0, 1:
+			b.paused = false
+			return "unpause", d.op.unpause(b.id)
+		case 2:
+			return d.rename(r, w, b)
+		default:
+			return d.remove(b)
+		}
+	case !b.running:
+		switch r.IntN(8) {
+		case 0:
+			return d.remove(b)
+		case 1:
+			return d.rename(r, w, b)
+		case 2:
+			return d.rewire(r, b)
+		case 3:
+			b.running = true
+			return "restart (start)", d.op.restart(b.id)
+		default:
+			b.running = true
+			return "start", d.op.start(b.id)
+		}
+	}
+	switch r.IntN(12) {
+	case 0:
+		b.running = false
+		return "stop", d.op.stop(b.id)
+	case 1:
+		b.running = false
+		return "kill", d.op.kill(b.id)
+	case 2, 3:
+		return "restart", d.op.restart(b.id)
+	case 4:
+		return d.rename(r, w, b)
+	case 5:
+		b.paused = true
+		return "pause", d.op.pause(b.id)
+	case 6, 7:
+		return d.remove(b)
+	case 8, 9:
+		if b.health {
+			b.sick = !b.sick
+			return fmt.Sprintf("health well=%t", !b.sick), d.op.setHealth(b.id, !b.sick)
+		}
+		return d.rewire(r, b)
+	default:
+		return d.rewire(r, b)
+	}
+}
+
+// free returns a name that none of the worker's containers has.
+func (d *driver) free(r *rand.Rand, w int) string {
+	for {
+		name := d.names[w][r.IntN(len(d.names[w]))]
+		if !slices.ContainsFunc(d.boxes[w], func(b *box) bool { return b.id != "" && b.spec.name == name }) {
+			return name
+		}
+	}
+}
+
+func (d *driver) attachment(r *rand.Rand, network string) attachment {
+	a := attachment{network: network}
+	for range r.IntN(3) {
+		if alias := d.aliases[r.IntN(len(d.aliases))]; !slices.Contains(a.aliases, alias) {
+			a.aliases = append(a.aliases, alias)
+		}
+	}
+	return a
+}
+
+func (d *driver) make(r *rand.Rand, w int, b *box) (string, error) {
+	s := spec{
+		name: d.free(r, w), hostname: d.hostnames[r.IntN(len(d.hostnames))], health: r.IntN(2) == 0,
+		labels: map[string]string{mark: d.suffix},
+	}
+	for _, i := range r.Perm(len(d.networks))[:1+r.IntN(2)] {
+		s.networks = append(s.networks, d.attachment(r, d.networks[i]))
+	}
+	id, err := d.op.create(s)
+	if err != nil {
+		return "create", err
+	}
+	*b = box{id: id, spec: s, touched: true}
+	d.legal.knowID(id[:12])
+	if r.IntN(6) == 0 {
+		return "create", nil
+	}
+	b.running = true
+	return "run", d.op.start(id)
+}
+
+func (d *driver) remove(b *box) (string, error) {
+	err := d.op.remove(b.id)
+	*b = box{spec: b.spec, touched: true}
+	return "remove", err
+}
+
+func (d *driver) rename(r *rand.Rand, w int, b *box) (string, error) {
+	name := d.free(r, w)
+	old := b.spec.name
+	b.spec.name = name
+	return "rename " + old + " to", d.op.rename(b.id, name)
+}
+
+// rewire takes the container out of a network, or puts it into one.
+func (d *driver) rewire(r *rand.Rand, b *box) (string, error) {
+	network := d.networks[r.IntN(len(d.networks))]
+	has := func(a attachment) bool { return a.network == network }
+	if slices.ContainsFunc(b.networks, has) {
+		b.networks = slices.DeleteFunc(slices.Clone(b.networks), has)
+		return "disconnect " + network, d.op.disconnect(b.id, network)
+	}
+	a := d.attachment(r, network)
+	b.networks = append(slices.Clone(b.networks), a)
+	return fmt.Sprintf("connect %s %q", network, a.aliases), d.op.connect(b.id, a)
+}

@@ -1,0 +1,255 @@
+package convergence
+
+import (
+	"archive/tar"
+	"bytes"
+	"cmp"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	mathrand "math/rand/v2"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/filters"
+	"github.com/docker/docker/api/types/image"
+	"github.com/docker/docker/api/types/network"
+	"github.com/docker/docker/client"
+)
+
+// The mark of the end-to-end tests, by which is seen whether anything is left of a run.
+const runMark = "dockerdiscovery.e2e"
+
+func TestRealEngine(t *testing.T) {
+	t.Parallel()
+	all := sequence(*realSeeds)
+	if len(all) == 0 {
+		t.Skip("no seeds")
+	}
+	c, err := client.NewClientWithOpts(client.FromEnv, client.WithAPIVersionNegotiation())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if _, err := c.Ping(t.Context()); err != nil || !strings.HasPrefix(c.DaemonHost(), "unix://") {
+		if os.Getenv("CI") == "" {
+			t.Skipf("no engine on a unix socket: %s: %v", c.DaemonHost(), err)
+		}
+		t.Fatalf("no engine on a unix socket: %s: %v", c.DaemonHost(), err)
+	}
+	suffix := strings.ToLower(rand.Text()[:6])
+	run := cmp.Or(os.Getenv("E2E_RUN_ID"), suffix)
+	e := &real{client: c, ctx: context.Background(), label: runMark + "=" + run, image: "dockerdiscovery-convergence:" + suffix}
+	t.Cleanup(func() { // even after the test's deadline
+		if _, err := c.ImageRemove(e.ctx, e.image, image.RemoveOptions{Force: true}); err != nil {
+			t.Error(err)
+		}
+	})
+	if err := e.makeImage(t.TempDir()); err != nil {
+		t.Fatal(err)
+	}
+	var took times
+	go took.watchDelay(t.Context())
+	for _, seed := range all {
+		t.Run(fmt.Sprint("seed", seed), func(t *testing.T) { realSeed(t, *e, seed, &took) })
+	}
+	took.report(t)
+}
+
+func realSeed(t *testing.T, e real, seed uint64, took *times) {
+	suffix := strings.ToLower(rand.Text()[:6])
+	e.labels = map[string]string{mark: suffix}
+	key, value, _ := strings.Cut(e.label, "=")
+	e.labels[key] = value
+	networks := []string{"front-" + suffix, "back_end-" + suffix, "six-" + suffix}
+	t.Cleanup(func() { e.clean(t, suffix, networks) })
+	for i, name := range networks {
+		o := network.CreateOptions{Labels: e.labels}
+		if i == 2 {
+			six := true
+			o.EnableIPv6 = &six
+			o.IPAM = &network.IPAM{Config: []network.IPAMConfig{{Subnet: fmt.Sprintf("fd00:%x:%x::/64", mathrand.N(1<<16), mathrand.N(1<<16))}}}
+		}
+		if _, err := e.client.NetworkCreate(t.Context(), name, o); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r := &run{
+		op: &e, seed: seed, suffix: suffix, networks: networks, took: took,
+		pause: 50 * time.Millisecond, probeEvery: 2 * time.Millisecond,
+	}
+	r.test(t, orElse(*ops, 25))
+}
+
+// real is an operator of a Docker Engine.
+type real struct {
+	client *client.Client
+	ctx    context.Context // the test's may be done when something is to be removed
+	image  string
+	label  string            // of the run
+	labels map[string]string // of the seed's networks and containers
+}
+
+// makeImage makes the image of the end-to-end tests from its program alone.
+func (e *real) makeImage(dir string) error {
+	program := filepath.Join(dir, "image")
+	build := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", program, "../e2e/image")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH="+runtime.GOARCH)
+	if out, err := build.CombinedOutput(); err != nil {
+		return fmt.Errorf("building the image's program: %w\n%s", err, out)
+	}
+	b, err := os.ReadFile(program)
+	if err != nil {
+		return err
+	}
+	var archive bytes.Buffer
+	w := tar.NewWriter(&archive)
+	if err := w.WriteHeader(&tar.Header{Name: "image", Mode: 0o755, Size: int64(len(b))}); err != nil {
+		return err
+	}
+	w.Write(b)
+	w.Close()
+	out, err := e.client.ImageImport(e.ctx, image.ImportSource{Source: &archive, SourceName: "-"}, e.image,
+		image.ImportOptions{Changes: []string{`ENTRYPOINT ["/image"]`, "LABEL " + e.label}})
+	if err != nil {
+		return err
+	}
+	defer out.Close()
+	_, err = io.Copy(io.Discard, out)
+	return err
+}
+
+// clean removes all that the seed made.
+func (e *real) clean(t *testing.T, suffix string, networks []string) {
+	list, err := e.client.ContainerList(e.ctx, container.ListOptions{
+		All: true, Filters: filters.NewArgs(filters.Arg("label", mark+"="+suffix)),
+	})
+	if err != nil {
+		t.Error(err)
+	}
+	for i := range list {
+		if err := e.remove(list[i].ID); err != nil {
+			t.Error(err)
+		}
+	}
+	for _, n := range networks {
+		if err := e.client.NetworkRemove(e.ctx, n); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func (e *real) socket() string { return strings.TrimPrefix(e.client.DaemonHost(), "unix://") }
+
+func (*real) endpoint(a attachment) *network.EndpointSettings {
+	return &network.EndpointSettings{Aliases: a.aliases}
+}
+
+func (e *real) create(s spec) (string, error) {
+	c := &container.Config{Image: e.image, Hostname: s.hostname, Labels: e.labels}
+	if s.health {
+		c.Healthcheck = &container.HealthConfig{Test: []string{"CMD", "/image", "health"}, Interval: 200 * time.Millisecond, Timeout: 5 * time.Second, Retries: 1}
+	}
+	first := s.networks[0]
+	r, err := e.client.ContainerCreate(e.ctx, c, &container.HostConfig{NetworkMode: container.NetworkMode(first.network)},
+		&network.NetworkingConfig{EndpointsConfig: map[string]*network.EndpointSettings{first.network: e.endpoint(first)}}, nil, s.name)
+	if err != nil {
+		return "", err
+	}
+	for _, a := range s.networks[1:] {
+		if err := e.connect(r.ID, a); err != nil {
+			return "", err
+		}
+	}
+	return r.ID, nil
+}
+
+func (e *real) start(id string) error {
+	return e.client.ContainerStart(e.ctx, id, container.StartOptions{})
+}
+func (e *real) stop(id string) error {
+	return e.client.ContainerStop(e.ctx, id, container.StopOptions{})
+}
+func (e *real) restart(id string) error {
+	return e.client.ContainerRestart(e.ctx, id, container.StopOptions{})
+}
+func (e *real) pause(id string) error        { return e.client.ContainerPause(e.ctx, id) }
+func (e *real) unpause(id string) error      { return e.client.ContainerUnpause(e.ctx, id) }
+func (e *real) rename(id, name string) error { return e.client.ContainerRename(e.ctx, id, name) }
+func (e *real) remove(id string) error {
+	return e.client.ContainerRemove(e.ctx, id, container.RemoveOptions{Force: true})
+}
+func (e *real) connect(id string, a attachment) error {
+	return e.client.NetworkConnect(e.ctx, a.network, id, e.endpoint(a))
+}
+func (e *real) disconnect(id, from string) error {
+	return e.client.NetworkDisconnect(e.ctx, from, id, false)
+}
+
+// kill returns when the container has ended.
+func (e *real) kill(id string) error {
+	ended, failed := e.client.ContainerWait(e.ctx, id, container.WaitConditionNotRunning)
+	if err := e.client.ContainerKill(e.ctx, id, "KILL"); err != nil {
+		return err
+	}
+	select {
+	case <-ended:
+		return nil
+	case err := <-failed:
+		return err
+	}
+}
+
+// setHealth returns when the engine has seen it.
+func (e *real) setHealth(id string, well bool) error {
+	command, want := "sicken", container.Unhealthy
+	if well {
+		command, want = "heal", container.Healthy
+	}
+	exec, err := e.client.ContainerExecCreate(e.ctx, id, container.ExecOptions{Cmd: []string{"/image", command}})
+	if err != nil {
+		return err
+	}
+	if err := e.client.ContainerExecStart(e.ctx, exec.ID, container.ExecStartOptions{}); err != nil {
+		return err
+	}
+	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+		c, err := e.client.ContainerInspect(e.ctx, id)
+		if err != nil {
+			return err
+		}
+		if c.State.Health != nil && c.State.Health.Status == want {
+			return nil
+		}
+	}
+	return errors.New("the health check does not see it")
+}
+
+func (e *real) addrs(id string) (map[string][]netip.Addr, error) {
+	c, err := e.client.ContainerInspect(e.ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	addrs := map[string][]netip.Addr{}
+	for name, n := range c.NetworkSettings.Networks {
+		for _, text := range []string{n.IPAddress, n.GlobalIPv6Address} {
+			if ip, err := netip.ParseAddr(text); err == nil {
+				addrs[name] = append(addrs[name], ip)
+			}
+		}
+	}
+	return addrs, nil
+}
+
+// The engine is others' too.
+func (*real) down() error { return errors.ErrUnsupported }
+func (*real) up() error   { return errors.ErrUnsupported }

@@ -1,0 +1,280 @@
+package convergence
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/coredns/caddy"
+	"github.com/coredns/coredns/core/dnsserver"
+	_ "github.com/coredns/coredns/plugin/bind"
+	_ "github.com/coredns/coredns/plugin/transfer"
+	"github.com/miekg/dns"
+
+	_ "github.com/dockerdiscovery/dockerdiscovery/plugin/dockerdiscovery"
+)
+
+func init() {
+	dnsserver.Directives = slices.Insert(slices.Clone(dnsserver.Directives), slices.Index(dnsserver.Directives, "cache"), "docker")
+	dnsserver.Quiet = true
+}
+
+// server is a CoreDNS in this process.
+type server struct {
+	instance *caddy.Instance
+	udp, tcp string
+}
+
+var (
+	// starts has one server start or stop at a time: Caddy's start is not made for more.
+	starts  sync.Mutex
+	started int // guarded by starts
+)
+
+func startServer(socket string) (*server, error) {
+	starts.Lock()
+	defer starts.Unlock()
+	started++
+	// Each has an address of its own. CoreDNS shares its ports (SO_REUSEPORT), so that of
+	// two on one address the kernel may give both the same one.
+	ip := netip.AddrFrom4([4]byte{127, byte(1 + os.Getpid()%250), byte(started / 250), byte(1 + started%250)})
+	corefile := fmt.Sprintf(`.:0 {
+		bind %s
+		transfer {
+			to *
+		}
+		docker docker. 10.0.0.0/8 172.16.0.0/12 192.168.0.0/16 fd00::/8 {
+			endpoint unix://%s
+			resync 1s
+			hold 0s
+		}
+	}`, ip, socket)
+	i, err := caddy.Start(caddy.CaddyfileInput{Contents: []byte(corefile), Filepath: "Corefile", ServerTypeName: "dns"})
+	if err != nil {
+		return nil, err
+	}
+	listeners := i.Servers()
+	if len(listeners) != 1 {
+		return nil, fmt.Errorf("%d listeners, want one", len(listeners))
+	}
+	return &server{i, listeners[0].LocalAddr().String(), listeners[0].Addr().String()}, nil
+}
+
+func (s *server) stop(t *testing.T) {
+	starts.Lock()
+	defer starts.Unlock()
+	for _, err := range s.instance.ShutdownCallbacks() {
+		t.Error(err)
+	}
+	if err := s.instance.Stop(); err != nil {
+		t.Error(err)
+	}
+}
+
+// reverseZone is the zone of the address's PTR record among those that the server has.
+func reverseZone(ip netip.Addr) string {
+	b := ip.AsSlice()
+	switch {
+	case ip.Is6():
+		return "d.f.ip6.arpa."
+	case b[0] == 10:
+		return "10.in-addr.arpa."
+	case b[0] == 192:
+		return "168.192.in-addr.arpa."
+	default:
+		return fmt.Sprintf("%d.%d.in-addr.arpa.", b[1], b[0])
+	}
+}
+
+// transfer returns the address and PTR records of the zones.
+func (s *server) transfer(zones ...string) (records, error) {
+	got := records{}
+	for _, apex := range zones {
+		messages, err := new(dns.Transfer).In(new(dns.Msg).SetAxfr(apex), s.tcp)
+		if err != nil {
+			return nil, err
+		}
+		for m := range messages {
+			if m.Error != nil {
+				err = fmt.Errorf("transfer of %s: %w", apex, m.Error)
+			}
+			for _, rr := range m.RR {
+				if owner := rr.Header().Name; owner != "ns.dns."+apex {
+					if data := text(rr); data != "" {
+						got.add(owner, rr.Header().Rrtype, data)
+					}
+				}
+			}
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return got, nil
+}
+
+// text is the data of an address or PTR record, "" of others.
+func text(rr dns.RR) string {
+	switch rr := rr.(type) {
+	case *dns.A:
+		return rr.A.String()
+	case *dns.AAAA:
+		return rr.AAAA.String()
+	case *dns.PTR:
+		return rr.Ptr
+	}
+	return ""
+}
+
+// legal is what has been true at any time since the last quiet point.
+type legal struct {
+	mu      sync.Mutex // guards the following
+	names   []string   // all that may ever be, relative to the zone
+	shorts  []string   // short IDs of all containers that ever were
+	addrs   []netip.Addr
+	records records
+}
+
+func newLegal() *legal { return &legal{records: records{}} }
+
+// know has the prober ask for the names and their twins.
+func (l *legal) know(names ...string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, n := range names {
+		for _, n := range []string{n, strings.ReplaceAll(n, "_", "-")} {
+			if !slices.Contains(l.names, n) {
+				l.names = append(l.names, n)
+			}
+		}
+	}
+}
+
+// knowID is know for a container's short ID.
+func (l *legal) knowID(short string) {
+	l.know(short)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.shorts = append(l.shorts, short)
+}
+
+// ids returns the short IDs of all containers that ever were.
+func (l *legal) ids() []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Clone(l.shorts)
+}
+
+// known returns all addresses that ever were a container's.
+func (l *legal) known() []netip.Addr {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Clone(l.addrs)
+}
+
+// add lets the container's addresses answer for all of its names.
+func (l *legal) add(f *facts) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, c := range f.claims() {
+		for _, ip := range f.addrs(c.network) {
+			l.records.add(c.name+"."+zone, addressType(ip), ip.String())
+		}
+	}
+	for _, ip := range f.addrs("") {
+		for _, name := range []string{f.name, f.id[:12]} { // this for as long as another is taken to have that
+			l.records.add(reverse(ip), dns.TypePTR, name+"."+zone)
+		}
+		if !slices.Contains(l.addrs, ip) {
+			l.addrs = append(l.addrs, ip)
+		}
+	}
+}
+
+// restart begins a new time at a quiet point.
+func (l *legal) restart(now []facts) {
+	l.mu.Lock()
+	l.records = records{}
+	l.mu.Unlock()
+	for i := range now {
+		l.add(&now[i])
+	}
+}
+
+// question returns something to ask.
+func (l *legal) question(r *rand.Rand) (name string, qtype uint16) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.addrs) > 0 && r.IntN(5) == 0 {
+		return reverse(l.addrs[r.IntN(len(l.addrs))]), dns.TypePTR
+	}
+	return l.names[r.IntN(len(l.names))] + "." + zone, []uint16{dns.TypeA, dns.TypeA, dns.TypeAAAA}[r.IntN(3)]
+}
+
+// answers are what a prober got: by "owner type" the different contents of answers, each
+// with its records' data in order. A failure is told as such.
+type answers map[string]map[string]bool
+
+// probe asks until the context's end.
+func probe(ctx context.Context, s *server, l *legal, r *rand.Rand, every time.Duration) answers {
+	got := answers{}
+	client := &dns.Client{Timeout: 2 * time.Second}
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return got
+		case <-tick.C:
+		}
+		name, qtype := l.question(r)
+		m, _, err := client.Exchange(new(dns.Msg).SetQuestion(name, qtype), s.udp)
+		if err != nil {
+			continue // a datagram may be lost
+		}
+		content := ""
+		if m.Rcode != dns.RcodeSuccess && m.Rcode != dns.RcodeNameError {
+			content = "! " + dns.RcodeToString[m.Rcode]
+		} else {
+			var data []string
+			for _, rr := range m.Answer {
+				data = append(data, text(rr))
+			}
+			slices.Sort(data)
+			content = strings.Join(data, " ")
+		}
+		key := name + " " + dns.TypeToString[qtype]
+		if got[key] == nil {
+			got[key] = map[string]bool{}
+		}
+		got[key][content] = true
+	}
+}
+
+// wrong returns the answers that were never right since the last quiet point.
+func (l *legal) wrong(got answers) []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	wrong := map[string]bool{}
+	for key, contents := range got {
+		for content := range contents {
+			if strings.HasPrefix(content, "!") {
+				wrong[key+" "+content] = true
+				continue
+			}
+			for _, data := range strings.Fields(content) {
+				if !l.records[key+" "+data] {
+					wrong[key+" "+data] = true
+				}
+			}
+		}
+	}
+	return sorted(wrong)
+}
