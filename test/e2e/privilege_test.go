@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"log"
@@ -107,7 +108,9 @@ func startProxy(t *testing.T) *proxy {
 	if err := os.Chmod(p.socket, 0o666); err != nil {
 		t.Fatal(err)
 	}
-	transport := &http.Transport{Dial: func(string, string) (net.Conn, error) { return net.Dial("unix", engine) }}
+	transport := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "unix", engine)
+	}}
 	forward := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: "engine"})
 	forward.Transport, forward.FlushInterval = transport, -1 // events go on at once
 	forward.ErrorLog = log.New(io.Discard, "", 0)            // calls that coredns gave up
