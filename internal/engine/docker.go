@@ -3,6 +3,7 @@ package engine
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -158,7 +159,9 @@ func (d *docker) networks(ctx context.Context) (_ []container.Network, err error
 				if err != nil { // Docker leaves out its own choice: the first address
 					gateway = subnet.Masked().Addr().Next()
 				}
-				networks[i].Gateways = append(networks[i].Gateways, gateway)
+				if gateway.IsValid() { // the last address of all has no next
+					networks[i].Gateways = append(networks[i].Gateways, gateway.WithZone("").Unmap())
+				}
 			}
 		}
 	}
@@ -214,18 +217,32 @@ func fromMessage(m events.Message) event {
 			e.container = cmp.Or(m.Actor.Attributes["container"], m.Actor.ID)
 		}
 	}
+	if !isID(e.container) {
+		e.container = ""
+	}
 	return e
+}
+
+// isID reports whether the text can be a container's ID. For anything else the engine would be asked
+// in vain, and again and again.
+func isID(s string) bool {
+	return len(s) == 64 && strings.Trim(s, "0123456789abcdef") == ""
 }
 
 func (d *docker) list(ctx context.Context) (_ []summary, err error) {
 	defer d.timed("list", time.Now(), &err)
 	list, err := d.client.ContainerList(ctx, dockercontainer.ListOptions{})
+	// What has another type than it should is left out of the list, and the list is still good: it
+	// decides only whom to inspect. Else one bad entry would keep all others from us.
+	if wrong := (*json.UnmarshalTypeError)(nil); errors.As(err, &wrong) && list != nil {
+		err = nil
+	}
 	if err != nil {
 		return nil, err
 	}
 	summaries := make([]summary, 0, len(list))
 	for i := range list {
-		if list[i].ID != "" {
+		if isID(list[i].ID) {
 			summaries = append(summaries, fromSummary(&list[i]))
 		}
 	}

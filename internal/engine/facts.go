@@ -51,28 +51,36 @@ func fromInspect(c *dockercontainer.InspectResponse) *container.Container {
 // fromPorts returns the ports that are exposed or published. What is published on the
 // host's loopback is nobody else's: it is left out.
 func fromPorts(exposed nat.PortSet, published nat.PortMap) []container.Port {
-	all := map[nat.Port][]netip.AddrPort{}
+	type key struct {
+		number uint16
+		proto  string
+	}
+	all := map[key][]netip.AddrPort{}
+	add := func(p nat.Port, at ...netip.AddrPort) {
+		number, err := strconv.ParseUint(p.Port(), 10, 16)
+		proto := strings.ToLower(p.Proto())
+		if err == nil && number != 0 && (proto == "tcp" || proto == "udp" || proto == "sctp") {
+			k := key{uint16(number), proto}
+			all[k] = append(all[k], at...)
+		}
+	}
 	for p := range exposed {
-		all[p] = nil
+		add(p)
 	}
 	for p, bindings := range published {
-		all[p] = nil
+		add(p)
 		for _, b := range bindings {
 			ip, err := netip.ParseAddr(cmp.Or(b.HostIP, "0.0.0.0"))
 			port, portErr := strconv.ParseUint(b.HostPort, 10, 16)
 			if err == nil && portErr == nil && port != 0 && !ip.IsLoopback() {
-				all[p] = append(all[p], netip.AddrPortFrom(ip.Unmap(), uint16(port)))
+				add(p, netip.AddrPortFrom(ip.Unmap(), uint16(port)))
 			}
 		}
-		slices.SortFunc(all[p], netip.AddrPort.Compare)
 	}
 	var ports []container.Port
-	for p, at := range all {
-		number, err := strconv.ParseUint(p.Port(), 10, 16)
-		proto := strings.ToLower(p.Proto())
-		if err == nil && number != 0 && (proto == "tcp" || proto == "udp" || proto == "sctp") {
-			ports = append(ports, container.Port{Number: uint16(number), Proto: proto, Published: slices.Compact(at)})
-		}
+	for k, at := range all {
+		slices.SortFunc(at, netip.AddrPort.Compare)
+		ports = append(ports, container.Port{Number: k.number, Proto: k.proto, Published: slices.Compact(at)})
 	}
 	slices.SortFunc(ports, func(a, b container.Port) int {
 		return cmp.Or(cmp.Compare(a.Proto, b.Proto), cmp.Compare(a.Number, b.Number))
@@ -99,13 +107,17 @@ func fromEndpoint(name string, ep *network.EndpointSettings) container.Endpoint 
 	}
 }
 
-// fromAddrs returns the global addresses. The engine writes no address as "".
+// fromAddrs returns the global addresses, the first of each family, IPv4 first. The
+// engine writes no address as "".
 func fromAddrs(texts ...string) []netip.Addr {
 	var addrs []netip.Addr
 	for _, s := range texts {
-		if ip, err := netip.ParseAddr(s); err == nil && ip.IsGlobalUnicast() && ip.Zone() == "" {
-			addrs = append(addrs, ip.Unmap())
+		ip, err := netip.ParseAddr(s)
+		if ip = ip.Unmap(); err == nil && ip.IsGlobalUnicast() && ip.Zone() == "" &&
+			!slices.ContainsFunc(addrs, func(o netip.Addr) bool { return o.Is4() == ip.Is4() }) {
+			addrs = append(addrs, ip)
 		}
 	}
+	slices.SortFunc(addrs, netip.Addr.Compare)
 	return addrs
 }

@@ -309,6 +309,9 @@ func (s *session) compare(r *round, list []summary) []*tracked {
 	var look []*tracked
 	listed := make(map[string]bool, len(list))
 	for i := range list {
+		if listed[list[i].id] {
+			continue // the round must wait for it once
+		}
 		listed[list[i].id] = true
 		t := s.track(list[i].id)
 		if t.facts == nil || t.facts.Stopping || !list[i].matches(t.facts) {

@@ -14,6 +14,7 @@ type faults struct {
 	fail     map[string]failure
 	truncate map[string]int
 	raw      map[string][]byte
+	answers  map[string][]byte // by kind of call
 }
 
 type failure struct{ left, status int }
@@ -92,6 +93,18 @@ func (e *Engine) RawInspect(id string, body []byte) {
 	}
 }
 
+// RawAnswer makes body the answer to all calls of a kind (see Calls), but not to inspects; nil resets.
+func (e *Engine) RawAnswer(kind string, body []byte) {
+	e.faults.mu.Lock()
+	defer e.faults.mu.Unlock()
+	if e.faults.answers == nil {
+		e.faults.answers = map[string][]byte{}
+	}
+	if e.faults.answers[kind] = body; body == nil {
+		delete(e.faults.answers, kind)
+	}
+}
+
 // ClearFaults ends all faults: hanging calls go on, streams carry events again.
 func (e *Engine) ClearFaults() {
 	f := &e.faults
@@ -101,7 +114,7 @@ func (e *Engine) ClearFaults() {
 			g.release()
 		}
 	}
-	f.hang, f.fail, f.truncate, f.raw = nil, nil, nil, nil
+	f.hang, f.fail, f.truncate, f.raw, f.answers = nil, nil, nil, nil, nil
 	f.mu.Unlock()
 	e.DropEvents(false)
 	e.StallStreams(false)
@@ -142,6 +155,14 @@ func (f *faults) failing(kind string) (status int, ok bool) {
 		f.fail[kind] = due
 	}
 	return due.status, true
+}
+
+// answer is what all calls of the kind are answered with, if a test wants so.
+func (f *faults) answer(kind string) (body []byte, ok bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	body, ok = f.answers[kind]
+	return body, ok
 }
 
 // inspectBody is what becomes of an inspect's answer, and whether the connection ends with it.

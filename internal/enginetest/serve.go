@@ -48,6 +48,11 @@ func (e *Engine) serve(w http.ResponseWriter, r *http.Request) {
 		e.fail(w, http.StatusBadRequest, problem)
 		return
 	}
+	if body, ok := e.faults.answer(kind); ok {
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = w.Write(body)
+		return
+	}
 	switch kind {
 	case "ping":
 		e.servePing(w, r)

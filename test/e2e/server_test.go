@@ -27,6 +27,8 @@ type config struct {
 	also string // where else
 	port int    // a free one by default
 	body string // the server block's content beyond what all tests have
+
+	as *syscall.SysProcAttr // who runs it: nil for the user who runs the tests
 }
 
 // server is a running coredns.
@@ -36,6 +38,7 @@ type server struct {
 	addr     string // of DNS
 	ready    string // URL
 	metrics  string // URL
+	as       *syscall.SysProcAttr
 
 	log    *logBuffer
 	cmd    *exec.Cmd
@@ -62,10 +65,16 @@ func launch(t *testing.T, c config) *server {
 	if c.port == 0 {
 		c.port = freePort(t, c.ip)
 	}
-	s := &server{t: t, addr: net.JoinHostPort(c.ip, strconv.Itoa(c.port))}
+	s := &server{t: t, addr: net.JoinHostPort(c.ip, strconv.Itoa(c.port)), as: c.as}
 	ready, metrics := loopback(freePort(t, "127.0.0.1")), loopback(freePort(t, "127.0.0.1"))
 	s.ready, s.metrics = "http://"+ready+"/ready", "http://"+metrics+"/metrics"
-	s.corefile = filepath.Join(t.TempDir(), "Corefile")
+	dir := t.TempDir()
+	if c.as != nil { // others may not enter the test's folder
+		if err := os.Chmod(filepath.Dir(dir), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.corefile = filepath.Join(dir, "Corefile")
 	s.write(fmt.Sprintf("%s {\nbind %s %s\nerrors\nready %s\nprometheus %s\n%s\n}\n", c.keys, c.ip, c.also, ready, metrics, c.body))
 	s.start("-dns.port", strconv.Itoa(c.port))
 	return s
@@ -92,7 +101,7 @@ func (s *server) spawn(program string, args ...string) {
 	s.t.Helper()
 	s.log, s.exited = new(logBuffer), make(chan struct{})
 	s.cmd = exec.Command(program, args...)
-	s.cmd.Stdout, s.cmd.Stderr = s.log, s.log
+	s.cmd.Stdout, s.cmd.Stderr, s.cmd.SysProcAttr = s.log, s.log, s.as
 	if err := s.cmd.Start(); err != nil {
 		s.t.Fatal(err)
 	}

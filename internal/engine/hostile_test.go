@@ -1,0 +1,266 @@
+package engine
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/dockerdiscovery/dockerdiscovery/internal/container"
+	"github.com/dockerdiscovery/dockerdiscovery/internal/enginetest"
+)
+
+// edit changes an answer of the engine's, which is an object.
+type edit func(object map[string]any)
+
+func set(value any, path ...string) edit {
+	return func(o map[string]any) {
+		for _, key := range path[:len(path)-1] {
+			o = o[key].(map[string]any)
+		}
+		o[path[len(path)-1]] = value
+	}
+}
+
+func without(key string) edit { return func(o map[string]any) { delete(o, key) } }
+
+// big is more than an engine ever says at once.
+const big = 10 << 20
+
+// The inspect of one container says nonsense: the others stay as they are, and the one is right again
+// afterwards.
+func TestHostileInspect(t *testing.T) {
+	t.Parallel()
+	bodies := map[string][]byte{
+		"empty": {}, "null": []byte("null"), "list": []byte("[]"), "text": []byte(`"x"`), "half": []byte(`{"Id":"`),
+		"garbage": bytes.Repeat([]byte("\x00\xffgarbage"), big/9), "deep": bytes.Repeat([]byte("["), big),
+	}
+	edits := map[string]edit{
+		"short id":        set("0123456789ab", "Id"),
+		"another's id":    set(strings.Repeat("a", 64), "Id"),
+		"no name":         set("", "Name"),
+		"slash":           set("/", "Name"),
+		"spaces":          set("/a b  c", "Name"),
+		"NUL":             set("/a\x00b", "Name"),
+		"not ASCII":       set("/Küche\u202e", "Name"),
+		"huge name":       set(strings.Repeat("x", big), "Name"),
+		"state a text":    set("running", "State"),
+		"running a text":  set("yes", "State", "Running"),
+		"health null":     set(nil, "State", "Health"),
+		"health unknown":  set(map[string]any{"Status": "splendid"}, "State", "Health"),
+		"started garbage": set("yesterday", "State", "StartedAt"),
+		"labels a list":   set([]any{"a=b"}, "Config", "Labels"),
+		"labels null":     set(nil, "Config", "Labels"),
+		"hostname number": set(7, "Config", "Hostname"),
+		"ports odd":       set(map[string]any{"": nil, "/": nil, "080/TCP": nil, "x/y/z": nil, "99999/tcp": nil}, "Config", "ExposedPorts"),
+		"networks null":   set(nil, "NetworkSettings", "Networks"),
+		"networks a list": set([]any{1}, "NetworkSettings", "Networks"),
+		"network null":    set(map[string]any{"bridge": nil}, "NetworkSettings", "Networks"),
+		"addresses odd": set(map[string]any{
+			"a": map[string]any{"IPAddress": "1.2.3", "GlobalIPv6Address": "::ffff:0.0.0.0"},
+			"b": map[string]any{"IPAddress": "127.0.0.1", "GlobalIPv6Address": "fe80::1%eth0"},
+			"c": map[string]any{"IPAddress": strings.Repeat("1.", 1000), "GlobalIPv6Address": "255.255.255.255"},
+		}, "NetworkSettings", "Networks"),
+	}
+	for _, key := range []string{"Id", "State", "Config", "HostConfig", "NetworkSettings", "Name", "Created"} {
+		edits["no "+key], edits[key+" null"], edits[key+" a number"] = without(key), set(nil, key), set(7, key)
+	}
+	test := func(name string, body func(inspect map[string]any) []byte) {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			hostile(t, func(e *enginetest.Engine, victim string) {
+				var inspect map[string]any
+				fetch(t, e, "/containers/"+victim+"/json", &inspect)
+				e.RawInspect(victim, body(inspect))
+				seen := e.InspectCalls(victim)
+				e.Emit("container", "rename", victim, nil)
+				await(t, func(ctx context.Context) error { return e.WaitInspectCalls(ctx, victim, seen+1) })
+			})
+		})
+	}
+	for name, body := range bodies {
+		test(name, func(map[string]any) []byte { return body })
+	}
+	for name, edit := range edits {
+		test(name, func(inspect map[string]any) []byte {
+			edit(inspect)
+			return encode(t, inspect)
+		})
+	}
+}
+
+// The list of containers or networks is nonsense, in part or in whole.
+func TestHostileList(t *testing.T) {
+	t.Parallel()
+	for name, spoil := range map[string]func(list []any) any{
+		"null":           func([]any) any { return nil },
+		"object":         func([]any) any { return map[string]any{"Id": "x"} },
+		"empty":          func([]any) any { return []any{} },
+		"odd entries":    func(list []any) any { return append(list, nil, 7, "x", []any{}, map[string]any{}) },
+		"doubled":        func(list []any) any { return slices.Concat(list, list, list) },
+		"short ids":      func(list []any) any { return each(list, set("0123456789ab", "Id")) },
+		"no such ids":    func(list []any) any { return each(list, set(strings.Repeat("e", 64), "Id")) },
+		"ids are paths":  func(list []any) any { return each(list, set("../../_ping?x="+strings.Repeat("y", 1000), "Id")) },
+		"ids blank":      func(list []any) any { return each(list, set("  ", "Id")) },
+		"ids numbers":    func(list []any) any { return each(list, set(7, "Id")) },
+		"names null":     func(list []any) any { return each(list, set(nil, "Names")) },
+		"names odd":      func(list []any) any { return each(list, set([]any{"", "/", "a/b", "a\x00", nil, "ü"}, "Names")) },
+		"labels a list":  func(list []any) any { return each(list, set([]any{}, "Labels")) },
+		"created a text": func(list []any) any { return each(list, set("now", "Created")) },
+		"networks null":  func(list []any) any { return each(list, set(nil, "NetworkSettings")) },
+		"networks odd":   func(list []any) any { return each(list, set(map[string]any{"Networks": []any{1}}, "NetworkSettings")) },
+		"huge":           func(list []any) any { return each(list, set(strings.Repeat("x", big/10), "Status")) },
+		"garbage":        func([]any) any { return bytes.Repeat([]byte("\xfe"), big) },
+		"deep":           func([]any) any { return bytes.Repeat([]byte("["), big) },
+		"half":           func([]any) any { return []byte(`[{"Id":"`) },
+	} {
+		for kind, path := range map[string]string{"list": "/containers/json", "networks": "/networks"} {
+			t.Run(kind+" "+name, func(t *testing.T) {
+				t.Parallel()
+				hostile(t, func(e *enginetest.Engine, _ string) {
+					var list []any
+					fetch(t, e, path, &list)
+					e.RawAnswer(kind, encode(t, spoil(list)))
+					seen := e.Calls(kind)
+					if kind == "networks" {
+						e.AddNetwork("new") // an event: they are read anew
+					}
+					await(t, func(ctx context.Context) error { return e.WaitCalls(ctx, kind, seen+2) })
+				})
+			})
+		}
+	}
+}
+
+func each(list []any, change edit) []any {
+	for _, entry := range list {
+		change(entry.(map[string]any))
+	}
+	return list
+}
+
+// The event stream carries nonsense.
+func TestHostileEvents(t *testing.T) {
+	t.Parallel()
+	for name, line := range map[string]string{
+		"garbage": strings.Repeat("\xff", big), "huge": `{"Type":"` + strings.Repeat("x", big) + `"}`, "deep": strings.Repeat("[", big),
+		"null": "null", "number": "7", "list": "[]", "object": "{}", "types": `{"Type":1,"Action":{},"Actor":[],"timeNano":"x"}`,
+		"no actor":  `{"Type":"container","Action":"start"}{"Type":"network","Action":"connect","Actor":{"Attributes":null}}`,
+		"short id":  `{"Type":"container","Action":"start","Actor":{"ID":"0123456789ab"}}`,
+		"path":      `{"Type":"container","Action":"start","Actor":{"ID":"../../info?"}}`,
+		"unknown":   `{"Type":"container","Action":"start","Actor":{"ID":"` + strings.Repeat("e", 64) + `"}}`,
+		"far times": `{"Type":"container","Action":"die","Actor":{"ID":"VICTIM"},"timeNano":9223372036854775807}{"Type":"container","Action":"die","Actor":{"ID":"VICTIM"},"timeNano":-9223372036854775808}`,
+		"kill":      `{"Type":"container","Action":"kill","Actor":{"ID":"VICTIM","Attributes":{"signal":"\u0000TERM 99"}}}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			hostile(t, func(e *enginetest.Engine, victim string) {
+				seen := e.Calls("list")
+				e.EmitRaw([]byte(strings.ReplaceAll(line, "VICTIM", victim) + "\n"))
+				await(t, func(ctx context.Context) error { return e.WaitCalls(ctx, "list", seen+2) })
+			})
+		})
+	}
+}
+
+// One bad entry in a list does not hide the good ones from a watcher that knows none yet.
+func TestHostileListAtStart(t *testing.T) {
+	t.Parallel()
+	for name, change := range map[string]edit{
+		"types":   func(o map[string]any) { o["Labels"], o["Created"], o["State"] = []any{7}, "now", 7 },
+		"doubled": func(map[string]any) {},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			e := enginetest.New(t)
+			e.Run(enginetest.Spec{Name: "a"})
+			e.Run(enginetest.Spec{Name: "b"})
+			var list []any
+			fetch(t, e, "/containers/json", &list)
+			change(list[0].(map[string]any))
+			e.RawAnswer("list", encode(t, append(list, list...)))
+			w, r := watch(t, e, 20*time.Millisecond)
+			synced(t, r)
+			r.waitNames(t, "a", "b")
+			r.wait(t, "more reconciliations", func() bool { return r.rounds > 3 })
+			if !w.Current() {
+				t.Error("not current")
+			}
+		})
+	}
+}
+
+// hostile has the engine spoilt while it is watched, and checks what must hold all the same.
+func hostile(t *testing.T, spoil func(e *enginetest.Engine, victim string)) {
+	t.Helper()
+	e := enginetest.New(t)
+	stays, victim := e.Run(enginetest.Spec{Name: "stays"}), e.Run(enginetest.Spec{Name: "victim"})
+	_, r := watch(t, e, 20*time.Millisecond)
+	synced(t, r)
+	waitStream(t, e)
+
+	spoil(e, victim)
+	r.wait(t, "stays, untouched", func() bool {
+		return !slices.Contains(r.history, "-"+stays) && r.containers[stays] != nil && addrs(r.containers[stays]) == "bridge="+e.IP(stays, "bridge").String()
+	})
+
+	e.ClearFaults()
+	later := e.Run(enginetest.Spec{Name: "later"})
+	r.wait(t, "right again", func() bool {
+		for id, name := range map[string]string{stays: "stays", victim: "victim", later: "later"} {
+			c := r.containers[id]
+			if c == nil || c.Name != name || c.Health != container.HealthNone || addrs(c) != "bridge="+e.IP(id, "bridge").String() {
+				return false
+			}
+		}
+		return len(r.containers) == 3 && !slices.Contains(r.history, "-"+stays)
+	})
+}
+
+func await(t *testing.T, wait func(context.Context) error) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), deadline)
+	defer cancel()
+	if err := wait(ctx); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func encode(t *testing.T, v any) []byte {
+	t.Helper()
+	if raw, ok := v.([]byte); ok {
+		return raw
+	}
+	body, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return body
+}
+
+// fetch reads what the engine answers.
+func fetch(t *testing.T, e *enginetest.Engine, path string, into any) {
+	t.Helper()
+	transport := &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "unix", strings.TrimPrefix(e.Host(), "unix://"))
+	}}
+	resp, err := (&http.Client{Transport: transport}).Get("http://engine" + path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err == nil {
+		err = json.Unmarshal(body, into)
+	}
+	if err != nil {
+		t.Fatal(fmt.Errorf("%s: %w", path, err))
+	}
+}
