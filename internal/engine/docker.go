@@ -223,10 +223,10 @@ func fromMessage(m events.Message) event {
 	return e
 }
 
-// isID reports whether the text can be a container's ID. For anything else the engine would be asked
-// in vain, and again and again.
+// isID reports whether the text can be a container's ID, which is 64 hexadecimal digits: at
+// least it must be one word that can stand in a URL's path.
 func isID(s string) bool {
-	return len(s) == 64 && strings.Trim(s, "0123456789abcdef") == ""
+	return s != "" && len(s) <= 64 && strings.Trim(s, "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ") == ""
 }
 
 func (d *docker) list(ctx context.Context) (_ []summary, err error) {
