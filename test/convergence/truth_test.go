@@ -235,7 +235,7 @@ func addressType(ip netip.Addr) uint16 {
 	return dns.TypeAAAA
 }
 
-// expected returns all records of the containers, and the owners of the addresses.
+// expected returns the address and PTR records of the containers.
 func expected(all []facts) records {
 	out := records{}
 	for name, claims := range byName(all) {
