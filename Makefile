@@ -6,7 +6,7 @@ BENCHSTAT = golang.org/x/perf/cmd/benchstat@v0.0.0-20260908200009-22c9c6c9d4da
 # Always anew: Go's test cache cannot know the engine's state. Verbose: latencies and skips are reported.
 E2E = go test -race -count=1 -timeout 20m -v ./test/e2e
 
-.PHONY: run build test e2e bench lint
+.PHONY: run build test e2e test-engines bench lint
 
 run: build
 	./coredns -conf Corefile.example
@@ -19,6 +19,9 @@ test:
 
 e2e:
 	test/with-engine $(E2E)
+
+test-engines:
+	test/with-engine test/engines/suite
 
 lint:
 	@unformatted=$$(gofmt -l .) && [ -z "$$unformatted" ] || { echo "gofmt -w needed: $$unformatted"; exit 1; }

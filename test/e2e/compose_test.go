@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -44,10 +45,14 @@ func newProject(t *testing.T) *project {
 
 func (p *project) do(args ...string) {
 	p.t.Helper()
-	args = append(p.command[1:], args...)
-	if out, err := exec.Command(p.command[0], args...).CombinedOutput(); err != nil {
-		p.t.Fatalf("%s %s: %v\n%s", p.command[0], strings.Join(args, " "), err, out)
+	if out, err := p.try(args...); err != nil {
+		p.t.Fatalf("%s %s: %v\n%s", strings.Join(p.command, " "), strings.Join(args, " "), err, out)
 	}
+}
+
+func (p *project) try(args ...string) (out string, err error) {
+	said, err := exec.Command(p.command[0], slices.Concat(p.command[1:], args)...).CombinedOutput()
+	return string(said), err
 }
 
 // containers returns what inspect says of a service's containers.

@@ -102,7 +102,15 @@ func (p *labelled) up(labels map[string]string) (addrs map[string]string) {
 	if err := os.WriteFile(p.path, []byte(file.String()), 0o644); err != nil {
 		p.t.Fatal(err)
 	}
-	p.do("up", "-d", "--timeout", "1")
+	up := []string{"up", "-d", "--timeout", "1"}
+	if out, err := p.try(up...); err != nil {
+		if !strings.Contains(out, "'ContainerConfig'") {
+			p.t.Fatalf("compose up: %v\n%s", err, out)
+		}
+		// Compose 1 looks for what engines 26.1 and 28.5 do not tell any more, when it makes a container anew.
+		p.do("rm", "-s", "-f")
+		p.do(up...)
+	}
 	addrs = map[string]string{}
 	for name, n := range machine.inspect(p.t, p.container).NetworkSettings.Networks {
 		addrs[name] = n.IPAddress

@@ -50,6 +50,7 @@ func serve(t *testing.T, c config) *server {
 	t.Helper()
 	s := launch(t, c)
 	eventually(t, s.isReady)
+	eventually(t, s.isServing)
 	return s
 }
 
@@ -147,6 +148,14 @@ func (s *server) isReady() error {
 	}
 	_, err := get(s.ready)
 	return err
+}
+
+// isServing looks for what CoreDNS says when it listens. It is ready a moment before.
+func (s *server) isServing() error {
+	if len(s.log.lines("CoreDNS-")) == 0 {
+		return errors.New("coredns does not listen yet")
+	}
+	return nil
 }
 
 // metric returns the sum of a metric's samples over all its labels.
