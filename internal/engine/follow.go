@@ -44,17 +44,22 @@ func (f *follower) stop() { f.close() }
 
 // open begins a stream. When it returns, the engine notes events for us.
 func (f *follower) open(ctx context.Context, since time.Time) error {
-	f.ctx, f.close = context.WithTimeout(ctx, f.age)
-	timer := time.AfterFunc(openTimeout, f.close)
-	stream, err := f.api.events(f.ctx, since)
+	streamCtx, cancel := context.WithCancel(ctx)
+	timer := time.AfterFunc(openTimeout, cancel)
+	stream, err := f.api.events(streamCtx, since)
 	if !timer.Stop() && ctx.Err() == nil {
 		err = errors.New("the engine does not begin an event stream")
 	}
 	if err != nil {
-		f.close()
+		cancel()
 		return err
 	}
-	f.stream = stream
+	timer = time.AfterFunc(f.age, cancel)
+	f.stream, f.ctx = stream, streamCtx
+	f.close = func() {
+		timer.Stop()
+		cancel()
+	}
 	return nil
 }
 

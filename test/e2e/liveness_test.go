@@ -133,7 +133,7 @@ func TestStopSignal(t *testing.T) {
 func TestHold(t *testing.T) {
 	t.Parallel()
 	up := startUpstream(t)
-	s := serve(t, config{body: "docker docker. {\nhold 2s\nfallthrough\n}\ncache\nforward . " + up.addr})
+	s := serve(t, config{body: "docker docker. {\nhold 4s\nfallthrough\n}\ncache\nforward . " + up.addr})
 	name := "web-" + suffix()
 	fqdn := name + ".docker."
 	id := machine.run(t, "--name", name)
