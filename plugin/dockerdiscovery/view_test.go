@@ -91,6 +91,18 @@ func dig(t *testing.T, d *Docker, from, name string, qtype uint16) string {
 	return strings.Join(out, " ")
 }
 
+// expect checks what somebody gets for a name's A record, or an address's PTR.
+func expect(t *testing.T, d *Docker, from, name, want string) {
+	t.Helper()
+	qtype := dns.TypeA
+	if zone.IsReverse(name) {
+		qtype = dns.TypePTR
+	}
+	if got := dig(t, d, from, name, qtype); got != want {
+		t.Errorf("%s asks for %s: %q, want %q", from, name, got, want)
+	}
+}
+
 const (
 	fromHost = "127.0.0.1"
 	fromLAN  = "198.51.100.9"
@@ -125,13 +137,7 @@ func TestWhoAsks(t *testing.T) {
 		{"::1", "web.docker.", "10.1.0.2 10.2.0.2"},           //
 		{"::ffff:10.2.0.3", "web.docker.", "10.2.0.2"},        // IPv4 on an IPv6 socket
 	} {
-		qtype := dns.TypeA
-		if zone.IsReverse(c.name) {
-			qtype = dns.TypePTR
-		}
-		if got := dig(t, d, c.from, c.name, qtype); got != c.want {
-			t.Errorf("%s asks for %s: %q, want %q", c.from, c.name, got, c.want)
-		}
+		expect(t, d, c.from, c.name, c.want)
 	}
 }
 
@@ -198,13 +204,7 @@ func TestIsolate(t *testing.T) {
 		{"10.1.0.3", "web.docker.", "10.1.0.2"}, {"10.1.0.3", "2.0.1.10.in-addr.arpa.", "web.docker."},
 		{fromHost, "web.docker.", "10.1.0.2"}, {fromHost, "2.0.1.10.in-addr.arpa.", "web.docker."},
 	} {
-		qtype := dns.TypeA
-		if zone.IsReverse(c.name) {
-			qtype = dns.TypePTR
-		}
-		if got := dig(t, d, c.from, c.name, qtype); got != c.want {
-			t.Errorf("%s asks for %s: %q, want %q", c.from, c.name, got, c.want)
-		}
+		expect(t, d, c.from, c.name, c.want)
 	}
 }
 
