@@ -226,6 +226,16 @@ type answers map[string]map[string]bool
 func probe(ctx context.Context, s *server, l *legal, r *rand.Rand, every time.Duration) answers {
 	got := answers{}
 	client := &dns.Client{Timeout: 2 * time.Second}
+	// One socket for many questions: the machine's connection tracking has an entry for each,
+	// and room for only so many.
+	var conn *dns.Conn
+	hangUp := func() {
+		if conn != nil {
+			conn.Close()
+			conn = nil
+		}
+	}
+	defer hangUp()
 	tick := time.NewTicker(every)
 	defer tick.Stop()
 	for {
@@ -235,8 +245,15 @@ func probe(ctx context.Context, s *server, l *legal, r *rand.Rand, every time.Du
 		case <-tick.C:
 		}
 		name, qtype := l.question(r)
-		m, _, err := client.Exchange(new(dns.Msg).SetQuestion(name, qtype), s.udp)
+		if conn == nil {
+			var err error
+			if conn, err = client.Dial(s.udp); err != nil {
+				continue
+			}
+		}
+		m, _, err := client.ExchangeWithConn(new(dns.Msg).SetQuestion(name, qtype), conn)
 		if err != nil {
+			hangUp()
 			continue // a datagram may be lost
 		}
 		content := ""

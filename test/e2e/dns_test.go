@@ -43,6 +43,36 @@ func exchange(network, server, name string, qtype uint16) (*dns.Msg, error) {
 	return m, err
 }
 
+// line asks many questions over UDP, a hundred from each socket: the machine's connection
+// tracking has an entry for each, and room for only so many. As exchange, it does not try
+// again.
+type line struct {
+	server string
+	conn   *dns.Conn
+	left   int // questions to be asked from conn
+}
+
+func (l *line) ask(name string, qtype uint16) (*dns.Msg, error) {
+	client := &dns.Client{Timeout: 5 * time.Second}
+	if l.left == 0 {
+		l.close()
+		conn, err := client.Dial(l.server)
+		if err != nil {
+			return nil, err
+		}
+		l.conn, l.left = conn, 100
+	}
+	l.left--
+	m, _, err := client.ExchangeWithConn(new(dns.Msg).SetQuestion(dns.Fqdn(name), qtype), l.conn)
+	return m, err
+}
+
+func (l *line) close() {
+	if l.conn != nil {
+		l.conn.Close()
+	}
+}
+
 func (s *server) ask(name string, qtype uint16) *dns.Msg {
 	s.t.Helper()
 	m, err := exchange("udp", s.addr, name, qtype)

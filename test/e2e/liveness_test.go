@@ -144,8 +144,10 @@ func TestHold(t *testing.T) {
 	seen := map[string]int{}
 	var asking sync.WaitGroup
 	asking.Go(func() {
+		client := &line{server: s.addr}
+		defer client.close()
 		for ctx.Err() == nil {
-			m, err := exchange("udp", s.addr, fqdn, dns.TypeA)
+			m, err := client.ask(fqdn, dns.TypeA)
 			if err != nil {
 				t.Errorf("during the restart: %v", err)
 				return

@@ -115,12 +115,14 @@ func startLoad(s *server, questions []question) *load {
 		l.clients.Go(func() {
 			pace := time.NewTicker(time.Millisecond)
 			defer pace.Stop()
+			client := &line{server: s.addr}
+			defer client.close()
 			for i := 0; ; i++ {
 				select {
 				case <-l.done:
 					return
 				case <-pace.C:
-					l.ask(s, questions[i%len(questions)])
+					l.ask(client, questions[i%len(questions)])
 				}
 			}
 		})
@@ -128,8 +130,8 @@ func startLoad(s *server, questions []question) *load {
 	return l
 }
 
-func (l *load) ask(s *server, q question) {
-	m, err := exchange("udp", s.addr, q.name, q.qtype)
+func (l *load) ask(client *line, q question) {
+	m, err := client.ask(q.name, q.qtype)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.sent++
