@@ -218,13 +218,7 @@ type notified struct {
 func listenForNotify(t *testing.T) *notified {
 	t.Helper()
 	n := &notified{addr: loopback(freePort(t, "127.0.0.1"))}
-	listening := make(chan error, 1)
-	server := &dns.Server{Addr: n.addr, Net: "udp", Handler: n, NotifyStartedFunc: func() { listening <- nil }}
-	go func() { listening <- server.ListenAndServe() }()
-	if err := <-listening; err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { server.Shutdown() })
+	serveDNS(t, "udp", n.addr, n)
 	return n
 }
 
