@@ -15,13 +15,15 @@ import (
 	"context"
 	"flag"
 	"fmt"
-	"io"
 	"log"
 	"os"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	clog "github.com/coredns/coredns/plugin/pkg/log"
 
 	"github.com/dockerdiscovery/dockerdiscovery/internal/enginetest"
 )
@@ -42,8 +44,35 @@ const (
 
 func TestMain(m *testing.M) {
 	flag.Parse()
-	log.SetOutput(io.Discard) // the plugin warns of each lost claim
+	log.SetOutput(&logged)
+	clog.D.Set() // each failure to reach an engine, not the first alone
 	os.Exit(m.Run())
+}
+
+// logged is what the plugins of all seeds have logged of their engines lately.
+var logged logTail
+
+type logTail struct {
+	mu    sync.Mutex // guards lines
+	lines []string
+}
+
+// Write implements io.Writer. Lines of single containers, such as each lost claim, are dropped.
+func (l *logTail) Write(line []byte) (int, error) {
+	if text := string(line); strings.Contains(text, "unix://") {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.lines = append(l.lines[max(0, len(l.lines)-1000):], time.Now().Format("05.000 ")+strings.TrimSpace(text))
+	}
+	return len(line), nil
+}
+
+// of returns the last lines that name the socket.
+func (l *logTail) of(socket string) []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	lines := slices.DeleteFunc(slices.Clone(l.lines), func(line string) bool { return !strings.Contains(line, socket) })
+	return lines[max(0, len(lines)-10):]
 }
 
 // times gathers how long it took to be right.

@@ -56,8 +56,9 @@ func (r *run) test(t *testing.T, ops int) {
 			continue
 		}
 		history := r.driver.log
-		t.Fatalf("seed %d (replay with -convergence.seed %d), after %d operations: %v\nfaults: %s\noperations:\n%s",
-			r.seed, r.seed, len(history), err, strings.Join(r.faults, ", "), strings.Join(history[max(0, len(history)-30):], "\n"))
+		t.Fatalf("seed %d (replay with -convergence.seed %d), after %d operations: %v\nfaults: %s\noperations:\n%s\nlogged:\n%s",
+			r.seed, r.seed, len(history), err, strings.Join(r.faults[max(0, len(r.faults)-30):], ", "),
+			strings.Join(history[max(0, len(history)-30):], "\n"), strings.Join(logged.of(r.proxy.socket), "\n"))
 	}
 }
 
