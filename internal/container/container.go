@@ -42,12 +42,11 @@ type Container struct {
 
 // Endpoint is a container's connection to one network.
 type Endpoint struct {
-	ID        string
-	Network   string // the network's name
-	NetworkID string
-	Aliases   []string     // as given by the user; some engines add the short ID
-	Addrs     []netip.Addr // at most one IPv4 and one global IPv6 address, IPv4 first
-	Gateways  []netip.Addr // of the container's network, likewise
+	ID       string       // another one for each connection
+	Network  string       // the network's name
+	Aliases  []string     // as given by the user; some engines add the short ID
+	Addrs    []netip.Addr // at most one IPv4 and one global IPv6 address, IPv4 first
+	Gateways []netip.Addr // of the container's network, likewise
 }
 
 // Port is a port that a container serves.
@@ -128,7 +127,7 @@ func (c *Container) Equal(o *Container) bool {
 			return a.Number == b.Number && a.Proto == b.Proto && slices.Equal(a.Published, b.Published)
 		}) &&
 		slices.EqualFunc(c.Endpoints, o.Endpoints, func(a, b Endpoint) bool {
-			return a.ID == b.ID && a.Network == b.Network && a.NetworkID == b.NetworkID &&
+			return a.ID == b.ID && a.Network == b.Network &&
 				slices.Equal(a.Aliases, b.Aliases) && slices.Equal(a.Addrs, b.Addrs) && slices.Equal(a.Gateways, b.Gateways)
 		})
 }

@@ -30,7 +30,7 @@ func TestEqual(t *testing.T) {
 		return &Container{
 			ID: "1", Name: "web", Hostname: "h", Domainname: "d", Image: "i", Created: time.Unix(1, 0),
 			Labels: map[string]string{"a": "b"}, NetworkMode: "net",
-			Endpoints: []Endpoint{{ID: "e", Network: "n", NetworkID: "i", Aliases: []string{"x"},
+			Endpoints: []Endpoint{{ID: "e", Network: "n", Aliases: []string{"x"},
 				Addrs: []netip.Addr{netip.MustParseAddr("10.0.0.2")}, Gateways: []netip.Addr{netip.MustParseAddr("10.0.0.1")}}},
 			Ports:      []Port{{Number: 80, Proto: "tcp", Published: []netip.AddrPort{netip.MustParseAddrPort("0.0.0.0:8080")}}},
 			StopSignal: "TERM",

@@ -101,7 +101,7 @@ func fromEndpoints(networks map[string]*network.EndpointSettings) []container.En
 
 func fromEndpoint(name string, ep *network.EndpointSettings) container.Endpoint {
 	return container.Endpoint{
-		ID: ep.EndpointID, Network: name, NetworkID: ep.NetworkID, Aliases: ep.Aliases,
+		ID: ep.EndpointID, Network: name, Aliases: ep.Aliases,
 		Addrs:    fromAddrs(ep.IPAddress, ep.GlobalIPv6Address),
 		Gateways: fromAddrs(ep.Gateway, ep.IPv6Gateway),
 	}

@@ -184,9 +184,6 @@ func TestHostileLabels(t *testing.T) {
 			e, skipped := rules("docker.").Entry(&c, &c)
 			took := time.Since(start)
 			runtime.ReadMemStats(&after)
-			if took > 2*time.Second { // on a machine with much else to do
-				t.Errorf("it took %s", took)
-			}
 			if allocated := after.TotalAlloc - before.TotalAlloc; allocated > 64<<20 {
 				t.Errorf("it allocated %d MiB", allocated>>20)
 			} else {

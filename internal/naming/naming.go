@@ -97,7 +97,7 @@ func (r *Rules) Entry(c, owner *container.Container) (*zone.Entry, []Skipped) {
 	if slices.Contains(r.Sources, Label) {
 		claims.list = append(claims.list, r.records(a, claims.list)...)
 	}
-	e.Claims = claims.list
+	e.Claims = slices.Clone(claims.list) // without the room that appending leaves
 	return e, refused.all()
 }
 

@@ -250,17 +250,51 @@ func serverAddr(v View) []netip.Addr {
 	return []netip.Addr{v.Server.Addr()} // an invalid one is of no type
 }
 
+// aRecord and aaaaRecord are records with their data, and so one allocation: the library
+// has the data apart.
+type (
+	aRecord struct {
+		dns.A
+		ip [4]byte
+	}
+	aaaaRecord struct {
+		dns.AAAA
+		ip [16]byte
+	}
+)
+
 // addresses returns the records for those of the addresses that are of the query's
 // type.
 func (s *Snapshot) addresses(q Query, owner string, addrs []netip.Addr, ttl uint32) []dns.RR {
-	ttl = s.ttl(q, ttl)
-	var rrs []dns.RR
+	v4, v6 := 0, 0
 	for _, ip := range addrs {
 		switch {
 		case ip.Is4() && (q.Type == dns.TypeA || q.Type == dns.TypeANY):
-			rrs = append(rrs, &dns.A{Hdr: header(owner, dns.TypeA, ttl), A: ip.AsSlice()})
+			v4++
 		case ip.Is6() && (q.Type == dns.TypeAAAA || q.Type == dns.TypeANY):
-			rrs = append(rrs, &dns.AAAA{Hdr: header(owner, dns.TypeAAAA, ttl), AAAA: ip.AsSlice()})
+			v6++
+		}
+	}
+	if v4+v6 == 0 {
+		return nil
+	}
+	ttl = s.ttl(q, ttl)
+	rrs := make([]dns.RR, 0, v4+v6)
+	as, aaaas := make([]aRecord, v4), make([]aaaaRecord, v6)
+	for _, ip := range addrs {
+		switch {
+		case ip.Is4() && len(as) > 0:
+			rr := &as[0]
+			as = as[1:]
+			rr.ip = ip.As4()
+			rr.Hdr, rr.A.A = header(owner, dns.TypeA, ttl), rr.ip[:]
+			rrs = append(rrs, &rr.A)
+		case ip.Is6() && len(aaaas) > 0:
+			rr := &aaaas[0]
+			aaaas = aaaas[1:]
+			rr.ip = ip.As16()
+			rr.Hdr, rr.AAAA.AAAA = header(owner, dns.TypeAAAA, ttl), rr.ip[:]
+			rrs = append(rrs, &rr.AAAA)
 		}
 	}
 	return rrs

@@ -40,10 +40,10 @@ type Snapshot struct {
 type node struct {
 	name     string
 	origin   *origin // nil for an address's name outside our zones
-	children int     // nodes one label below: with at least one the name exists, RFC 8020
+	children int32   // nodes one label below: with at least one the name exists, RFC 8020
 
+	winners int32  // the first winners of claims answer
 	claims  []held // the strongest first
-	winners int    // the first winners of claims answer
 
 	// What the winners give: addresses, as the Docker host sees them, and records; or a
 	// PTR target.
@@ -53,11 +53,14 @@ type node struct {
 	target  string
 }
 
-// held is a claim with its claimant. On a reverse name claim is the zero Claim.
+// held is a claim with its claimant, one of whose it is, or noClaim on a reverse name.
 type held struct {
 	entry *Entry
-	claim Claim
+	claim *Claim
 }
+
+// noClaim stands for a container's right to its address's name.
+var noClaim = &Claim{}
 
 // NewStore returns a Store without containers.
 func NewStore(c Config) *Store {
@@ -145,10 +148,10 @@ func (e *edit) at(name string) *node {
 }
 
 // owned yields an entry's names with the claims to them.
-func (entry *Entry) owned() iter.Seq2[string, Claim] {
-	return func(yield func(string, Claim) bool) {
-		for _, c := range entry.Claims {
-			if !yield(c.Name, c) {
+func (entry *Entry) owned() iter.Seq2[string, *Claim] {
+	return func(yield func(string, *Claim) bool) {
+		for i := range entry.Claims {
+			if !yield(entry.Claims[i].Name, &entry.Claims[i]) {
 				return
 			}
 		}
@@ -156,7 +159,7 @@ func (entry *Entry) owned() iter.Seq2[string, Claim] {
 			return
 		}
 		for _, a := range entry.Addresses {
-			if !yield(reverseName(a.IP), Claim{}) {
+			if !yield(reverseName(a.IP), noClaim) {
 				return
 			}
 		}
@@ -215,7 +218,7 @@ func (e *edit) settle(n *node) {
 	slices.SortStableFunc(n.claims, func(a, b held) int {
 		return cmp.Or(cmp.Compare(a.claim.Rank, b.claim.Rank), compareBool(a.entry.Held, b.entry.Held), a.entry.compare(b.entry))
 	})
-	n.winners = len(n.claims)
+	n.winners = int32(len(n.claims))
 	if len(n.claims) > 0 && n.claims[0].claim.Rank < Shared {
 		owner := n.claims[0].entry
 		n.winners = partition(n.claims, func(h held) bool { return h.entry == owner })
@@ -235,11 +238,11 @@ func (e *edit) settle(n *node) {
 
 // partition moves the claims that are kept to the front, in their order, and returns their
 // number.
-func partition(claims []held, keep func(held) bool) int {
+func partition(claims []held, keep func(held) bool) int32 {
 	kept := slices.DeleteFunc(slices.Clone(claims), func(h held) bool { return !keep(h) })
 	left := slices.DeleteFunc(slices.Clone(claims), keep)
 	copy(claims, slices.Concat(kept, left))
-	return len(kept)
+	return int32(len(kept))
 }
 
 // compare orders containers by age. IDs settle what was created in one instant.
@@ -295,7 +298,7 @@ func (n *node) lostClaims() (lost int) {
 func (e *edit) settleReverse(n *node) {
 	old := e.old(n)
 	slices.SortStableFunc(n.claims, func(a, b held) int { return a.entry.compare(b.entry) })
-	n.winners = len(n.claims)
+	n.winners = int32(len(n.claims))
 	n.target = ""
 	for _, h := range n.claims {
 		if n.target = e.canonical(h.entry); n.target != "" {

@@ -160,7 +160,7 @@ func (m model) addresses(name string) string {
 	for _, e := range m {
 		for _, c := range e.Claims {
 			if c.Name == name {
-				claims = append(claims, held{e, c})
+				claims = append(claims, held{e, &c})
 			}
 		}
 	}

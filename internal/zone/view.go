@@ -219,7 +219,7 @@ func (v *View) gateways() []netip.Addr {
 func (c *Claim) addresses() bool { return c.Records == nil && c.Service == nil }
 
 // gives reports whether the claim lets the address answer.
-func (c Claim) gives(a Address) bool { return c.Network == "" || c.Network == a.Network }
+func (c *Claim) gives(a Address) bool { return c.Network == "" || c.Network == a.Network }
 
 // unambiguous reports whether the bare claims to the name belong together: they all
 // come from one project, or from one network.

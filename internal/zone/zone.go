@@ -59,8 +59,8 @@ type Address struct {
 // claims too.
 type Claim struct {
 	Name    string // owner name: absolute, lower case
-	Rank    Rank
 	Network string // only the addresses on this network answer; all if empty
+	Rank    Rank
 	// Bare is set for a network's alias without the network's name. Networks may have the same
 	// alias for things that have nothing to do with each other: whoever is on none of them gets
 	// an answer only if all claims come from one project, or from one network.

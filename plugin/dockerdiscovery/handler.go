@@ -45,29 +45,27 @@ func (d *Docker) Name() string { return pluginName }
 
 // ServeDNS implements plugin.Handler.
 func (d *Docker) ServeDNS(ctx context.Context, w dns.ResponseWriter, r *dns.Msg) (int, error) {
-	next := func() (int, error) { return plugin.NextOrFailure(d.Name(), d.Next, ctx, w, r) }
-
-	state := request.Request{W: w, Req: r}
-	if len(r.Question) == 0 || state.QClass() != dns.ClassINET {
-		return next()
+	if len(r.Question) == 0 || r.Question[0].Qclass != dns.ClassINET {
+		return d.next(ctx, w, r)
 	}
-	switch state.QType() {
+	switch r.Question[0].Qtype {
 	case dns.TypeAXFR, dns.TypeIXFR: // transfer stands below us and asks us itself
-		return next()
+		return d.next(ctx, w, r)
 	}
 
-	res := d.lookup(d.query(&state))
+	a := &asking{Docker: d, state: request.Request{W: w, Req: r}}
+	res := d.lookup(a.query())
 	switch res.Outcome {
 	case zone.NotOurs:
-		return next()
+		return d.next(ctx, w, r)
 	case zone.NameError, zone.EmptyNonTerminal:
 		if len(res.Answer) > 0 { // a CNAME of ours leads there
 			break
 		}
 		// Zone . is shared with the Internet: what is not ours there is not for us to
 		// deny, and names below a name of ours must not hide it.
-		if res.Zone == "." && d.Next != nil || res.Outcome == zone.NameError && d.Fall.Through(state.Name()) {
-			return next()
+		if res.Zone == "." && d.Next != nil || res.Outcome == zone.NameError && d.Fall.Through(a.state.Name()) {
+			return d.next(ctx, w, r)
 		}
 		// A name that is not known yet may exist.
 		if !d.synced.Load() {
@@ -75,21 +73,24 @@ func (d *Docker) ServeDNS(ctx context.Context, w dns.ResponseWriter, r *dns.Msg)
 		}
 	}
 
-	m := new(dns.Msg)
-	m.SetReply(r)
+	m := a.reply()
 	m.Authoritative = true
 	m.Answer, m.Ns, m.Extra = res.Answer, res.Ns, res.Extra
 	if res.Outcome == zone.NameError {
 		m.Rcode = dns.RcodeNameError
 	}
 	if res.Target != "" {
-		d.follow(ctx, state, m, res.Target)
+		d.follow(ctx, a.state, m, res.Target)
 	}
 	if err := w.WriteMsg(m); err != nil {
-		log.Debugf("Answering %s: %v", state.Name(), err)
+		log.Debugf("Answering %s: %v", a.state.Name(), err)
 	}
 	// Not m.Rcode: NXDOMAIN has been written as well.
 	return dns.RcodeSuccess, nil
+}
+
+func (d *Docker) next(ctx context.Context, w dns.ResponseWriter, r *dns.Msg) (int, error) {
+	return plugin.NextOrFailure(d.Name(), d.Next, ctx, w, r)
 }
 
 // follow adds what others say of the name to which a CNAME of ours points. If they can't

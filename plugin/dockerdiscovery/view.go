@@ -15,35 +15,47 @@ import (
 	"github.com/dockerdiscovery/dockerdiscovery/internal/zone"
 )
 
-// asking is one query and who asks it. It implements zone.Server.
+// asking is one query, who asks it, and the answer: one allocation for all. It implements
+// zone.Server.
 type asking struct {
 	*Docker
-	w      dns.ResponseWriter
+	state  request.Request
 	client *client // nil unless a container asks
+
+	answer   dns.Msg
+	question [1]dns.Question // of answer
 }
 
 // query makes the store's query of the request.
-func (d *Docker) query(state *request.Request) zone.Query {
-	a := &asking{Docker: d, w: state.W}
-	q := zone.Query{Name: state.Name(), Asked: state.QName(), Type: state.QType()}
+func (a *asking) query() zone.Query {
+	q := zone.Query{Name: a.state.Name(), Asked: a.state.QName(), Type: a.state.QType()}
 	q.View.Server = a
-	q.View.Asker, a.client = d.classify(addr(state.W.RemoteAddr()))
+	q.View.Asker, a.client = a.classify(addr(a.state.W.RemoteAddr()))
 	if a.client != nil {
-		q.View.Networks, q.View.Isolate = a.client.networks, d.config.isolate
+		q.View.Networks, q.View.Isolate = a.client.networks, a.config.isolate
 	}
-	if d.watcher == nil || !d.watcher.Current() {
+	if a.watcher == nil || !a.watcher.Current() {
 		q.MaxTTL = staleTTL
 	}
 	return q
 }
 
+// reply makes answer a reply to the request, without records.
+func (a *asking) reply() *dns.Msg {
+	header := dns.Msg{MsgHdr: a.state.Req.MsgHdr}
+	m := a.answer.SetReply(&header)
+	a.question[0] = a.state.Req.Question[0]
+	m.Question = a.question[:]
+	return m
+}
+
 // Addr implements zone.Server. A UDP socket that is bound to all addresses does not
 // tell: then it is the one from which the answer will go out.
 func (a *asking) Addr() netip.Addr {
-	if ip := addr(a.w.LocalAddr()); ip.IsValid() && !ip.IsUnspecified() {
+	if ip := addr(a.state.W.LocalAddr()); ip.IsValid() && !ip.IsUnspecified() {
 		return ip
 	}
-	remote, ok := a.w.RemoteAddr().(*net.UDPAddr)
+	remote, ok := a.state.W.RemoteAddr().(*net.UDPAddr)
 	if !ok {
 		return netip.Addr{}
 	}
@@ -152,7 +164,8 @@ func (d *Docker) Metadata(ctx context.Context, state request.Request) context.Co
 	metadata.SetValueFunc(ctx, "docker/client", func() string { return who().name })
 	metadata.SetValueFunc(ctx, "docker/client-project", func() string { return who().project })
 	metadata.SetValueFunc(ctx, "docker/container", func() string {
-		return strings.Join(d.store.Snapshot().Owners(d.query(&state)), ",")
+		a := &asking{Docker: d, state: state}
+		return strings.Join(d.store.Snapshot().Owners(a.query()), ",")
 	})
 	return ctx
 }

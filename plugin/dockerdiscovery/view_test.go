@@ -396,18 +396,21 @@ func TestRemoteAddrs(t *testing.T) {
 func BenchmarkServeDNS(b *testing.B) {
 	d := emptyDocker(nil)
 	for i := range 1000 {
-		d.set(facts(fmt.Sprint("c", i), fmt.Sprintf("net%d=10.%d.1.%d", i%20, i%20+20, i/20+2)))
+		d.set(facts(fmt.Sprintf("c%03d", i), fmt.Sprintf("net%d=10.%d.1.%d", i%20, i%20+20, i/20+2)))
 	}
 	for _, v := range []struct{ name, from string }{{"view=host", fromHost}, {"view=container", "10.27.1.3"}} {
 		b.Run(v.name, func(b *testing.B) {
-			w := &test.ResponseWriter{RemoteIP: v.from}
-			m := new(dns.Msg).SetQuestion("c7.docker.", dns.TypeA)
+			w := dnstest.NewRecorder(&test.ResponseWriter{RemoteIP: v.from})
+			m := new(dns.Msg).SetQuestion("c007.docker.", dns.TypeA)
 			ctx := context.Background()
 			b.ReportAllocs()
 			for b.Loop() {
 				if rcode, err := d.ServeDNS(ctx, w, m); err != nil || rcode != dns.RcodeSuccess {
 					b.Fatal(rcode, err)
 				}
+			}
+			if len(w.Msg.Answer) != 1 {
+				b.Fatalf("not an answer of one address: %v", w.Msg)
 			}
 		})
 	}
