@@ -276,7 +276,7 @@ func (d *docker) inspect(ctx context.Context, id string) (_ state, err error) {
 	defer d.timed("inspect", time.Now(), &err)
 	c, err := d.client.ContainerInspect(ctx, id)
 	switch {
-	case errdefs.IsNotFound(err):
+	case errdefs.IsNotFound(err), removed(err):
 		err = nil
 		return state{gone: true}, nil
 	case err != nil:
@@ -287,10 +287,20 @@ func (d *docker) inspect(ctx context.Context, id string) (_ state, err error) {
 		return state{}, fmt.Errorf("the engine answered with container %.12s", c.ID)
 	}
 	// A time that the engine left out or wrote otherwise leaves it open since when.
-	if !c.State.Running {
+	if !c.State.Running && c.State.Status != stopping {
 		ended, _ := time.Parse(time.RFC3339Nano, c.State.FinishedAt)
 		return state{since: ended}, nil
 	}
 	started, _ := time.Parse(time.RFC3339Nano, c.State.StartedAt)
 	return state{facts: fromInspect(&c), since: started}, nil
+}
+
+// stopping is the status that Podman 5.4 gives a container from its stop signal to its end, in which
+// it counts it as not running any more, and leaves it out of the list. No event tells of it.
+const stopping = "stopping"
+
+// removed reports whether a failed inspect says that there is no such container. Podman 5.4 answers so
+// with 500 at the moment of the removal: it has found the container's name, and then no more the container.
+func removed(err error) bool {
+	return errdefs.IsInternal(err) && strings.HasSuffix(err.Error(), "no such container")
 }

@@ -222,8 +222,8 @@ func (s *session) inspect(t *tracked, i item) {
 	if t.outdated && t.due { // it was asked before the death, of which we know by now
 		now.facts = nil
 	}
-	if now.facts != nil { // a signal before it started was for the last start
-		now.facts.Stopping = t.signalAt.After(now.since) && now.facts.Stops(t.signal)
+	if now.facts != nil && t.signalAt.After(now.since) && now.facts.Stops(t.signal) { // one before it started was for the last start
+		now.facts.Stopping = true
 	}
 	i.change = Change{ID: t.id, Container: now.facts, Gone: now.gone}
 	i.changed = !same(t.facts, now.facts) || t.stopped && now.gone

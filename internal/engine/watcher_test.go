@@ -2,8 +2,11 @@ package engine
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"maps"
+	"net/http"
+	"net/http/httptest"
 	"net/netip"
 	"slices"
 	"strings"
@@ -932,5 +935,55 @@ func TestPorts(t *testing.T) {
 		if got := fmt.Sprint(c.Ports); got != want[c.Name] {
 			t.Errorf("%s: ports %s, want %s", c.Name, got, want[c.Name])
 		}
+	}
+}
+
+// TestStoppingStatus checks that a container that Podman is stopping still runs, told to stop.
+func TestStoppingStatus(t *testing.T) {
+	e := enginetest.New(t, enginetest.WithFlavour(enginetest.Podman))
+	id := e.Run(enginetest.Spec{Name: "web"})
+	_, r := watch(t, e, time.Hour)
+	synced(t, r)
+	var inspect map[string]any
+	fetch(t, e, "/containers/"+id+"/json", &inspect)
+	state := inspect["State"].(map[string]any)
+	state["Status"], state["Running"] = "stopping", false // as recorded from Podman 5.4.2
+	e.RawInspect(id, encode(t, inspect))
+	e.Rename(id, "web2") // something makes us look
+	r.wait(t, "web, stopping", func() bool { return r.containers[id] != nil && r.containers[id].Stopping })
+	e.RawInspect(id, nil)
+	e.Stop(id)
+	r.waitNames(t)
+}
+
+// TestInspectAnswers checks which failures of an inspect say that the container is gone.
+func TestInspectAnswers(t *testing.T) {
+	id := strings.Repeat("a", 64)
+	for _, test := range []struct {
+		status  int
+		message string
+		gone    bool
+	}{
+		{404, "No such container: " + id, true},
+		{404, `no container with name or ID "` + id + `" found: no such container`, true},
+		{500, "no container with ID " + id + " found in database: no such container", true}, // Podman 5.4.2, at the moment of the removal
+		{500, "no such network", false},
+		{503, "no such container", false},
+	} {
+		srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Type", "application/json")
+			w.WriteHeader(test.status)
+			json.NewEncoder(w).Encode(map[string]any{"message": test.message, "cause": "c", "response": test.status})
+		}))
+		api, err := dial(Endpoint{Host: "tcp://" + srv.Listener.Addr().String()}, func(string, time.Duration, error) {})
+		if err != nil {
+			t.Fatal(err)
+		}
+		now, err := api.inspect(t.Context(), id)
+		if now.gone != test.gone || (err == nil) != test.gone {
+			t.Errorf("%d %s: gone %v, error %v; want gone %v", test.status, test.message, now.gone, err, test.gone)
+		}
+		api.close()
+		srv.Close()
 	}
 }
