@@ -45,6 +45,7 @@ type session struct {
 
 	routed      bool          // container.Host's
 	networksDue chan struct{} // has an item when networks may have changed
+	refresher   *refresher
 }
 
 // end waits for all that the session has under way. Its context is done.
@@ -274,6 +275,7 @@ type round struct {
 	began   time.Time
 	waiting atomic.Int64 // containers still to be inspected, and 1 while they are counted
 	failed  atomic.Int64
+	asked   chan struct{} // the refresher's
 	done    chan struct{}
 }
 
