@@ -28,6 +28,7 @@ func fromInspect(c *dockercontainer.InspectResponse) *container.Container {
 		NetworkMode: string(c.HostConfig.NetworkMode),
 		Paused:      c.State.Paused,
 		StopSignal:  c.Config.StopSignal,
+		Stopping:    c.State.Status == stopping,
 	}
 	if h := c.State.Health; h != nil {
 		switch h.Status {

@@ -45,6 +45,7 @@ type session struct {
 
 	routed      bool          // container.Host's
 	networksDue chan struct{} // has an item when networks may have changed
+	refresher   *refresher
 }
 
 // end waits for all that the session has under way. Its context is done.
@@ -222,8 +223,8 @@ func (s *session) inspect(t *tracked, i item) {
 	if t.outdated && t.due { // it was asked before the death, of which we know by now
 		now.facts = nil
 	}
-	if now.facts != nil { // a signal before it started was for the last start
-		now.facts.Stopping = t.signalAt.After(now.since) && now.facts.Stops(t.signal)
+	if now.facts != nil && t.signalAt.After(now.since) && now.facts.Stops(t.signal) { // one before it started was for the last start
+		now.facts.Stopping = true
 	}
 	i.change = Change{ID: t.id, Container: now.facts, Gone: now.gone}
 	i.changed = !same(t.facts, now.facts) || t.stopped && now.gone
@@ -274,6 +275,7 @@ type round struct {
 	began   time.Time
 	waiting atomic.Int64 // containers still to be inspected, and 1 while they are counted
 	failed  atomic.Int64
+	asked   chan struct{} // the refresher's
 	done    chan struct{}
 }
 

@@ -45,6 +45,7 @@ type Watcher struct {
 	count     atomic.Int64                  // running containers
 	arriving  atomic.Int64                  // containers that did not run, and of which events say that they may do now
 	arrival   atomic.Pointer[chan struct{}] // closed, and replaced, when arriving has decreased
+	onDemand  atomic.Pointer[refresher]     // of the engine that is connected, if its events are late
 	settled   chan struct{}                 // closed after the first reconciliation or failure
 	settle    sync.Once
 
@@ -118,6 +119,17 @@ func (w *Watcher) arrived(n int64) {
 	close(*w.arrival.Swap(&next))
 }
 
+// Refresh reconciles now, if the engine is one whose events are late. The channel is closed when the
+// sinks have all containers that ran at the time of the call, and never if the connection fails.
+// It is nil where there is nothing to wait for: events tell as soon, or that would take longer
+// than patience.
+func (w *Watcher) Refresh(patience time.Duration) <-chan struct{} {
+	if r := w.onDemand.Load(); r != nil {
+		return r.ask(patience)
+	}
+	return nil
+}
+
 // Settled is closed after the first reconciliation, or the first failure to reach the
 // engine.
 func (w *Watcher) Settled() <-chan struct{} { return w.settled }
@@ -158,7 +170,7 @@ func (w *Watcher) session(ctx context.Context) error {
 	ctx, fail := context.WithCancelCause(ctx)
 	s := &session{
 		Watcher: w, api: api, ctx: ctx, calls: newGate(eventCalls), bulk: newGate(bulkCalls),
-		networksDue: make(chan struct{}, 1),
+		networksDue: make(chan struct{}, 1), refresher: newRefresher(),
 	}
 	defer s.end()
 	defer fail(context.Canceled)
@@ -175,6 +187,10 @@ func (w *Watcher) session(ctx context.Context) error {
 	}
 	defer events.stop()
 	s.routed = info.routed
+	if info.late {
+		w.onDemand.Store(s.refresher)
+		defer w.onDemand.Store(nil)
+	}
 	w.connected.Store(true)
 	w.observer.Connected(w.Host(), info.description)
 
@@ -221,15 +237,18 @@ var deaths = map[string]bool{"die": true, "died": true}
 // removals are those endings that are the last.
 var removals = map[string]bool{"destroy": true, "remove": true}
 
-// reconcile lists the networks and containers at once and then from time to time, and
-// the networks when they are due.
+// reconcile lists the networks and containers at once, then from time to time and when the refresher
+// says so, and the networks when they are due.
 func (s *session) reconcile() error {
 	tick := time.NewTicker(s.endpoint.Resync)
 	defer tick.Stop()
 	var last *round
-	for due := true; ; {
-		if err := s.readNetworks(); err != nil {
-			return fmt.Errorf("listing the networks: %w", err)
+	for networks, due := true, true; ; {
+		if networks {
+			if err := s.readNetworks(); err != nil {
+				return fmt.Errorf("listing the networks: %w", err)
+			}
+			networks = false
 		}
 		if due && last.ended() { // no two at a time
 			var err error
@@ -238,10 +257,18 @@ func (s *session) reconcile() error {
 			}
 			due = false
 		}
+		var ended <-chan struct{}
+		if due {
+			ended = last.done
+		}
 		select {
 		case <-tick.C:
+			networks, due = true, true
+		case <-s.refresher.due:
 			due = true
+		case <-ended:
 		case <-s.networksDue:
+			networks = true
 		case <-s.ctx.Done():
 			return nil
 		}
@@ -252,11 +279,12 @@ func (s *session) reconcile() error {
 func (s *session) readContainers() (*round, error) {
 	ctx, cancel := context.WithTimeout(s.ctx, callTimeout)
 	defer cancel()
-	r := &round{session: s, began: time.Now(), done: make(chan struct{})}
+	r := &round{session: s, began: time.Now(), asked: s.refresher.begin(), done: make(chan struct{})}
 	list, err := s.api.list(ctx)
 	if err != nil {
 		return nil, err
 	}
+	s.refresher.listed()
 	look := s.compare(r, list)
 	s.wg.Go(func() { s.look(r, look) })
 	return r, nil
@@ -394,6 +422,7 @@ func (w *Watcher) finished(r *round, sinks []Sink) {
 		w.settle.Do(func() { close(w.settled) })
 	}
 	w.observer.Reconciled(w.Host(), time.Since(r.began), int(r.failed.Load()))
+	r.session.refresher.end(r.asked)
 	close(r.done)
 }
 

@@ -2,13 +2,17 @@ package engine
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"maps"
+	"net/http"
+	"net/http/httptest"
 	"net/netip"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"go.uber.org/goleak"
@@ -932,5 +936,161 @@ func TestPorts(t *testing.T) {
 		if got := fmt.Sprint(c.Ports); got != want[c.Name] {
 			t.Errorf("%s: ports %s, want %s", c.Name, got, want[c.Name])
 		}
+	}
+}
+
+// TestRefresh checks that an engine whose events are late is asked when somebody wants to know, and
+// no other.
+func TestRefresh(t *testing.T) {
+	prompt := enginetest.New(t)
+	w, r := watch(t, prompt, time.Hour)
+	synced(t, r)
+	if w.Refresh(deadline) != nil {
+		t.Error("an engine whose events are prompt is asked")
+	}
+
+	e := enginetest.New(t, enginetest.WithFlavour(enginetest.Podman))
+	w, r = watch(t, e, time.Hour)
+	synced(t, r)
+	e.DropEvents(true)
+	for i := range 5 {
+		e.Run(enginetest.Spec{Name: fmt.Sprint("web", i)})
+		refreshed := w.Refresh(deadline)
+		if refreshed == nil {
+			t.Fatal("not asked")
+		}
+		select {
+		case <-refreshed:
+		case <-time.After(deadline):
+			t.Fatalf("no answer within %v", deadline)
+		}
+		r.mu.Lock()
+		known := len(r.containers)
+		r.mu.Unlock()
+		if known != i+1 {
+			t.Errorf("%d containers known after the answer, want %d", known, i+1)
+		}
+	}
+	if n := e.Calls("inspect"); n != 5 {
+		t.Errorf("%d inspects, want one of each new container", n)
+	}
+
+	// Those who ask while a list is under way wait for the next, and for one.
+	lists := e.Calls("list")
+	release := e.HangCalls("list")
+	defer release()
+	first := w.Refresh(deadline)
+	await(t, func(ctx context.Context) error { return e.WaitCalls(ctx, "list", lists+1) })
+	second := w.Refresh(deadline)
+	if first == second || second != w.Refresh(deadline) {
+		t.Error("who asks while a list is under way does not wait for the next one alone")
+	}
+	release()
+	<-first
+	<-second
+	if n := e.Calls("list") - lists; n != 2 {
+		t.Errorf("%d lists, want 2", n)
+	}
+}
+
+// TestRefreshRests checks that those who ask leave the engine its rest, and don't wait in vain.
+func TestRefreshRests(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const took, patience = 10 * time.Millisecond, 250 * time.Millisecond
+		r := newRefresher()
+		busy, began := time.Duration(0), time.Now()
+		reconcile := func(took time.Duration) {
+			asked := r.begin()
+			time.Sleep(took)
+			busy += took
+			r.listed()
+			r.end(asked)
+		}
+		for range 100 {
+			refreshed := r.ask(patience)
+			if refreshed == nil {
+				t.Fatal("not asked")
+			}
+			<-r.due
+			reconcile(took)
+			<-refreshed
+		}
+		if share := float64(busy) / float64(time.Since(began)); share > 0.21 || share < 0.19 {
+			t.Errorf("the engine is kept busy for %.0f%% of the time, want a fifth", 100*share)
+		}
+
+		time.Sleep(time.Hour)
+		for range 3 { // one that takes long is asked, but not waited for in its rest
+			refreshed := r.ask(patience)
+			if refreshed == nil {
+				t.Fatal("not asked after its rest")
+			}
+			<-r.due
+			reconcile(100 * time.Millisecond)
+			if r.ask(patience) != nil {
+				t.Error("asked in its rest, longer than anybody waits")
+			}
+			time.Sleep(400 * time.Millisecond)
+		}
+
+		asked := r.begin() // which hangs
+		time.Sleep(2 * patience)
+		if r.ask(patience) != nil {
+			t.Error("somebody waits for what comes after a reconciliation that hangs")
+		}
+		r.end(asked)
+		if r.cost > slowCall {
+			t.Errorf("one that waited for a lock counts as %v of work", r.cost)
+		}
+	})
+}
+
+// TestStoppingStatus checks that a container that Podman is stopping still runs, told to stop.
+func TestStoppingStatus(t *testing.T) {
+	e := enginetest.New(t, enginetest.WithFlavour(enginetest.Podman))
+	id := e.Run(enginetest.Spec{Name: "web"})
+	_, r := watch(t, e, time.Hour)
+	synced(t, r)
+	var inspect map[string]any
+	fetch(t, e, "/containers/"+id+"/json", &inspect)
+	state := inspect["State"].(map[string]any)
+	state["Status"], state["Running"] = "stopping", false // as recorded from Podman 5.4.2
+	e.RawInspect(id, encode(t, inspect))
+	e.Rename(id, "web2") // something makes us look
+	r.wait(t, "web, stopping", func() bool { return r.containers[id] != nil && r.containers[id].Stopping })
+	e.RawInspect(id, nil)
+	e.Stop(id)
+	r.waitNames(t)
+}
+
+// TestInspectAnswers checks which failures of an inspect say that the container is gone.
+func TestInspectAnswers(t *testing.T) {
+	id := strings.Repeat("a", 64)
+	for _, test := range []struct {
+		status  int
+		message string
+		gone    bool
+	}{
+		{404, "No such container: " + id, true},
+		{404, `no container with name or ID "` + id + `" found: no such container`, true},
+		{500, "no container with ID " + id + " found in database: no such container", true}, // Podman 5.4.2, at the moment of the removal
+		{500, "no such network", false},
+		{503, "no such container", false},
+	} {
+		srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Type", "application/json")
+			w.WriteHeader(test.status)
+			json.NewEncoder(w).Encode(map[string]any{"message": test.message, "cause": "c", "response": test.status})
+		}))
+		api, err := dial(Endpoint{Host: "tcp://" + srv.Listener.Addr().String()}, func(string, time.Duration, error) {})
+		if err != nil {
+			t.Fatal(err)
+		}
+		now, err := api.inspect(t.Context(), id)
+		if now.gone != test.gone || (err == nil) != test.gone {
+			t.Errorf("%d %s: gone %v, error %v; want gone %v", test.status, test.message, now.gone, err, test.gone)
+		}
+		api.close()
+		srv.Close()
 	}
 }

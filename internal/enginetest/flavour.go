@@ -30,6 +30,7 @@ func (f Flavour) bridge() string {
 
 type about struct {
 	name, version, api, minAPI, server, os, subnet string
+	logDrivers                                     []string
 	ping                                           map[string]string
 }
 
@@ -37,16 +38,16 @@ func (f Flavour) about() about {
 	return [...]about{
 		Docker2010: {
 			name: "20.10", version: "20.10.24", api: "1.41", minAPI: "1.12", server: "Docker/20.10.24 (linux)",
-			os: "Debian GNU/Linux 12 (bookworm)", subnet: "172.17.0.0/16",
+			os: "Debian GNU/Linux 12 (bookworm)", subnet: "172.17.0.0/16", logDrivers: []string{"journald", "json-file", "local"},
 		},
 		Docker28: {
 			name: "28.5", version: "28.5.2", api: "1.51", minAPI: "1.24", server: "Docker/28.5.2 (linux)",
-			os: "Debian GNU/Linux 13 (trixie)", subnet: "172.17.0.0/16",
+			os: "Debian GNU/Linux 13 (trixie)", subnet: "172.17.0.0/16", logDrivers: []string{"journald", "json-file", "local"},
 			ping: map[string]string{"Builder-Version": "2", "Swarm": "inactive"},
 		},
 		Podman: {
 			name: "podman-5.4", version: "5.4.2", api: "1.41", minAPI: "1.24", server: "Libpod/5.4.2 (linux)",
-			os: "debian", subnet: "10.88.0.0/16",
+			os: "debian", subnet: "10.88.0.0/16", logDrivers: []string{"k8s-file", "none", "passthrough", "journald"},
 			ping: map[string]string{"Libpod-Api-Version": "5.4.2", "Docker-Experimental": "true"},
 		},
 	}[f]
@@ -108,6 +109,7 @@ func (e *Engine) infoAnswer() map[string]any {
 		"SystemTime":      e.now().UTC().Format(timeFormat),
 		"SecurityOptions": []string{"name=seccomp,profile=default"},
 		"Swarm":           map[string]any{"NodeID": "", "LocalNodeState": "inactive"},
+		"Plugins":         map[string]any{"Network": []string{"bridge", "macvlan", "ipvlan"}, "Log": a.logDrivers},
 	}
 	if e.info != nil {
 		e.info(info)

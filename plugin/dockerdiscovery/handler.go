@@ -110,18 +110,28 @@ func (d *Docker) follow(ctx context.Context, state request.Request, m *dns.Msg, 
 // lookup looks the query up. A name that does not exist may be that of a container
 // whose start was just reported: then the engine is being asked what it is called, and
 // usually answers within a millisecond. Who asks for it as soon as "docker run" returns
-// must not be told that it does not exist.
+// must not be told that it does not exist. Where the start is reported late, the engine
+// is asked whether there was one.
 func (d *Docker) lookup(q zone.Query) zone.Result {
 	var timeout <-chan time.Time
-	for {
+	for refreshed := false; ; {
 		var arrivals bool
 		var arrival <-chan struct{}
 		if d.watcher != nil {
 			arrivals, arrival = d.watcher.Arrivals()
 		}
 		res := d.store.Snapshot().Lookup(q)
-		if !arrivals || !mayArrive(q, res) {
+		if d.watcher == nil || !mayArrive(q, res) {
 			return res
+		}
+		if !arrivals {
+			if refreshed {
+				return res
+			}
+			refreshed = true
+			if arrival = d.watcher.Refresh(d.arrivalWait); arrival == nil {
+				return res
+			}
 		}
 		if timeout == nil {
 			timeout = time.After(d.arrivalWait)

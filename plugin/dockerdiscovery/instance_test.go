@@ -232,6 +232,24 @@ func TestArrival(t *testing.T) {
 	both.Wait()
 }
 
+// TestLateEvents asks for a container's name when the engine has started it but not told yet.
+func TestLateEvents(t *testing.T) {
+	e := enginetest.New(t, enginetest.WithFlavour(enginetest.Podman))
+	i := startCoreDNS(t, fmt.Sprintf("docker:%s {\n docker {\n endpoint %s\n }\n}", freePort(t), e.Host()))
+	defer stopCoreDNS(t, i)
+	d := running()[0]
+	d.arrivalWait = time.Minute
+	e.DropEvents(true)
+	if got := dig(t, d, fromHost, "web.docker.", dns.TypeA); got != "NXDOMAIN" {
+		t.Errorf("before there is a container: %q", got)
+	}
+	id := e.Run(enginetest.Spec{Name: "web"})
+	want := e.IP(id, "podman").String()
+	if got := dig(t, d, fromHost, "web.docker.", dns.TypeA); got != want {
+		t.Errorf("the first query: %q, want %q", got, want)
+	}
+}
+
 // TestMetrics checks that each metric of the README exists and the other way round,
 // and what the gauges say.
 func TestMetrics(t *testing.T) {

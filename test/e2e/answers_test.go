@@ -48,6 +48,7 @@ func TestAnswers(t *testing.T) {
 	web := "web-" + suffix()
 	addr := machine.addr(t, machine.run(t, "--name", web))
 	zone := web + ".docker."
+	s.soon(zone, dns.TypeA, addr)
 
 	for _, q := range []struct {
 		name  string
@@ -89,6 +90,7 @@ func TestAuthority(t *testing.T) {
 	addr := machine.addr(t, machine.run(t, "--name", web))
 
 	asked := strings.ToUpper(web[:2]) + web[2:] + ".DoCkEr."
+	s.soon(asked, dns.TypeA, addr)
 	m := s.ask(asked, dns.TypeA)
 	if got := outcome(m); got != addr || m.Answer[0].Header().Name != asked || !m.Authoritative {
 		t.Errorf("%s: got\n%v\nwant the authoritative answer %s with the name as asked", asked, m, addr)

@@ -15,6 +15,7 @@ func TestCache(t *testing.T) {
 	name := "brief-" + suffix()
 	id := machine.run(t, "--name", name)
 	addr := machine.addr(t, id)
+	s.soon(name+".docker.", dns.TypeA, addr)
 
 	for range 2 {
 		s.check(name+".docker.", dns.TypeA, addr)

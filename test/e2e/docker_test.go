@@ -2,8 +2,12 @@ package e2e
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
+	"io"
+	"net"
+	"net/http"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -96,9 +100,53 @@ func (d docker) network(t *testing.T, options ...string) (name string) {
 	return name
 }
 
-// gateway is the host's own address on a network.
+// servedNetwork makes a network at whose gateway a coredns of the test can serve DNS until the test's
+// end. Podman (5.4) serves DNS there itself, unless it is told not to, for which the Docker API has no word.
+func (d docker) servedNetwork(t *testing.T) (name string) {
+	t.Helper()
+	if !podman {
+		return d.network(t)
+	}
+	name = "net-" + suffix()
+	podmanCall(t, http.MethodPost, "networks/create", map[string]any{
+		"name": name, "driver": "bridge", "dns_enabled": false, "labels": map[string]string{mark: runID},
+	})
+	t.Cleanup(func() { d.output("network", "rm", name) })
+	return name
+}
+
+// podmanCall makes a call of Podman's own API to the machine's engine.
+func podmanCall(t *testing.T, method, path string, body any) {
+	t.Helper()
+	text, err := json.Marshal(body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req, err := http.NewRequestWithContext(t.Context(), method, "http://engine/v5.0.0/libpod/"+path, bytes.NewReader(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	socket := machineSocket(t)
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "unix", socket)
+	}}}
+	resp, err := client.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if said, _ := io.ReadAll(resp.Body); resp.StatusCode != http.StatusOK {
+		t.Fatalf("%s %s: %s: %s", method, path, resp.Status, said)
+	}
+}
+
+// gateway is the host's own address on a network. Podman (5.4) makes the bridge, and so the host has
+// the address, only when the network gets its first container, and until the last has left.
 func (d docker) gateway(t *testing.T, network string) netip.Addr {
 	t.Helper()
+	if podman {
+		d.run(t, "--network", network)
+	}
 	out := d.do(t, "network", "inspect", "-f", "{{(index .IPAM.Config 0).Gateway}}", network)
 	addr, err := netip.ParseAddr(out)
 	if err != nil {
@@ -107,15 +155,8 @@ func (d docker) gateway(t *testing.T, network string) netip.Addr {
 	return addr
 }
 
-func (d docker) importImage(tarball string) error { return d.importAs(tarball, image) }
-
-// importAs is importImage with a name and instructions of a Dockerfile.
-func (d docker) importAs(tarball, name string, changes ...string) error {
-	args := []string{"import", "--change", `ENTRYPOINT ["/image"]`, "--change", "LABEL " + mark + "=" + runID}
-	for _, c := range changes {
-		args = append(args, "--change", c)
-	}
-	out, err := d.output(append(args, tarball, name)...)
+func (d docker) importImage(tarball string) error {
+	out, err := d.output("import", "--change", `ENTRYPOINT ["/image"]`, "--change", "LABEL "+mark+"="+runID, tarball, image)
 	if err != nil {
 		return fmt.Errorf("docker import: %w: %s", err, out)
 	}

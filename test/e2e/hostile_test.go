@@ -152,13 +152,19 @@ func megabyte() string {
 // runWithLabel is docker run for a label that need not fit a command line.
 func runWithLabel(t *testing.T, name, label, value string) {
 	t.Helper()
+	runConfigured(t, name, &container.Config{Image: image, Labels: map[string]string{label: value}})
+}
+
+// runConfigured is docker run for what the command can't say.
+func runConfigured(t *testing.T, name string, config *container.Config) (id string) {
+	t.Helper()
 	host := machine.do(t, "context", "inspect", "-f", "{{.Endpoints.docker.Host}}")
 	api, err := client.NewClientWithOpts(client.WithHost(host), client.WithAPIVersionNegotiation())
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer api.Close()
-	created, err := api.ContainerCreate(t.Context(), &container.Config{Image: image, Labels: map[string]string{label: value}}, nil, nil, nil, name)
+	created, err := api.ContainerCreate(t.Context(), config, nil, nil, nil, name)
 	if err == nil {
 		t.Cleanup(func() { machine.output("rm", "-f", created.ID) })
 		err = api.ContainerStart(t.Context(), created.ID, container.StartOptions{})
@@ -166,6 +172,7 @@ func runWithLabel(t *testing.T, name, label, value string) {
 	if err != nil {
 		t.Fatalf("running %s: %v", name, err)
 	}
+	return created.ID
 }
 
 // memory is what the process has in RAM, in octets.

@@ -3,10 +3,12 @@ package e2e
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/events"
 	"github.com/docker/docker/api/types/filters"
 	dockerclient "github.com/docker/docker/client"
@@ -53,7 +55,13 @@ func TestHealth(t *testing.T) {
 	require := serve(t, config{body: "docker docker. {\nhealth require\n}\ncache"})
 	hostname := "svc-" + suffix()
 	name := hostname + ".docker."
-	ids, addrs := service(t, hostname, 3, nil, healthImage(t))
+	var ids, addrs []string
+	for range 3 {
+		id := runConfigured(t, "ill-"+suffix(), &container.Config{Image: image, Hostname: hostname, Healthcheck: &container.HealthConfig{
+			Test: []string{"CMD", "/image", "health"}, Interval: 500 * time.Millisecond, Retries: 1,
+		}})
+		ids, addrs = append(ids, id), append(addrs, machine.addr(t, id))
+	}
 	both := func(want ...string) {
 		t.Helper()
 		prefer.soon(name, dns.TypeA, want...)
@@ -66,6 +74,7 @@ func TestHealth(t *testing.T) {
 			_, err := machine.output("exec", id, "/image", "sicken")
 			return err
 		})
+		checkHealth(t, id)
 		if i == 2 {
 			prefer.soon(name, dns.TypeA, addrs...) // none is well: all
 			require.soon(name, dns.TypeA, nodata)
@@ -77,7 +86,17 @@ func TestHealth(t *testing.T) {
 		}
 	}
 	machine.do(t, "exec", ids[0], "/image", "heal")
+	checkHealth(t, ids[0])
 	both(addrs[0])
+}
+
+// checkHealth sees to it that the container's health check is run. Docker does so by itself; Podman (5.4)
+// leaves it to timers of systemd, without which somebody must ask for it.
+func checkHealth(t *testing.T, id string) {
+	t.Helper()
+	if podman {
+		podmanCall(t, http.MethodGet, "containers/"+id+"/healthcheck", nil)
+	}
 }
 
 func TestPause(t *testing.T) {
@@ -95,18 +114,27 @@ func TestPause(t *testing.T) {
 	s.soon(name, dns.TypeA, addrs...)
 }
 
-// A stop signal takes a container out of its service at once, though it lives on.
+// A stop signal takes a container out of its service at once, though it lives on. Of Podman's no event
+// tells (5.4), but its inspect does: there the container leaves at the next reconciliation.
 func TestStopSignal(t *testing.T) {
 	t.Parallel()
-	s := serve(t, config{body: "docker docker.\ncache"})
+	body := "docker docker.\ncache"
+	if podman {
+		body = "docker docker. {\nresync 1s\n}\ncache"
+	}
+	s := serve(t, config{body: body})
 	hostname, alone := "svc-"+suffix(), "alone-"+suffix()
 	name := hostname + ".docker."
 	ids, addrs := service(t, hostname, 3, nil, image, "stubborn")
 	single := machine.runAs(t, []string{"--name", alone}, image, "stubborn")
+	only := machine.addr(t, single)
 	s.soon(name, dns.TypeA, addrs...)
 
 	var stops sync.WaitGroup
-	signal := moment(t, ids[0], "kill")
+	signal := time.Now
+	if !podman {
+		signal = moment(t, ids[0], "kill")
+	}
 	for _, id := range []string{ids[0], single} {
 		stops.Go(func() {
 			if out, err := machine.output("stop", "-t", "4", id); err != nil {
@@ -118,11 +146,11 @@ func TestStopSignal(t *testing.T) {
 	s.soon(name, dns.TypeA, addrs[1:]...)
 	t.Logf("two answers at most %v after the signal's event", time.Since(at))
 	for _, id := range []string{ids[0], single} {
-		if !machine.inspect(t, id).State.Running {
+		if machine.inspect(t, id).State.Pid == 0 { // not State.Running: Podman (5.4) has that false from the signal on
 			t.Errorf("%.12s has ended before its grace period", id)
 		}
 	}
-	s.check(alone+".docker.", dns.TypeA, machine.addr(t, single)) // the only one stays until it dies
+	s.check(alone+".docker.", dns.TypeA, only) // the only one stays until it dies
 	stops.Wait()
 	s.soon(alone+".docker.", dns.TypeA, nodata)
 	s.check(name, dns.TypeA, addrs[1:]...)
@@ -139,6 +167,7 @@ func TestHold(t *testing.T) {
 	id := machine.run(t, "--name", name)
 	before := machine.addr(t, id)
 	s.soon(fqdn, dns.TypeA, before)
+	early := up.count(fqdn) // where the start is told late
 
 	ctx, cancel := context.WithCancel(t.Context())
 	seen := map[string]int{}
@@ -166,7 +195,7 @@ func TestHold(t *testing.T) {
 			t.Errorf("during the restart: %s", got)
 		}
 	}
-	if n := up.count(fqdn); n != 0 {
+	if n := up.count(fqdn) - early; n != 0 {
 		t.Errorf("upstream was asked %d times during the restart", n)
 	}
 
@@ -176,7 +205,7 @@ func TestHold(t *testing.T) {
 		if err := s.wants(fqdn, dns.TypeA, nxdomain); err != nil {
 			return err
 		}
-		if up.count(fqdn) == 0 {
+		if up.count(fqdn) == early {
 			return fmt.Errorf("upstream was not asked after the hold")
 		}
 		return nil

@@ -30,6 +30,10 @@ var (
 
 	// image is the container image of all containers: the program in ./image.
 	image string
+
+	// podman tells that the machine's engine is Podman's Docker-compatible service. What the
+	// tests do otherwise there stands with Podman's version.
+	podman bool
 )
 
 func TestMain(m *testing.M) {
@@ -73,8 +77,12 @@ func name() {
 }
 
 func setUp() error {
-	if out, err := machine.output("version"); err != nil {
-		return fmt.Errorf("these tests need a Docker Engine, and none answers (test/with-engine gets one): %s", out)
+	components, err := machine.output("version", "-f", "{{range .Server.Components}}{{println .Name}}{{end}}")
+	if err != nil {
+		return fmt.Errorf("these tests need a Docker Engine, and none answers (test/with-engine gets one): %s", components)
+	}
+	if podman = strings.HasPrefix(components, "Podman Engine"); podman {
+		patience = podmanPatience
 	}
 	if err := os.MkdirAll(folder, 0o755); err != nil {
 		return err

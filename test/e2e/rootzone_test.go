@@ -12,7 +12,7 @@ import (
 func TestRootZone(t *testing.T) {
 	t.Parallel()
 	up := startUpstream(t)
-	network := machine.network(t)
+	network := machine.servedNetwork(t)
 	us := machine.gateway(t, network).String()
 	s := serve(t, config{ip: us, port: 53, body: "docker .\nforward . " + up.addr})
 

@@ -6,7 +6,6 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -46,7 +45,7 @@ func (s *server) asks(t *testing.T, id, name, want string) {
 // A container gets the addresses on the networks that it shares with the target.
 func TestSharedNetworks(t *testing.T) {
 	t.Parallel()
-	a, b, c := machine.network(t), machine.network(t), machine.network(t)
+	a, b, c := machine.servedNetwork(t), machine.servedNetwork(t), machine.servedNetwork(t)
 	us := machine.gateway(t, a).String()
 	s := serve(t, config{ip: us, port: 53, body: "docker " + zones + "\ncache"})
 	name := "web-" + suffix()
@@ -82,7 +81,7 @@ func TestTwoProjects(t *testing.T) {
 	var projects, networks, askers, ids []string
 	for range 2 {
 		projects = append(projects, "shop"+suffix())
-		networks = append(networks, machine.network(t))
+		networks = append(networks, machine.servedNetwork(t))
 	}
 	us := machine.gateway(t, networks[0]).String()
 	s := serve(t, config{ip: us, port: 53, body: "docker " + zones + "\ncache"})
@@ -102,7 +101,7 @@ func TestTwoProjects(t *testing.T) {
 
 func TestIsolate(t *testing.T) {
 	t.Parallel()
-	a, b := machine.network(t), machine.network(t)
+	a, b := machine.servedNetwork(t), machine.servedNetwork(t)
 	us := machine.gateway(t, a).String()
 	s := serve(t, config{ip: us, port: 53, body: "docker " + zones + " {\nisolate\n}\ncache"})
 	name := "web-" + suffix()
@@ -205,7 +204,7 @@ func (l lan) ask(t *testing.T, s *server, name string, qtype uint16) string {
 func TestReachableAddresses(t *testing.T) {
 	t.Parallel()
 	lan := newLAN(t)
-	network := machine.network(t)
+	network := machine.servedNetwork(t)
 	gateway := machine.gateway(t, network).String()
 	s := serve(t, config{ip: gateway, port: 53, also: lan.host.String(), body: "docker " + zones + " {\npublish\n}\ncache"})
 	asker := machine.run(t, "--network", network, "--dns", gateway)
@@ -249,7 +248,7 @@ func TestReachableAddresses(t *testing.T) {
 // The log says which container asked what, and who answered.
 func TestMetadata(t *testing.T) {
 	t.Parallel()
-	network := machine.network(t)
+	network := machine.servedNetwork(t)
 	us := machine.gateway(t, network).String()
 	s := serve(t, config{ip: us, port: 53, body: "metadata\nlog . \"{/docker/client} of {/docker/client-project} asked for {name}: {/docker/container}\"\ndocker " + zones})
 	asker, name := "asker-"+suffix(), "web-"+suffix()
@@ -266,15 +265,4 @@ func TestMetadata(t *testing.T) {
 		}
 		return nil
 	})
-}
-
-// healthImage is our image with a health check.
-func healthImage(t *testing.T) string {
-	t.Helper()
-	name := strings.Replace(image, ":", "-health:", 1)
-	err := machine.importAs(filepath.Join(folder, "image.tar"), name, `HEALTHCHECK --interval=500ms --retries=1 CMD ["/image", "health"]`)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return name
 }
