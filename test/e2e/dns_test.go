@@ -23,6 +23,12 @@ const podmanPatience = 30 * time.Second
 // eventually waits until check holds and returns how long that took.
 func eventually(t *testing.T, check func() error) time.Duration {
 	t.Helper()
+	return within(t, patience, check)
+}
+
+// within is eventually for what takes its time.
+func within(t *testing.T, limit time.Duration, check func() error) time.Duration {
+	t.Helper()
 	begin := time.Now()
 	for {
 		err := check()
@@ -30,8 +36,8 @@ func eventually(t *testing.T, check func() error) time.Duration {
 		if err == nil {
 			return took
 		}
-		if took > patience {
-			t.Fatalf("not within %v: %v", patience, err)
+		if took > limit {
+			t.Fatalf("not within %v: %v", limit, err)
 		}
 		time.Sleep(2 * time.Millisecond)
 	}

@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 // docker is an engine as the docker command reaches it.
@@ -182,8 +183,10 @@ type inspection struct {
 	ID    string
 	Name  string // with a leading slash
 	State struct {
-		Running bool
-		Pid     int
+		Running    bool
+		Pid        int
+		StartedAt  time.Time
+		FinishedAt time.Time // of the last time that it ran
 	}
 	Config struct {
 		Hostname string

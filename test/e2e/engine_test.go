@@ -1,9 +1,11 @@
 package e2e
 
 import (
+	"flag"
 	"fmt"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -12,46 +14,66 @@ import (
 	"github.com/miekg/dns"
 )
 
-// The engine goes and comes again under a running coredns: what was known is served
-// meanwhile, and afterwards what is.
+var restarts = flag.Int("e2e.restarts", 3, "how often TestEngineRestart and TestEngineRestartWithContainers restart the engine")
+
+// The engine goes and comes again and again under a running coredns: what was known is served
+// meanwhile, and afterwards what is. Nobody who asks for what stays ever sees that.
 func TestEngineRestart(t *testing.T) {
 	t.Parallel()
 	e := newEngine(t)
 	e.start()
 	network := e.populate()
 	s := serve(t, config{body: "docker docker. 198.18.0.0/15 {\nendpoint " + e.host + "\n}"})
-	stays := e.run(t, "--network", network, "--name", "stays")
-	eventually(t, func() error { return s.agrees(e.inspect(t, stays)) })
+	stays := e.inspect(t, e.run(t, "--network", network, "--name", "stays", "--hostname", "pair"))
+	other := e.inspect(t, e.run(t, "--network", network, "--name", "other", "--hostname", "pair"))
+	for _, c := range []inspection{stays, other} {
+		eventually(t, func() error { return s.has(c.name()+".docker.", dns.TypeA, addrs4(c)) })
+	}
+	pair := slices.Concat(addrs4(stays), addrs4(other))
+	slices.Sort(pair)
+	load := startLoad(s, []question{
+		{"stays.docker.", dns.TypeA, addrs4(stays)[0]},
+		{stays.shortID() + ".docker.", dns.TypeA, addrs4(stays)[0]},
+		{"pair.docker.", dns.TypeA, strings.Join(pair, " ")},
+		{reverse(t, addrs4(other)[0]), dns.TypePTR, "other.docker."},
+		{"other.docker.", dns.TypeAAAA, nodata},
+		{"nobody.docker.", dns.TypeA, nxdomain},
+	})
 
-	for _, sig := range []os.Signal{syscall.SIGTERM, syscall.SIGKILL} {
-		t.Logf("ending the engine by %v", sig)
-		goes := e.run(t, "--network", network, "--name", "goes-"+suffix())
-		known := []inspection{e.inspect(t, stays), e.inspect(t, goes)}
-		for _, c := range known {
-			eventually(t, func() error { return s.agrees(c) })
-		}
+	var right []time.Duration // since the engine's first answer
+	for i := range *restarts {
+		goes := e.inspect(t, e.run(t, "--network", network, "--name", "goes-"+suffix()))
+		eventually(t, func() error { return s.agrees(goes) })
 
-		e.end(sig)
+		e.end([]os.Signal{syscall.SIGTERM, syscall.SIGKILL}[i%2])
 		eventually(t, func() error { return s.wantMetric("coredns_docker_connected", 0) })
-		syscall.Kill(known[1].State.Pid, syscall.SIGKILL) // nobody is told
-		for _, c := range known {
-			if err := s.agrees(c); err != nil {
-				t.Errorf("while the engine is away: %v", err)
-			}
+		syscall.Kill(goes.State.Pid, syscall.SIGKILL) // nobody is told
+		if err := s.agrees(goes); err != nil {
+			t.Errorf("while the engine is away: %v", err)
 		}
 
 		e.start()
 		begin := time.Now()
-		for _, id := range []string{stays, goes} {
-			eventually(t, func() error { return s.agrees(e.inspect(t, id)) })
-		}
-		t.Logf("right again %v after the engine's first answer", time.Since(begin).Round(time.Millisecond))
+		eventually(t, func() error { return s.agrees(e.inspect(t, goes.ID)) })
+		right = append(right, time.Since(begin))
 		eventually(t, func() error { return s.wantMetric("coredns_docker_connected", 1) })
-		s.check(known[1].name()+".docker.", dns.TypeA, nodata) // for a while it stays, without an address
+		s.check(goes.name()+".docker.", dns.TypeA, nodata) // for a while it stays, without an address
 
 		comes := e.run(t, "--network", network)
 		eventually(t, func() error { return s.agrees(e.inspect(t, comes)) })
 	}
+	sent, wrong := load.stop()
+	slices.Sort(right)
+	t.Logf("%d restarts: right again after the engine's first answer within %v (median), %v (max); %d questions about what stayed, %d answered wrongly or not at all",
+		*restarts, right[len(right)/2].Round(time.Millisecond), right[len(right)-1].Round(time.Millisecond), sent, len(wrong))
+	if len(wrong) > 0 {
+		t.Errorf("%s", strings.Join(wrong[:min(len(wrong), 10)], "; "))
+	}
+}
+
+func addrs4(c inspection) []string {
+	v4, _ := c.addrs()
+	return v4
 }
 
 // Started before there is an engine, coredns serves what else it has, says once what is

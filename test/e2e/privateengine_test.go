@@ -21,6 +21,7 @@ type privateEngine struct {
 	t      *testing.T
 	dir    string
 	netns  string
+	flags  []string // dockerd's, beside what all have
 	cmd    *exec.Cmd
 	exited chan struct{}
 }
@@ -40,6 +41,7 @@ func newEngine(t *testing.T) *privateEngine {
 	}
 	number := engines.Add(1)
 	e := &privateEngine{t: t, dir: filepath.Join(folder, fmt.Sprintf("engine-%d", number)), netns: fmt.Sprint(netnsPrefix(), number)}
+	e.flags = []string{"--live-restore"} // containers outlive it
 	e.host = "unix://" + e.socket()
 	for file, content := range map[string]string{
 		"containerd.toml": fmt.Sprintf("version = 2\nroot = %q\nstate = %q\ndisabled_plugins = [\"io.containerd.grpc.v1.cri\"]\n[grpc]\naddress = %q\n",
@@ -86,11 +88,10 @@ func (e *privateEngine) spawn(log string, command ...string) (*exec.Cmd, chan st
 // start starts the engine and waits until it answers.
 func (e *privateEngine) start() {
 	e.t.Helper()
-	e.cmd, e.exited = e.spawn("dockerd.log", "nsenter", "--net=/run/netns/"+e.netns, "dockerd", "--config-file", e.path("daemon.json"),
+	e.cmd, e.exited = e.spawn("dockerd.log", append([]string{"nsenter", "--net=/run/netns/" + e.netns, "dockerd", "--config-file", e.path("daemon.json"),
 		"--host", e.host, "--pidfile", e.path("docker.pid"), "--containerd", e.path("containerd.sock"),
 		"--data-root", e.path("data"), "--exec-root", e.path("run"), "--storage-driver", "vfs",
-		"--live-restore", // containers outlive it
-		"--bridge", "none", "--iptables=false", "--ip6tables=false", "--default-address-pool", "base=198.18.0.0/16,size=24")
+		"--bridge", "none", "--iptables=false", "--ip6tables=false", "--default-address-pool", "base=198.18.0.0/16,size=24"}, e.flags...)...)
 	eventually(e.t, func() error {
 		select {
 		case <-e.exited:
@@ -114,7 +115,7 @@ func (e *privateEngine) populate() (network string) {
 	return e.network(e.t)
 }
 
-// end ends the engine by a signal. Its containers run on.
+// end ends the engine by a signal. Its containers run on, if the flags say so.
 func (e *privateEngine) end(sig os.Signal) {
 	e.t.Helper()
 	e.cmd.Process.Signal(sig)

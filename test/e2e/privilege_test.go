@@ -24,7 +24,7 @@ import (
 // no more rights are needed than to open that proxy's socket.
 func TestSocketProxy(t *testing.T) {
 	t.Parallel()
-	p := startProxy(t)
+	p := startProxy(t, machineSocket(t), nil)
 	c := config{body: "docker " + zones + " {\nendpoint unix://" + p.socket + "\n}"}
 	if os.Geteuid() == 0 {
 		c.as = nobody()
@@ -89,7 +89,7 @@ func follows(t *testing.T, s *server) {
 // allowed are the calls that the proxy lets through: GET alone, with or without a version.
 var allowed = regexp.MustCompile(`^(/v1\.[0-9]+)?/(_ping|version|info|events|containers/json|containers/[0-9a-f]{64}/json|networks|networks/[0-9a-f]{64})$`)
 
-// proxy stands between coredns and the machine's engine, and refuses what is not allowed.
+// proxy stands between coredns and an engine, and refuses what is not allowed.
 type proxy struct {
 	socket string
 
@@ -97,9 +97,10 @@ type proxy struct {
 	passed, rejected map[string]int
 }
 
-func startProxy(t *testing.T) *proxy {
+// startProxy starts a proxy to the engine's socket. What it lets through goes through wrap's result,
+// if there is a wrap.
+func startProxy(t *testing.T, engine string, wrap func(http.RoundTripper) http.RoundTripper) *proxy {
 	t.Helper()
-	engine := machineSocket(t)
 	p := &proxy{socket: filepath.Join(folder, "proxy-"+suffix()), passed: map[string]int{}, rejected: map[string]int{}}
 	listener, err := net.Listen("unix", p.socket)
 	if err != nil {
@@ -114,6 +115,9 @@ func startProxy(t *testing.T) *proxy {
 	forward := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: "engine"})
 	forward.Transport, forward.FlushInterval = transport, -1 // events go on at once
 	forward.ErrorLog = log.New(io.Discard, "", 0)            // calls that coredns gave up
+	if wrap != nil {
+		forward.Transport = wrap(transport)
+	}
 	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method != http.MethodGet || !allowed.MatchString(r.URL.Path) {
 			p.note(p.rejected, r)

@@ -99,9 +99,9 @@ type question struct {
 	want  string
 }
 
-// load asks a server questions from several clients until it is stopped.
+// load asks a server questions from several clients until it is stopped, or the test ends.
 type load struct {
-	done    chan struct{}
+	end     func()
 	clients sync.WaitGroup
 
 	mu    sync.Mutex // guards what follows
@@ -110,7 +110,9 @@ type load struct {
 }
 
 func startLoad(s *server, questions []question) *load {
-	l := &load{done: make(chan struct{})}
+	done := make(chan struct{})
+	l := &load{end: sync.OnceFunc(func() { close(done) })}
+	s.t.Cleanup(l.end)
 	for range 4 {
 		l.clients.Go(func() {
 			pace := time.NewTicker(time.Millisecond)
@@ -119,7 +121,7 @@ func startLoad(s *server, questions []question) *load {
 			defer client.close()
 			for i := 0; ; i++ {
 				select {
-				case <-l.done:
+				case <-done:
 					return
 				case <-pace.C:
 					l.ask(client, questions[i%len(questions)])
@@ -143,7 +145,7 @@ func (l *load) ask(client *line, q question) {
 }
 
 func (l *load) stop() (sent int, wrong []string) {
-	close(l.done)
+	l.end()
 	l.clients.Wait()
 	return l.sent, l.wrong
 }
