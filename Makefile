@@ -1,12 +1,12 @@
 # Lint's version is part of the source, as every other dependency's.
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 # Each round runs all, so that both sides of a comparison meet the same noise.
-BENCH = go test -run "^$$" -bench . -benchtime 0.5s ./internal/zone ./plugin/dockerdiscovery
-BENCHSTAT = golang.org/x/perf/cmd/benchstat@v0.0.0-20260908200009-22c9c6c9d4da
+MICRO = go test -run "^$$" -bench . -benchtime 0.5s ./internal/zone ./plugin/dockerdiscovery ./test/bench
+BENCHSTAT = go run golang.org/x/perf/cmd/benchstat@v0.0.0-20260908200009-22c9c6c9d4da
 # Always anew: Go's test cache cannot know the engine's state. Verbose: latencies and skips are reported.
 E2E = go test -race -count=1 -p 1 -timeout 20m -v ./test/e2e ./test/convergence
 
-.PHONY: run build test e2e test-engines bench lint
+.PHONY: run build test e2e test-engines lint bench bench-scale bench-engine pgo
 
 run: build
 	./coredns -conf Corefile.example
@@ -28,4 +28,15 @@ lint:
 	go vet ./... && go run $(STATICCHECK) ./...
 
 bench:
-	for i in 1 2 3 4 5 6 7 8 9 10; do $(BENCH) || exit 1; done >bench.txt && go run $(BENCHSTAT) -col /view bench.txt
+	for i in 1 2 3 4 5 6 7 8 9 10; do $(MICRO) || exit 1; done >bench.txt
+	$(BENCHSTAT) -filter "-.name:Plugin" -col /view bench.txt && $(BENCHSTAT) -filter .name:Plugin -col /plugin bench.txt
+	test/with-engine --need dnsperf go run ./test/bench wire
+
+bench-scale:
+	go run ./test/bench scale
+
+bench-engine:
+	test/with-engine go run ./test/bench engine
+
+pgo:
+	test/with-engine --need dnsperf go run ./test/bench pgo
