@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"net/rpc"
@@ -84,8 +83,9 @@ func fakeMain(socket string) error {
 
 // Operator is the engine's operator. Its methods are those that package rpc looks for.
 type Operator struct {
-	engine *enginetest.Engine
-	ids    []string
+	engine   *enginetest.Engine
+	ids      []string
+	churning []string
 }
 
 // Nothing is the argument or reply of methods that have none.
@@ -118,12 +118,16 @@ func (o *Operator) Populate(n int, _ *Nothing) error {
 	return nil
 }
 
-// Run creates and starts one more container, the n-th of all, in the first network.
-func (o *Operator) Run(n int, id *string) error {
-	s := spec(n)
-	s.Networks[0].Network = networkName(0)
-	*id = o.engine.Run(s)
+// Run creates and starts one more container, the i-th, in the first network.
+func (o *Operator) Run(i int, id *string) error {
+	*id = o.engine.Run(extra(i))
 	return nil
+}
+
+func extra(i int) enginetest.Spec {
+	s := spec(i)
+	s.Networks[0].Network = networkName(0)
+	return s
 }
 
 // Stop ends a container as docker stop does.
@@ -138,6 +142,23 @@ func (o *Operator) Remove(id string, _ *Nothing) error {
 	return nil
 }
 
+// Lives is a number of containers, one after the other: the first is the From-th.
+type Lives struct {
+	From, Number int
+	Lasts        time.Duration // each
+}
+
+// Live has containers start, stop and be removed.
+func (o *Operator) Live(l Lives, _ *Nothing) error {
+	for i := range l.Number {
+		id := o.engine.Run(extra(l.From + i))
+		time.Sleep(l.Lasts)
+		o.engine.Stop(id)
+		o.engine.Remove(id)
+	}
+	return nil
+}
+
 // RenameSilently gives the first n containers other names, of which no event tells.
 func (o *Operator) RenameSilently(n int, _ *Nothing) error {
 	o.engine.DropEvents(true)
@@ -148,26 +169,30 @@ func (o *Operator) RenameSilently(n int, _ *Nothing) error {
 	return nil
 }
 
-// Churn has the engine's containers change for a while.
+// Churn is how containers change for a while.
 type Churn struct {
-	PerSecond int
-	Lasts     time.Duration
+	From, Number int // the containers, which are made for it the first time
+	PerSecond    int
+	Lasts        time.Duration
 }
 
-// Churn stops and starts containers in turn, and replies how many changes there were.
+// Churn starts and stops the containers in turn, and replies how many changes there were.
 func (o *Operator) Churn(c Churn, changes *int) error {
-	if len(o.ids) == 0 {
-		return errors.New("no containers")
+	for i := len(o.churning); i < c.Number; i++ {
+		o.churning = append(o.churning, o.engine.Create(extra(c.From+i)))
 	}
 	interval := time.Second / time.Duration(c.PerSecond)
 	for begin := time.Now(); time.Since(begin) < c.Lasts; *changes++ {
 		time.Sleep(time.Until(begin.Add(time.Duration(*changes) * interval)))
-		id := o.ids[*changes/2%len(o.ids)]
-		if *changes%2 == 0 {
-			o.engine.Stop(id)
-		} else {
+		id := o.churning[*changes%c.Number]
+		if *changes/c.Number%2 == 0 {
 			o.engine.Start(id)
+		} else {
+			o.engine.Stop(id)
 		}
+	}
+	for _, id := range o.churning {
+		o.engine.Stop(id)
 	}
 	return nil
 }

@@ -35,6 +35,10 @@ func run(ctx context.Context, args []string) error {
 	switch command {
 	case "wire":
 		return wire(ctx, args)
+	case "scale":
+		return scale(ctx, args)
+	case sizeCommand:
+		return sizeMain(args)
 	case "pgo":
 		return pgo(ctx, args)
 	case fakeCommand:
