@@ -35,6 +35,8 @@ func run(ctx context.Context, args []string) error {
 	switch command {
 	case "wire":
 		return wire(ctx, args)
+	case "engine":
+		return engine(ctx, args)
 	case "scale":
 		return scale(ctx, args)
 	case sizeCommand:
