@@ -1,12 +1,15 @@
 # Lint's version is part of the source, as every other dependency's.
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 # Each round runs all, so that both sides of a comparison meet the same noise.
-BENCH = go test -run "^$$" -bench . -benchtime 0.5s ./internal/zone ./plugin/dockerdiscovery
-BENCHSTAT = golang.org/x/perf/cmd/benchstat@v0.0.0-20260908200009-22c9c6c9d4da
+MICRO = go test -run "^$$" -bench . -benchtime 0.5s ./internal/zone ./plugin/dockerdiscovery ./test/bench
+BENCHSTAT = go run golang.org/x/perf/cmd/benchstat@v0.0.0-20260908200009-22c9c6c9d4da
 # Always anew: Go's test cache cannot know the engine's state. Verbose: latencies and skips are reported.
 E2E = go test -race -count=1 -p 1 -timeout 20m -v ./test/e2e ./test/convergence ./test/soak
 
-.PHONY: run build test e2e test-engines soak bench lint
+# -pgo=off: the profile that pgo records is for the binary, and would have tests and lint
+# compile all of CoreDNS a second time.
+
+.PHONY: run build test e2e test-engines soak lint bench bench-scale bench-engine pgo
 
 run: build
 	./coredns -conf Corefile.example
@@ -15,7 +18,7 @@ build:
 	./build.sh
 
 test:
-	test/with-engine sh -c 'go test -race $$(go list ./... | grep -vE "/test/(e2e|convergence|soak)$$") && $(E2E)'
+	test/with-engine sh -c 'go test -race -pgo=off $$(go list ./... | grep -vE "/test/(e2e|convergence|soak)$$") && $(E2E)'
 
 e2e:
 	test/with-engine $(E2E)
@@ -28,7 +31,18 @@ test-engines:
 
 lint:
 	@unformatted=$$(gofmt -l .) && [ -z "$$unformatted" ] || { echo "gofmt -w needed: $$unformatted"; exit 1; }
-	go vet ./... && go run $(STATICCHECK) ./...
+	go vet -pgo=off ./... && go run $(STATICCHECK) ./...
 
 bench:
-	for i in 1 2 3 4 5 6 7 8 9 10; do $(BENCH) || exit 1; done >bench.txt && go run $(BENCHSTAT) -col /view bench.txt
+	for i in 1 2 3 4 5 6 7 8 9 10; do $(MICRO) || exit 1; done >bench.txt
+	$(BENCHSTAT) -filter "-.name:Plugin" -col /view bench.txt && $(BENCHSTAT) -filter .name:Plugin -col /plugin bench.txt
+	test/with-engine --need dnsperf go run ./test/bench wire
+
+bench-scale:
+	go run ./test/bench scale
+
+bench-engine:
+	test/with-engine go run ./test/bench engine
+
+pgo:
+	test/with-engine --need dnsperf go run ./test/bench pgo

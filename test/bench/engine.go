@@ -1,0 +1,439 @@
+package main
+
+import (
+	"bufio"
+	"cmp"
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"net/http"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/events"
+	"github.com/docker/docker/api/types/filters"
+	"github.com/docker/docker/api/types/network"
+	"github.com/miekg/dns"
+)
+
+// engine measures how soon DNS says what a real engine does.
+func engine(ctx context.Context, args []string) (err error) {
+	set := flag.NewFlagSet("bench engine", flag.ContinueOnError)
+	out := set.String("out", "docs/benchmarks", "folder for engine.json and engine.svg")
+	running := set.String("running", "10,300", "numbers of containers that run besides")
+	times := set.Int("times", 50, "starts, stop signals, deaths and disconnects")
+	burst := set.Int("burst", 100, "containers that are started at once")
+	repeats := set.Int("repeats", 5, "bursts and first reconciliations")
+	if err := set.Parse(args); err != nil {
+		return err
+	}
+	dir, err := os.MkdirTemp("", "bench")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	bins, err := build(dir)
+	if err != nil {
+		return err
+	}
+	e, err := openEngine(ctx, dir)
+	if err != nil {
+		return fmt.Errorf("a Docker Engine is needed: %w", err)
+	}
+	defer func() { err = errors.Join(err, e.remove()) }()
+	version, err := e.ServerVersion(ctx)
+	if err != nil {
+		return err
+	}
+	l := latencies{engine: e, binary: bins.product, dir: dir, times: *times, burst: *burst, repeats: *repeats}
+	l.tables = map[string]*table{}
+	for n := range strings.SplitSeq(*running, ",") {
+		count, err := strconv.Atoi(n)
+		if err != nil {
+			return fmt.Errorf("-running: %w", err)
+		}
+		fmt.Fprintln(os.Stderr, n, "running")
+		if err := e.ensure(ctx, count); err != nil {
+			return err
+		}
+		if err := l.measure(ctx, n+" running"); err != nil {
+			return err
+		}
+	}
+	r := newReport("engine", "How soon DNS says what the engine does", args)
+	r.note("Docker Engine %s. Medians with their 95 %% intervals. Questions are asked one after the other; one of them takes %s µs.",
+		version.Version, estimateOf(l.trips).format(0))
+	for _, title := range l.order {
+		r.Tables = append(r.Tables, *l.tables[title])
+	}
+	return r.publish(*out)
+}
+
+// latencies is one run of bench engine.
+type latencies struct {
+	engine                *realEngine
+	binary, dir           string
+	times, burst, repeats int
+
+	server  *server
+	metrics string // URL
+	conn    *dns.Conn
+	trips   []float64 // µs that single questions took
+
+	tables map[string]*table
+	order  []string
+}
+
+func (l *latencies) add(title string, columns []column, name string, values ...estimate) {
+	if l.tables[title] == nil {
+		l.tables[title] = &table{Title: title, Columns: columns}
+		l.order = append(l.order, title)
+	}
+	l.tables[title].add(name, values...)
+}
+
+// measure measures all with the containers that run.
+func (l *latencies) measure(ctx context.Context, name string) error {
+	if err := l.first(ctx, name); err != nil {
+		return fmt.Errorf("first reconciliation: %w", err)
+	}
+	if err := l.serve(); err != nil {
+		return err
+	}
+	defer l.server.stop()
+	defer l.conn.Close()
+	if err := l.starts(ctx, name); err != nil {
+		return fmt.Errorf("starts: %w", err)
+	}
+	if err := l.bursts(ctx, name); err != nil {
+		return fmt.Errorf("burst: %w", err)
+	}
+	return l.ends(ctx, name)
+}
+
+// serve starts a coredns, which answers when this returns.
+func (l *latencies) serve() error {
+	port, err := freePort()
+	if err != nil {
+		return err
+	}
+	l.metrics = fmt.Sprintf("http://127.0.0.1:%d/metrics", port)
+	lines := fmt.Sprintf("\tprometheus 127.0.0.1:%d\n\tdocker docker. {\n\t\tendpoint %s\n\t}\n", port, l.engine.DaemonHost())
+	if l.server, err = serve(l.binary, l.dir, lines, -1); err != nil {
+		return err
+	}
+	if err := l.server.await(address("bench-none"), dns.RcodeNameError); err != nil {
+		return err
+	}
+	l.conn, err = dns.Dial("udp", l.server.addr())
+	return err
+}
+
+func address(name string) question { return question{name + ".docker.", dns.TypeA} }
+
+// asked is an answer's addresses, and when it came.
+type asked struct {
+	addrs int
+	at    time.Time
+}
+
+// ask asks one question. There is no second try: an answer lost is a fault.
+func (l *latencies) ask(q question) (asked, error) {
+	client := dns.Client{Timeout: patience}
+	m, took, err := client.ExchangeWithConn(new(dns.Msg).SetQuestion(q.name, q.qtype), l.conn)
+	if err != nil {
+		return asked{}, err
+	}
+	l.trips = append(l.trips, float64(took)/1e3)
+	return asked{len(m.Answer), time.Now()}, nil
+}
+
+// until asks until there are so many addresses.
+func (l *latencies) until(q question, addrs int) (time.Time, error) {
+	for deadline := time.Now().Add(patience); ; {
+		a, err := l.ask(q)
+		switch {
+		case err != nil:
+			return time.Time{}, err
+		case a.addrs == addrs:
+			return a.at, nil
+		case a.at.After(deadline):
+			return time.Time{}, fmt.Errorf("%s has %d addresses, want %d, after %v", q.name, a.addrs, addrs, patience)
+		}
+	}
+}
+
+var timeColumns = []column{{Title: "median, ms", Digits: 2, Plot: true}, {Title: "p95, ms", Digits: 2}, {Title: "longest, ms", Digits: 2}}
+
+// times are what timeColumns tell of a sample.
+func times(sample []time.Duration) []estimate {
+	ms := make([]float64, len(sample))
+	for i, t := range sample {
+		ms[i] = float64(t) / 1e6
+	}
+	slices.Sort(ms)
+	return []estimate{estimateOf(ms), one(quantile(ms, 0.95)), one(ms[len(ms)-1])}
+}
+
+// starts measures from the start call's return.
+func (l *latencies) starts(ctx context.Context, name string) error {
+	var lags []time.Duration
+	for range l.times {
+		ids, qs, err := l.engine.createNamed(ctx, 1)
+		if err != nil {
+			return err
+		}
+		if err := l.engine.start(ctx, ids[0]); err != nil {
+			return err
+		}
+		returned := time.Now()
+		at, err := l.until(qs[0], 1)
+		if err != nil {
+			return err
+		}
+		lags = append(lags, at.Sub(returned))
+		if err := l.engine.drop(ids[0]); err != nil {
+			return err
+		}
+	}
+	l.add("start call returned → name answers", timeColumns, name, times(lags)...)
+	return nil
+}
+
+// bursts measures many starts at once, from the return of the last.
+func (l *latencies) bursts(ctx context.Context, name string) error {
+	var lags, calls []float64
+	for range l.repeats {
+		ids, qs, err := l.engine.createNamed(ctx, l.burst)
+		if err != nil {
+			return err
+		}
+		before, err := l.metric("coredns_docker_api_calls_total")
+		if err != nil {
+			return err
+		}
+		if err := inParallel(len(ids), func(i int) error { return l.engine.start(ctx, ids[i]) }); err != nil {
+			return err
+		}
+		returned := time.Now()
+		if err := l.all(qs); err != nil {
+			return err
+		}
+		lags = append(lags, float64(time.Since(returned))/1e6)
+		after, err := l.metric("coredns_docker_api_calls_total")
+		if err != nil {
+			return err
+		}
+		calls = append(calls, (after-before)/float64(l.burst))
+		if err := inParallel(len(ids), func(i int) error { return l.engine.drop(ids[i]) }); err != nil {
+			return err
+		}
+	}
+	l.add(fmt.Sprintf("%d containers started by %d workers, last start returned → all answer", l.burst, workers),
+		[]column{{Title: "ms", Digits: 1, Plot: true, Line: 20}, {Title: "engine calls/container", Digits: 2}}, name, estimateOf(lags), estimateOf(calls))
+	return nil
+}
+
+// all asks for all names at once, from one socket, until all have an address.
+func (l *latencies) all(qs []question) error {
+	conn, err := dns.Dial("udp", l.server.addr())
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	deadline := time.Now().Add(patience)
+	if err := conn.SetDeadline(deadline); err != nil {
+		return err
+	}
+	for len(qs) > 0 {
+		if time.Now().After(deadline) {
+			return fmt.Errorf("%d names do not answer after %v", len(qs), patience)
+		}
+		for i, q := range qs {
+			m := new(dns.Msg).SetQuestion(q.name, q.qtype)
+			m.Id = uint16(i)
+			if err := conn.WriteMsg(m); err != nil {
+				return err
+			}
+		}
+		var left []question
+		for range qs {
+			m, err := conn.ReadMsg()
+			if err != nil {
+				return err
+			}
+			if len(m.Answer) == 0 {
+				left = append(left, qs[m.Id])
+			}
+		}
+		qs = left
+	}
+	return nil
+}
+
+// first measures the first reconciliation of new servers, against what a list and serial inspects
+// of the same containers take.
+func (l *latencies) first(ctx context.Context, name string) error {
+	var took, bar, started []float64
+	for range l.repeats {
+		begin := time.Now()
+		list, err := l.engine.ContainerList(ctx, container.ListOptions{})
+		if err != nil {
+			return err
+		}
+		listed := time.Since(begin)
+		begin = time.Now()
+		for i := range list {
+			// Who else uses the engine may have removed it.
+			if _, err := l.engine.ContainerInspect(ctx, list[i].ID); err != nil && ctx.Err() != nil {
+				return err
+			}
+		}
+		bar = append(bar, float64(listed)/1e6+0.7*float64(time.Since(begin))/1e6)
+		begin = time.Now()
+		if err := l.serve(); err != nil {
+			return err
+		}
+		started = append(started, float64(time.Since(begin))/1e6)
+		sum, err := l.metric("coredns_docker_reconcile_duration_seconds_sum")
+		l.conn.Close()
+		if err := errors.Join(err, l.server.stop()); err != nil {
+			return err
+		}
+		took = append(took, 1000*sum)
+	}
+	l.add("first reconciliation", []column{
+		{Title: "ms", Digits: 1}, {Title: "list + 0.7 × serial inspects, ms", Digits: 1}, {Title: "ratio", Digits: 2, Plot: true, Line: 1},
+		{Title: "process begins → answers, ms"},
+	}, name, estimateOf(took), estimateOf(bar), estimateOf(ratios(took, bar)), estimateOf(started))
+	return nil
+}
+
+// ends measures what takes an address away, from the engine's time of the event.
+func (l *latencies) ends(ctx context.Context, name string) error {
+	n, err := l.engine.NetworkCreate(ctx, l.engine.name(), network.CreateOptions{Labels: l.engine.labels})
+	if err != nil {
+		return err
+	}
+	for _, kind := range []struct {
+		name string
+		end  func(ctx context.Context, network string) (time.Duration, error)
+	}{{"stop signal", l.stopSignal}, {"die", l.die}, {"disconnect", l.disconnect}} {
+		var lags []time.Duration
+		for range l.times {
+			lag, err := kind.end(ctx, n.ID)
+			if err != nil {
+				return fmt.Errorf("%s: %w", kind.name, err)
+			}
+			lags = append(lags, lag)
+		}
+		l.add("event → answer changed", timeColumns, kind.name+", "+name, times(lags)...)
+	}
+	return l.engine.NetworkRemove(ctx, n.ID)
+}
+
+// stopSignal sends one to a container that shares its hostname with another, and is deaf.
+func (l *latencies) stopSignal(ctx context.Context, _ string) (time.Duration, error) {
+	hostname := l.engine.name()
+	var ids []string
+	for range 2 {
+		id, err := l.engine.create(ctx, l.engine.name(), hostname, "stubborn")
+		if err != nil {
+			return 0, err
+		}
+		defer l.engine.drop(id)
+		if err := l.engine.start(ctx, id); err != nil {
+			return 0, err
+		}
+		ids = append(ids, id)
+	}
+	return l.change(ctx, address(hostname), 2, 1, ids[0], events.ActionKill, func() error { return l.engine.ContainerKill(ctx, ids[0], "TERM") })
+}
+
+func (l *latencies) die(ctx context.Context, _ string) (time.Duration, error) {
+	ids, qs, err := l.engine.createNamed(ctx, 1)
+	if err != nil {
+		return 0, err
+	}
+	defer l.engine.drop(ids[0])
+	if err := l.engine.start(ctx, ids[0]); err != nil {
+		return 0, err
+	}
+	return l.change(ctx, qs[0], 1, 0, ids[0], events.ActionDie, func() error { return l.engine.ContainerKill(ctx, ids[0], "KILL") })
+}
+
+// disconnect takes a container out of one of its two networks.
+func (l *latencies) disconnect(ctx context.Context, network string) (time.Duration, error) {
+	ids, qs, err := l.engine.createNamed(ctx, 1)
+	if err != nil {
+		return 0, err
+	}
+	defer l.engine.drop(ids[0])
+	if err := l.engine.NetworkConnect(ctx, network, ids[0], nil); err != nil {
+		return 0, err
+	}
+	if err := l.engine.start(ctx, ids[0]); err != nil {
+		return 0, err
+	}
+	return l.change(ctx, qs[0], 2, 1, ids[0], events.ActionDisconnect, func() error { return l.engine.NetworkDisconnect(ctx, network, ids[0], false) })
+}
+
+// change asks without a pause while the action is done, and returns how long after the container's event
+// the number of addresses was another.
+func (l *latencies) change(ctx context.Context, q question, before, after int, id string, action events.Action, do func() error) (time.Duration, error) {
+	if _, err := l.until(q, before); err != nil {
+		return 0, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	messages, failed := l.engine.Events(ctx, events.ListOptions{
+		Since: fmt.Sprint(time.Now().Unix()), Filters: filters.NewArgs(filters.Arg("event", string(action))),
+	})
+	done := make(chan error, 1)
+	go func() { done <- do() }()
+	at, err := l.until(q, after)
+	if err := errors.Join(err, <-done); err != nil {
+		return 0, err
+	}
+	for {
+		select {
+		case m := <-messages:
+			if m.Actor.ID == id || m.Actor.Attributes["container"] == id {
+				return at.Sub(time.Unix(0, m.TimeNano)), nil
+			}
+		case err := <-failed:
+			return 0, fmt.Errorf("waiting for the event %s: %w", action, err)
+		}
+	}
+}
+
+// metric is the sum of a metric's samples.
+func (l *latencies) metric(name string) (sum float64, err error) {
+	resp, err := http.Get(l.metrics)
+	if err != nil {
+		return 0, err
+	}
+	defer resp.Body.Close()
+	found := false
+	lines := bufio.NewScanner(resp.Body)
+	for lines.Scan() {
+		rest, ok := strings.CutPrefix(lines.Text(), name)
+		if !ok || rest == "" || rest[0] != '{' && rest[0] != ' ' {
+			continue
+		}
+		v, err := strconv.ParseFloat(rest[strings.LastIndexByte(rest, ' ')+1:], 64)
+		if err != nil {
+			return 0, fmt.Errorf("metric %s: %w", name, err)
+		}
+		sum, found = sum+v, true
+	}
+	if !found {
+		return 0, fmt.Errorf("no metric %s: %w", name, cmp.Or(lines.Err(), errors.New("not among those told")))
+	}
+	return sum, nil
+}

@@ -1,0 +1,208 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"net/rpc"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"time"
+
+	"github.com/dockerdiscovery/dockerdiscovery/internal/enginetest"
+)
+
+// fakeEngine is an internal/enginetest engine in a process of its own, so that what it costs is not
+// taken for what we cost.
+type fakeEngine struct {
+	process
+	client *rpc.Client
+	host   string
+}
+
+// fakeCommand is this program's command that is such a process: it is driven over its standard input
+// and output, and ends with them.
+const fakeCommand = "fake-engine"
+
+type pipes struct {
+	io.Reader
+	io.WriteCloser
+}
+
+func startFake(dir string, cpu int) (*fakeEngine, error) {
+	socket := filepath.Join(dir, "engine.sock")
+	f := &fakeEngine{process: process{cmd: exec.Command(os.Args[0], fakeCommand, socket)}, host: "unix://" + socket}
+	in, err := f.cmd.StdinPipe()
+	if err != nil {
+		return nil, err
+	}
+	out, w, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	f.cmd.Stdout = w
+	if err := f.spawn(cpu); err != nil {
+		return nil, err
+	}
+	w.Close()
+	f.client = rpc.NewClient(pipes{out, in})
+	return f, nil
+}
+
+// call has the engine do something; see Operator for what there is.
+func (f *fakeEngine) call(method string, args, reply any) error {
+	if err := f.client.Call("Operator."+method, args, reply); err != nil {
+		return fmt.Errorf("fake engine: %s: %w", method, err)
+	}
+	return nil
+}
+
+func (f *fakeEngine) stop() error {
+	f.client.Close() // by which it ends
+	select {
+	case <-f.ended:
+		return nil
+	case <-time.After(patience):
+		return f.process.stop()
+	}
+}
+
+// fakeMain is the process.
+func fakeMain(socket string) error {
+	e, err := enginetest.Start(socket)
+	if err != nil {
+		return err
+	}
+	server := rpc.NewServer()
+	if err := server.Register(&Operator{engine: e}); err != nil {
+		return err
+	}
+	server.ServeConn(pipes{os.Stdin, os.Stdout}) // until the parent ends
+	return e.Close()
+}
+
+// Operator is the engine's operator. Its methods are those that package rpc looks for.
+type Operator struct {
+	engine   *enginetest.Engine
+	ids      []string
+	churning []string
+}
+
+// Nothing is the argument or reply of methods that have none.
+type Nothing struct{}
+
+// perNetwork is how many containers share a network.
+const perNetwork = 1000
+
+// containerName is that of the i-th container. All have one length, so that answers have.
+func containerName(i int) string { return fmt.Sprintf("c%06d", i) }
+
+// spec gives a container six names, none of them another's: container, id, hostname, alias, alias in
+// its network, Compose service.
+func spec(i int) enginetest.Spec {
+	return enginetest.Spec{
+		Name: containerName(i), Hostname: fmt.Sprintf("h%06d", i),
+		Networks: []enginetest.Attachment{{Network: networkName(i), Aliases: []string{fmt.Sprintf("a%06d", i)}}},
+		Labels:   map[string]string{"com.docker.compose.service": fmt.Sprintf("s%d", i%10), "com.docker.compose.project": fmt.Sprintf("p%06d", i/10)},
+	}
+}
+
+func networkName(i int) string { return fmt.Sprint("net", i/perNetwork) }
+
+// Populate makes n running containers, without events.
+func (o *Operator) Populate(n int, _ *Nothing) error {
+	for i := 0; i < n; i += perNetwork {
+		o.engine.AddNetwork(networkName(i), fmt.Sprintf("10.%d.0.0/16", i/perNetwork))
+	}
+	o.ids = o.engine.Populate(n, spec)
+	return nil
+}
+
+// Run creates and starts one more container, the i-th, in the first network.
+func (o *Operator) Run(i int, id *string) error {
+	*id = o.engine.Run(extra(i))
+	return nil
+}
+
+func extra(i int) enginetest.Spec {
+	s := spec(i)
+	s.Networks[0].Network = networkName(0)
+	return s
+}
+
+// Stop ends a container as docker stop does.
+func (o *Operator) Stop(id string, _ *Nothing) error {
+	o.engine.Stop(id)
+	return nil
+}
+
+// Remove removes a container.
+func (o *Operator) Remove(id string, _ *Nothing) error {
+	o.engine.Remove(id)
+	return nil
+}
+
+// Lives is a number of containers, one after the other: the first is the From-th.
+type Lives struct {
+	From, Number int
+	Lasts        time.Duration // each
+}
+
+// Live has containers start, stop and be removed.
+func (o *Operator) Live(l Lives, _ *Nothing) error {
+	for i := range l.Number {
+		id := o.engine.Run(extra(l.From + i))
+		time.Sleep(l.Lasts)
+		o.engine.Stop(id)
+		o.engine.Remove(id)
+	}
+	return nil
+}
+
+// RenameSilently gives the first n containers other names, of which no event tells.
+func (o *Operator) RenameSilently(n int, _ *Nothing) error {
+	o.engine.DropEvents(true)
+	defer o.engine.DropEvents(false)
+	for i, id := range o.ids[:n] {
+		o.engine.Rename(id, "renamed-"+containerName(i))
+	}
+	return nil
+}
+
+// Churn is how containers change for a while.
+type Churn struct {
+	From, Number int // the containers, which are made for it the first time
+	PerSecond    int
+	Lasts        time.Duration
+}
+
+// Churn starts and stops the containers in turn, and replies how many changes there were.
+func (o *Operator) Churn(c Churn, changes *int) error {
+	for i := len(o.churning); i < c.Number; i++ {
+		o.churning = append(o.churning, o.engine.Create(extra(c.From+i)))
+	}
+	interval := time.Second / time.Duration(c.PerSecond)
+	for begin := time.Now(); time.Since(begin) < c.Lasts; *changes++ {
+		time.Sleep(time.Until(begin.Add(time.Duration(*changes) * interval)))
+		id := o.churning[*changes%c.Number]
+		if *changes/c.Number%2 == 0 {
+			o.engine.Start(id)
+		} else {
+			o.engine.Stop(id)
+		}
+	}
+	for _, id := range o.churning {
+		o.engine.Stop(id)
+	}
+	return nil
+}
+
+// Calls replies how often each kind of call was made since the last time it was asked.
+func (o *Operator) Calls(_ Nothing, calls *map[string]int) error {
+	*calls = map[string]int{}
+	for _, kind := range []string{"ping", "version", "info", "events", "list", "inspect", "networks", "network"} {
+		(*calls)[kind] = o.engine.Calls(kind)
+	}
+	o.engine.ResetCalls()
+	return nil
+}

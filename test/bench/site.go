@@ -1,0 +1,251 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"runtime"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/coredns/caddy"
+	"github.com/coredns/coredns/plugin"
+	"github.com/coredns/coredns/plugin/ready"
+	"github.com/coredns/coredns/plugin/test"
+	"github.com/miekg/dns"
+	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sys/unix"
+)
+
+// site is the plugin in this process, with an engine in another.
+type site struct {
+	containers int
+	fake       *fakeEngine
+	handler    plugin.Handler
+	instance   *caddy.Instance
+	extra      int // containers that were made later
+}
+
+// newSite makes an engine with containers. The plugin does not run yet.
+func newSite(dir string, containers int) (*site, error) {
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		return nil, err
+	}
+	fake, err := startFake(dir, -1)
+	if err != nil {
+		return nil, err
+	}
+	s := &site{containers: containers, fake: fake}
+	return s, fake.call("Populate", containers, nil)
+}
+
+// start returns once the plugin knows all names.
+func (s *site) start(resync time.Duration) (err error) {
+	lines := fmt.Sprintf("\tdocker docker. {\n\t\tendpoint %s\n\t\tresync %s\n\t}\n", s.fake.host, resync)
+	if s.handler, s.instance, err = inProcess(lines); err != nil {
+		return err
+	}
+	return until(10*time.Minute, time.Millisecond, "the plugin is not ready", s.handler.(ready.Readiness).Ready)
+}
+
+func (s *site) stop() {
+	if s.instance != nil {
+		stopInProcess(s.instance)
+	}
+	s.fake.stop()
+}
+
+// until waits until the condition holds, which it looks at from time to time.
+func until(limit, pause time.Duration, complaint string, holds func() bool) error {
+	for deadline := time.Now().Add(limit); !holds(); time.Sleep(pause) {
+		if time.Now().After(deadline) {
+			return fmt.Errorf("%s after %v", complaint, limit)
+		}
+	}
+	return nil
+}
+
+// keeper keeps what is written to it. It asks from the host.
+type keeper struct {
+	test.ResponseWriter
+	m *dns.Msg
+}
+
+func (k *keeper) WriteMsg(m *dns.Msg) error {
+	k.m = m
+	return nil
+}
+
+func (s *site) ask(q question) (*dns.Msg, error) {
+	k := keeper{ResponseWriter: test.ResponseWriter{RemoteIP: "127.0.0.1"}}
+	if rcode, err := s.handler.ServeDNS(context.Background(), &k, new(dns.Msg).SetQuestion(q.name, q.qtype)); err != nil || k.m == nil {
+		return nil, fmt.Errorf("asked for %s: %s, %v", q.name, dns.RcodeToString[rcode], err)
+	}
+	return k.m, nil
+}
+
+// answers waits until the name has an address, or until it has none.
+func (s *site) answers(q question, has bool) error {
+	for deadline := time.Now().Add(patience); ; runtime.Gosched() {
+		m, err := s.ask(q)
+		if err != nil {
+			return err
+		}
+		if len(m.Answer) > 0 == has {
+			return nil
+		}
+		if time.Now().After(deadline) {
+			return fmt.Errorf("%s: still %s with %d records after %v", q.name, dns.RcodeToString[m.Rcode], len(m.Answer), patience)
+		}
+	}
+}
+
+func (s *site) serial() (uint32, error) {
+	m, err := s.ask(question{"docker.", dns.TypeSOA})
+	if err != nil {
+		return 0, err
+	}
+	if len(m.Answer) != 1 {
+		return 0, fmt.Errorf("no SOA: %s", m)
+	}
+	return m.Answer[0].(*dns.SOA).Serial, nil
+}
+
+// calls are those to the engine since they were last asked for, and their number.
+func (s *site) calls() (calls map[string]int, all int, err error) {
+	err = s.fake.call("Calls", Nothing{}, &calls)
+	for _, n := range calls {
+		all += n
+	}
+	return calls, all, err
+}
+
+// lookups asks for names of the site's containers at random, so many in a row, and hands over how long
+// each took, or all of them if each is false. The names are made just before, as a server's are: they are
+// in the processor's cache, whatever else is not.
+func (s *site) lookups(number int, each bool, took []time.Duration) ([]time.Duration, error) {
+	requests := make([]*dns.Msg, number)
+	for i := range requests {
+		requests[i] = new(dns.Msg).SetQuestion(existing(rand.IntN(s.containers)).name, dns.TypeA)
+	}
+	w := &test.ResponseWriter{RemoteIP: "127.0.0.1"}
+	ctx := context.Background()
+	begin := time.Now()
+	for _, r := range requests {
+		if rcode, err := s.handler.ServeDNS(ctx, w, r); err != nil || rcode != dns.RcodeSuccess {
+			return nil, fmt.Errorf("%s: %s, %v", r.Question[0].Name, dns.RcodeToString[rcode], err)
+		}
+		if each {
+			end := time.Now()
+			took = append(took, end.Sub(begin))
+			begin = end
+		}
+	}
+	if !each {
+		took = append(took, time.Since(begin))
+	}
+	return took, nil
+}
+
+// lookupSlice is the time of one lookup, in ns.
+func (s *site) lookupSlice() (float64, error) {
+	const rows, row = 200, 100
+	var took []time.Duration
+	for range rows {
+		var err error
+		if took, err = s.lookups(row, false, took); err != nil {
+			return 0, err
+		}
+	}
+	// The median row: one in which the machine did something else does not count.
+	slices.Sort(took)
+	return float64(took[len(took)/2]) / row, nil
+}
+
+// parallelSlice has lookups on all CPUs for a while and returns the 99.9th percentile of their times, in
+// µs. The askers pause, so that the CPUs are not busy with them alone.
+func (s *site) parallelSlice(lasts time.Duration) (p999 float64, err error) {
+	const row, pause = 64, time.Millisecond
+	var mu sync.Mutex // guards all and err
+	var all []time.Duration
+	var wg sync.WaitGroup
+	for range runtime.GOMAXPROCS(0) {
+		wg.Go(func() {
+			var took []time.Duration
+			var failed error
+			for begin := time.Now(); failed == nil && time.Since(begin) < lasts; time.Sleep(pause) {
+				took, failed = s.lookups(row, true, took)
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			all = append(all, took...)
+			if failed != nil {
+				err = failed
+			}
+		})
+	}
+	wg.Wait()
+	if err != nil {
+		return 0, err
+	}
+	slices.Sort(all)
+	return float64(all[len(all)*999/1000]) / 1e3, nil
+}
+
+// changeSlice has containers start, stop and be removed and returns what each of these changes cost this
+// process, in µs of CPU time, and the engine, in calls.
+func (s *site) changeSlice() (cpu, calls float64, err error) {
+	const number, lasts = 100, 5 * time.Millisecond
+	if _, _, err := s.calls(); err != nil {
+		return 0, 0, err
+	}
+	before := ownCPU()
+	from := s.containers + s.extra
+	s.extra += number
+	if err := s.fake.call("Live", Lives{from, number, lasts}, nil); err != nil {
+		return 0, 0, err
+	}
+	if err := s.answers(existing(from+number-1), false); err != nil {
+		return 0, 0, err
+	}
+	spent := ownCPU() - before
+	_, n, err := s.calls()
+	return float64(spent) / 1e3 / (2 * number), float64(n) / (2 * number), err
+}
+
+// ownCPU is the CPU time of this process.
+func ownCPU() time.Duration {
+	var t unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_PROCESS_CPUTIME_ID, &t); err != nil {
+		panic(err) // every Linux has it
+	}
+	return time.Duration(t.Nano())
+}
+
+// liveHeap is what is in use after garbage collection.
+func liveHeap() float64 {
+	var m runtime.MemStats
+	for range 2 { // the second sees what finalizers have let go
+		runtime.GC()
+	}
+	runtime.ReadMemStats(&m)
+	return float64(m.HeapAlloc)
+}
+
+// reconciled is how many reconciliations there were in this process, and how long they took together.
+func reconciled() (rounds uint64, took time.Duration, err error) {
+	const name = "coredns_docker_reconcile_duration_seconds"
+	families, err := prometheus.DefaultGatherer.Gather()
+	if err != nil {
+		return 0, 0, err
+	}
+	for _, f := range families {
+		if f.GetName() == name {
+			h := f.GetMetric()[0].GetHistogram()
+			return h.GetSampleCount(), time.Duration(h.GetSampleSum() * 1e9), nil
+		}
+	}
+	return 0, 0, fmt.Errorf("no metric %s", name)
+}

@@ -1,0 +1,330 @@
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	"github.com/miekg/dns"
+)
+
+// wireFlags are the options of bench wire.
+type wireFlags struct {
+	out       string
+	names     int
+	minRounds int
+	maxRounds int
+	spread    float64
+	seconds   int
+	rate      int
+	pin       bool
+}
+
+// fewestRounds have an interval.
+const fewestRounds = 6
+
+func parseWire(args []string) (f wireFlags, err error) {
+	set := flag.NewFlagSet("bench wire", flag.ContinueOnError)
+	set.StringVar(&f.out, "out", "docs/benchmarks", "folder for wire.json and wire.svg")
+	set.IntVar(&f.names, "names", 300, "running containers")
+	set.IntVar(&f.minRounds, "min", 12, fmt.Sprintf("rounds at least, no fewer than %d: in each, all servers have one slice of time of each kind", fewestRounds))
+	set.IntVar(&f.maxRounds, "max", 60, "rounds at most")
+	set.Float64Var(&f.spread, "spread", 0.03, "no more rounds once the 95 % interval of no CPU ratio is wider")
+	set.IntVar(&f.seconds, "seconds", 1, "length of a slice")
+	set.IntVar(&f.rate, "rate", 2000, "queries a second for the latencies")
+	set.BoolVar(&f.pin, "pin", true, "servers on the last CPU alone, dnsperf and the engine on the first")
+	if err := set.Parse(args); err != nil {
+		return f, err
+	}
+	f.minRounds = max(f.minRounds, fewestRounds)
+	f.maxRounds = max(f.maxRounds, f.minRounds)
+	return f, nil
+}
+
+// target is one of the servers that are compared.
+type target struct {
+	name   string
+	server *server
+}
+
+// trial is one question put to some of the targets.
+type trial struct {
+	title   string
+	data    string
+	targets []trialTarget
+	base    int // the target with which the others are compared
+}
+
+type trialTarget struct {
+	*target
+	rcode string // which all answers must have
+
+	cpu          []float64 // µs for each query, a value for each round
+	perSecond    []float64
+	p50, p99     []float64 // µs, at the fixed rate
+	instructions []float64 // for each query, in user space
+}
+
+// wire compares the product with the others over the network.
+func wire(ctx context.Context, args []string) (err error) {
+	f, err := parseWire(args)
+	if err != nil {
+		return err
+	}
+	dir, err := os.MkdirTemp("", "bench")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	if _, err := exec.LookPath("dnsperf"); err != nil {
+		return fmt.Errorf("the load comes from dnsperf: %w", err)
+	}
+	bins, err := build(dir)
+	if err != nil {
+		return err
+	}
+	w := wireRun{wireFlags: f, dir: dir, asker: -1, serving: -1, counter: counter()}
+	if f.pin {
+		w.asker, w.serving = cpus()
+	}
+	defer w.stop()
+	if err := w.start(bins); err != nil {
+		return err
+	}
+	trials, err := w.trials()
+	if err != nil {
+		return err
+	}
+	rounds, err := w.measure(ctx, trials)
+	if err != nil {
+		return err
+	}
+	return w.report(args, rounds, trials).publish(f.out)
+}
+
+// wireRun is one run of bench wire.
+type wireRun struct {
+	wireFlags
+	dir            string
+	asker, serving int // CPUs
+	from           int // dnsperf's port
+	counter        string
+	fake           *fakeEngine
+
+	product, stock, hosts, whoami, floor, denial *target
+}
+
+func (w *wireRun) stop() {
+	for _, t := range []*target{w.product, w.stock, w.hosts, w.whoami, w.floor, w.denial} {
+		if t != nil {
+			t.server.stop()
+		}
+	}
+	if w.fake != nil {
+		w.fake.stop()
+	}
+}
+
+// start starts all servers. They have equal Corefiles but for the one plugin.
+func (w *wireRun) start(bins builds) (err error) {
+	if w.from, err = freePort(); err != nil {
+		return err
+	}
+	if w.fake, err = startFake(w.dir, w.asker); err != nil {
+		return err
+	}
+	if err := w.fake.call("Populate", w.names, nil); err != nil {
+		return err
+	}
+	serve := func(name, binary, lines string, q question, rcode int) *target {
+		if err != nil {
+			return nil
+		}
+		t := &target{name: name}
+		if t.server, err = serve(binary, w.dir, lines, w.serving); err == nil {
+			err = t.server.await(q, rcode)
+		}
+		return t
+	}
+	docker := fmt.Sprintf("\tdocker docker. {\n\t\tendpoint %s\n\t}\n", w.fake.host)
+	hosts := filepath.Join(w.dir, "hosts")
+	if err := os.WriteFile(hosts, hostsFile(w.names), 0o644); err != nil {
+		return err
+	}
+	w.product = serve("docker", bins.product, docker, existing(0), dns.RcodeSuccess)
+	w.stock = serve("docker, stock build", bins.stock, docker, existing(0), dns.RcodeSuccess)
+	w.hosts = serve("hosts", bins.stock, "\thosts "+hosts+" docker.\n", existing(0), dns.RcodeSuccess)
+	w.whoami = serve("whoami", bins.stock, "\twhoami\n", existing(0), dns.RcodeSuccess)
+	w.floor = serve("floor", bins.stock, fmt.Sprintf("\tfloor NOERROR %q\n", hostRecord(0)), existing(0), dns.RcodeSuccess)
+	if err != nil {
+		return err
+	}
+	// The denial's message is what we answer.
+	m, err := dns.Exchange(new(dns.Msg).SetQuestion(missing(0).name, dns.TypeA), w.stock.server.addr())
+	if err != nil {
+		return err
+	}
+	if len(m.Ns) != 1 {
+		return fmt.Errorf("the negative answer has no SOA: %s", m)
+	}
+	soa := strings.Join(strings.Fields(m.Ns[0].String()), " ")
+	w.denial = serve("floor, negative answer", bins.stock, fmt.Sprintf("\tfloor NXDOMAIN %q\n", soa), missing(0), dns.RcodeNameError)
+	return err
+}
+
+func existing(i int) question { return question{containerName(i) + ".docker.", dns.TypeA} }
+
+// missing is a name of the same length.
+func missing(i int) question { return question{fmt.Sprintf("m%06d.docker.", i), dns.TypeA} }
+
+// hostRecord is the record of an existing name, with our default TTL.
+func hostRecord(i int) string { return fmt.Sprintf("%s 5 IN A %s", existing(i).name, hostAddr(i)) }
+
+func hostAddr(i int) string { return fmt.Sprintf("10.0.%d.%d", i/250, i%250+2) }
+
+// hostsFile has the same names as the engine.
+func hostsFile(n int) []byte {
+	var b []byte
+	for i := range n {
+		b = fmt.Appendln(b, hostAddr(i), strings.TrimSuffix(existing(i).name, "."))
+	}
+	return b
+}
+
+// trials writes the questions and says who is asked them.
+func (w *wireRun) trials() ([]*trial, error) {
+	var hit, miss []question
+	for i := range w.names {
+		hit, miss = append(hit, existing(i)), append(miss, missing(i))
+	}
+	hits := &trial{title: fmt.Sprintf("existing name, type A, %d names", w.names), data: filepath.Join(w.dir, "hit"), base: 4, targets: []trialTarget{
+		{target: w.product, rcode: "NOERROR"}, {target: w.stock, rcode: "NOERROR"}, {target: w.hosts, rcode: "NOERROR"},
+		{target: w.whoami, rcode: "NOERROR"}, {target: w.floor, rcode: "NOERROR"},
+	}}
+	misses := &trial{title: fmt.Sprintf("missing name, type A, %d names", w.names), data: filepath.Join(w.dir, "miss"), base: 4, targets: []trialTarget{
+		{target: w.product, rcode: "NXDOMAIN"}, {target: w.stock, rcode: "NXDOMAIN"}, {target: w.hosts, rcode: "SERVFAIL"},
+		{target: w.whoami, rcode: "NOERROR"}, {target: w.floor, rcode: "NOERROR"}, {target: w.denial, rcode: "NXDOMAIN"},
+	}}
+	if err := writeQuestions(hits.data, hit); err != nil {
+		return nil, err
+	}
+	return []*trial{hits, misses}, writeQuestions(misses.data, miss)
+}
+
+// measure has round after round until the figures are good enough. Who is first in a round
+// rotates, so that what the machine does besides meets all alike.
+func (w *wireRun) measure(ctx context.Context, trials []*trial) (rounds int, err error) {
+	for round := -1; round < w.maxRounds; round++ { // the first does not count: servers warm up
+		for _, t := range trials {
+			for i := range t.targets {
+				if ctx.Err() != nil {
+					return rounds, context.Cause(ctx)
+				}
+				at := &t.targets[(i+max(round, 0))%len(t.targets)]
+				if err := w.measureOne(t, at, round >= 0); err != nil {
+					return rounds, fmt.Errorf("%s, %s: %w", t.title, at.name, err)
+				}
+			}
+		}
+		rounds = round + 1
+		if worst := widest(trials); rounds > 0 {
+			fmt.Fprintf(os.Stderr, "round %d: widest interval %.1f %%\n", rounds, 100*worst)
+			if rounds >= w.minRounds && worst <= w.spread {
+				break
+			}
+		}
+	}
+	return rounds, nil
+}
+
+// widest is the widest interval of a CPU ratio, relative to it.
+func widest(trials []*trial) (worst float64) {
+	for _, t := range trials {
+		for i := range t.targets {
+			if i != t.base {
+				worst = max(worst, estimateOf(ratios(t.targets[i].cpu, t.targets[t.base].cpu)).spread())
+			}
+		}
+	}
+	return worst
+}
+
+// measureOne gives the target its slices of one round.
+func (w *wireRun) measureOne(t *trial, at *trialTarget, counts bool) error {
+	full := load{data: t.data, seconds: w.seconds, cpu: w.asker, from: w.from}
+	before, err := at.server.cpu()
+	if err != nil {
+		return err
+	}
+	s, err := w.ask(at, full)
+	if err != nil {
+		return err
+	}
+	after, err := at.server.cpu()
+	if err != nil {
+		return err
+	}
+	paced := full
+	paced.rate, paced.latencies = w.rate, true
+	p, err := w.ask(at, paced)
+	if err != nil || !counts {
+		return err
+	}
+	at.cpu = append(at.cpu, float64(after-before)/1e3/float64(s.completed))
+	at.perSecond = append(at.perSecond, s.perSecond)
+	at.p50, at.p99 = append(at.p50, p.percentile(0.5)), append(at.p99, p.percentile(0.99))
+	if w.counter == "" {
+		return nil
+	}
+	n, s, err := w.count(at, full)
+	at.instructions = append(at.instructions, n/float64(s.completed))
+	return err
+}
+
+// ask checks that the answers were right.
+func (w *wireRun) ask(at *trialTarget, l load, prefix ...string) (slice, error) {
+	s, err := dnsperf(at.server.port, l, prefix...)
+	if err == nil && s.rcodes[at.rcode] != s.completed {
+		err = fmt.Errorf("answers are %v, want %d times %s", s.rcodes, s.completed, at.rcode)
+	}
+	return s, err
+}
+
+func (w *wireRun) report(args []string, rounds int, trials []*trial) *report {
+	r := newReport("wire", "CoreDNS's cost of a query, by plugin", args)
+	r.note("%d rounds of interleaved slices of %d s, medians with their 95 %% intervals; ratios are taken in each round.", rounds, w.seconds)
+	if w.pin {
+		r.note("Servers run on one CPU, dnsperf on another.")
+	}
+	if w.counter == "" {
+		r.note("No instruction counts: perf stat finds no such counter on this machine.")
+	}
+	for _, t := range trials {
+		table := table{Title: t.title, Columns: []column{
+			{Title: "server CPU, µs/query", Digits: 2}, {Title: "CPU × floor", Digits: 3, Plot: true, Line: 1}, {Title: "queries/s"},
+			{Title: fmt.Sprintf("p50 at %d/s, µs", w.rate)}, {Title: fmt.Sprintf("p99 at %d/s, µs", w.rate), Plot: true}, {Title: "p99 × hosts", Digits: 2},
+			{Title: "instructions/query"},
+		}}
+		if w.counter == "" {
+			table.Columns = table.Columns[:6]
+		}
+		base, hosts := &t.targets[t.base], &t.targets[2]
+		for i := range t.targets {
+			at := &t.targets[i]
+			values := []estimate{
+				estimateOf(at.cpu), estimateOf(ratios(at.cpu, base.cpu)), estimateOf(at.perSecond),
+				estimateOf(at.p50), estimateOf(at.p99), estimateOf(ratios(at.p99, hosts.p99)), estimateOf(at.instructions),
+			}
+			table.add(at.name, values[:len(table.Columns)]...)
+		}
+		r.Tables = append(r.Tables, table)
+	}
+	if worst := widest(trials); worst > w.spread {
+		r.note("The widest interval of a CPU ratio is %.1f %%, more than the %.1f %% that were wanted.", 100*worst, 100*w.spread)
+	}
+	return r
+}
