@@ -62,6 +62,10 @@ func TestHostileLabels(t *testing.T) {
 		{"rubbish", "records", ")(\x00\"\n;"},
 		{"ttl", "ttl", "99999999999999999999"},
 	}
+	if podman {
+		t.Log("without labels of a megabyte: Podman's service (5.4.2) crashes when it reads an event, which has the labels, of which only a part is written yet")
+		hostile = slices.DeleteFunc(hostile, func(h struct{ name, label, value string }) bool { return strings.HasPrefix(h.name, "megabyte") })
+	}
 	names := map[string]string{}
 	for _, h := range hostile {
 		names[h.name] = "hostile-" + h.name + "-" + suffix()
