@@ -24,72 +24,91 @@ func TestDroppedEvents(t *testing.T) {
 	const resync = 15 * time.Second
 	e := newEngine(t)
 	e.start()
-	network, second := e.populate(), e.network(t)
+	api, err := dockerclient.NewClientWithOpts(dockerclient.WithHost(e.host), dockerclient.WithAPIVersionNegotiation())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer api.Close()
 	d := &dam{}
 	p := startProxy(t, e.socket(), d.wrap)
 	s := serve(t, config{body: fmt.Sprintf("docker docker. 198.18.0.0/15 {\nendpoint unix://%s\nresync %v\n}", p.socket, resync)})
-	// All of a container's labels stand in its events: with such a one few of them fill the buffers on the way.
-	noisy := e.run(t, "--network", network, "--label", "noise="+strings.Repeat("x", 8<<10))
-	for range 3 {
-		if dropEvents(t, e, s, d, noisy, network, second, resync) {
+	dropping := &dropping{t: t, engine: e, api: api, server: s, dam: d, network: e.populate(), second: e.network(t)}
+	// All of a container's labels stand in its events: with this one, few events fill the buffers on the way.
+	dropping.noisy = e.run(t, "--network", dropping.network, "--label", "noise="+strings.Repeat("x", 4<<10))
+	for range 5 {
+		if dropping.try(resync) {
 			return
 		}
 	}
-	t.Error("the machine is too slow: the plugin renewed its event stream before the engine had to drop events")
+	t.Error("the machine is too slow: each time, the plugin renewed its event stream before the engine had to drop events")
 }
 
-// dropEvents has the engine drop the events of some changes, looks that they are not known, and that they soon
-// are. It reports whether it could.
-func dropEvents(t *testing.T, e *privateEngine, s *server, d *dam, noisy, network, second string, resync time.Duration) bool {
+// dropping is how an engine is made to drop events.
+type dropping struct {
+	t               *testing.T
+	engine          *privateEngine
+	api             *dockerclient.Client
+	server          *server
+	dam             *dam
+	network, second string
+	noisy           string // ID of a container that makes events
+}
+
+// try has the engine drop the events of some changes, looks that they are not known, and that they are known after
+// the next comparison. It reports whether the engine did.
+func (d *dropping) try(resync time.Duration) bool {
+	t, e, s := d.t, d.engine, d.server
 	t.Helper()
 	known := func(name string) inspection {
-		c := e.inspect(t, e.run(t, "--network", network, "--name", name+"-"+suffix()))
+		c := e.inspect(t, e.run(t, "--network", d.network, "--name", name+"-"+suffix()))
 		eventually(t, func() error { return s.agrees(c) })
 		return c
 	}
-	// mark waits until all events so far have come through.
-	mark := func() {
-		t.Helper()
-		last := e.do(t, "create", image)
-		t.Cleanup(func() { e.output("rm", last) })
-		within(t, silence, func() error {
-			if !d.saw(last) {
-				return errors.New("the last event has not come through")
-			}
-			return nil
-		})
-	}
 	goes, renamed, moves := known("goes"), known("renamed"), known("moves")
-	newName := "after-" + renamed.name()
+	newName, comes := "after-"+renamed.name(), "comes-"+suffix()
+	comesID := e.do(t, "create", "--network", d.network, "--name", comes, image)
+	t.Cleanup(func() { e.output("rm", "-f", comesID) })
 
-	// A new stream begins with the last events that the engine remembers, which are 256. Until the
-	// next one is the most time directly after one.
-	streams := d.count(eventsPath)
+	// A new stream begins with the last 256 events, which the engine remembers. Directly after one the time until the
+	// next is the longest.
+	streams := d.dam.count(eventsPath)
 	within(t, silence, func() error {
-		if d.count(eventsPath) == streams {
+		if d.dam.count(eventsPath) == streams {
 			return errors.New("no new event stream")
 		}
 		return nil
 	})
-	mark()
-	d.close()
-	defer d.open(&d.lists)
-	defer d.open(&d.events)
-	streams, lists := d.count(eventsPath), d.count(listPath)
-	// The engine's queue holds 1,024 events; for one more it waits 100 ms and then drops it.
-	e.noise(t, noisy, 1024+300)
+	d.drain()
+	d.dam.close()
+	defer d.dam.open(&d.dam.lists)
+	defer d.dam.open(&d.dam.events)
+	streams, lists := d.dam.count(eventsPath), d.dam.count(listPath)
 	begin := time.Now()
-	e.do(t, "rm", "-f", goes.ID)
-	e.do(t, "rename", renamed.ID, newName)
-	e.do(t, "network", "connect", second, moves.ID)
-	comes := e.inspect(t, e.run(t, "--network", network, "--name", "comes-"+suffix()))
-	changed := []string{goes.ID, renamed.ID, moves.ID, comes.ID}
-	d.open(&d.events)
-	e.noise(t, noisy, 300) // so that the changes are not among those that it remembers
-	mark()
-	for _, id := range changed {
-		if d.saw(id) {
-			t.Logf("an event of %.12s came through, on the %d. stream since", id, 1+d.count(eventsPath)-streams)
+	// The engine's queue holds 1,024 events, and some are on the way. For one more it waits 100 ms and then drops it.
+	d.noise(1024+200, "noise")
+	filled := time.Now()
+	for i, err := range d.together(
+		func(ctx context.Context) error {
+			return d.api.ContainerRemove(ctx, goes.ID, container.RemoveOptions{Force: true})
+		},
+		func(ctx context.Context) error { return d.api.ContainerRename(ctx, renamed.ID, newName) },
+		func(ctx context.Context) error { return d.api.NetworkConnect(ctx, d.second, moves.ID, nil) },
+		func(ctx context.Context) error {
+			return d.api.ContainerStart(ctx, comesID, container.StartOptions{})
+		},
+	) {
+		if err != nil {
+			t.Fatalf("change %d: %v", i, err)
+		}
+	}
+	changed := time.Now()
+	d.dam.open(&d.dam.events)
+	d.noise(300, "noise") // so that the changes are not among the events that it remembers
+	d.drain()
+	t.Logf("events made in %v, changes in %v, more events in %v", filled.Sub(begin), changed.Sub(filled), time.Since(changed))
+	for _, id := range []string{goes.ID, renamed.ID, moves.ID, comesID} {
+		if d.dam.saw(id) {
+			t.Logf("an event of %.12s came through, on the %d. stream since", id, 1+d.dam.count(eventsPath)-streams)
 			return false
 		}
 	}
@@ -97,18 +116,17 @@ func dropEvents(t *testing.T, e *privateEngine, s *server, d *dam, noisy, networ
 	// What was known is answered still: the test proves something.
 	for _, err := range []error{
 		s.agrees(goes), s.agrees(renamed), s.agrees(moves),
-		s.wants(newName+".docker.", dns.TypeA, nxdomain), s.wants(comes.name()+".docker.", dns.TypeA, nxdomain),
+		s.wants(newName+".docker.", dns.TypeA, nxdomain), s.wants(comes+".docker.", dns.TypeA, nxdomain),
 	} {
 		if err != nil {
 			t.Errorf("known without an event: %v", err)
 		}
 	}
-	if n := d.count(listPath); n != lists {
+	if n := d.dam.count(listPath); n != lists {
 		t.Fatalf("%d lists went on to the engine", n-lists)
 	}
 	reconciled := s.value(lastReconcile)
-	stale := time.Since(begin)
-	d.open(&d.lists)
+	d.dam.open(&d.dam.lists)
 	released := time.Now()
 
 	goes.State.Running = false
@@ -119,15 +137,15 @@ func dropEvents(t *testing.T, e *privateEngine, s *server, d *dam, noisy, networ
 		if err := s.wants(renamed.name()+".docker.", dns.TypeA, nxdomain); err != nil {
 			return err
 		}
-		for _, id := range changed[1:] {
+		for _, id := range []string{renamed.ID, moves.ID, comesID} {
 			if err := s.agrees(e.inspect(t, id)); err != nil {
 				return err
 			}
 		}
 		return nil
 	})
-	t.Logf("no event of four changes came through; %v after the first nothing was known of them, all %v later, with a resync of %v",
-		stale.Round(time.Millisecond), time.Since(released).Round(time.Millisecond), resync)
+	t.Logf("no event of four changes came through, and nothing was known of them %v after the last one; all was %v later, with a resync of %v",
+		released.Sub(changed).Round(time.Millisecond), time.Since(released).Round(time.Millisecond), resync)
 	eventually(t, func() error {
 		if s.value(lastReconcile) == reconciled {
 			return errors.New("all is right without a comparison")
@@ -137,28 +155,49 @@ func dropEvents(t *testing.T, e *privateEngine, s *server, d *dam, noisy, networ
 	return true
 }
 
-// noise makes events that change nothing.
-func (e *privateEngine) noise(t *testing.T, id string, n int) {
-	t.Helper()
-	api, err := dockerclient.NewClientWithOpts(dockerclient.WithHost(e.host), dockerclient.WithAPIVersionNegotiation())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer api.Close()
+// drain waits until all events so far that are not dropped have come through.
+func (d *dropping) drain() {
+	d.t.Helper()
+	last := "last-" + suffix()
+	d.noise(1, last)
+	within(d.t, silence, func() error {
+		if !d.dam.saw(last) {
+			return errors.New("the last event has not come through")
+		}
+		return nil
+	})
+}
+
+// noise makes n events that change nothing and hold the text.
+func (d *dropping) noise(n int, text string) {
+	d.t.Helper()
 	// Several at a time, since the engine has each wait that it is about to drop.
 	const parallel = 16
-	var makers sync.WaitGroup
+	var makers []func(context.Context) error
 	for i := range parallel {
-		makers.Go(func() {
+		makers = append(makers, func(ctx context.Context) error {
 			for range (n + i) / parallel {
-				if _, err := api.ContainerExecCreate(t.Context(), id, container.ExecOptions{Cmd: []string{"/image"}}); err != nil {
-					t.Errorf("making an event: %v", err)
-					return
+				if _, err := d.api.ContainerExecCreate(ctx, d.noisy, container.ExecOptions{Cmd: []string{text}}); err != nil {
+					return err
 				}
 			}
+			return nil
 		})
 	}
-	makers.Wait()
+	if err := errors.Join(d.together(makers...)...); err != nil {
+		d.t.Fatalf("making events: %v", err)
+	}
+}
+
+// together does all at the same time.
+func (d *dropping) together(all ...func(context.Context) error) []error {
+	errs := make([]error, len(all))
+	var wg sync.WaitGroup
+	for i, do := range all {
+		wg.Go(func() { errs[i] = do(d.t.Context()) })
+	}
+	wg.Wait()
+	return errs
 }
 
 // dam stands in a proxy. Closed, it reads no events from the engine and lets no list of containers

@@ -23,7 +23,7 @@ func TestEngineRestart(t *testing.T) {
 	e := newEngine(t)
 	e.start()
 	network := e.populate()
-	s := serve(t, config{body: "docker docker. 198.18.0.0/15 {\nendpoint " + e.host + "\n}"})
+	s := serve(t, config{body: "docker docker. 198.18.0.0/15 {\nendpoint " + e.host + "\nhold 1m\n}"})
 	stays := e.inspect(t, e.run(t, "--network", network, "--name", "stays", "--hostname", "pair"))
 	other := e.inspect(t, e.run(t, "--network", network, "--name", "other", "--hostname", "pair"))
 	for _, c := range []inspection{stays, other} {
@@ -61,6 +61,7 @@ func TestEngineRestart(t *testing.T) {
 
 		comes := e.run(t, "--network", network)
 		eventually(t, func() error { return s.agrees(e.inspect(t, comes)) })
+		e.do(t, "rm", "-f", goes.ID, comes) // each one more takes the engine's start some time
 	}
 	sent, wrong := load.stop()
 	slices.Sort(right)
