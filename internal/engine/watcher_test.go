@@ -34,6 +34,7 @@ type recorder struct {
 	rounds     int
 	failed     int // inspects that failed in the last round
 	lags       []time.Duration
+	unreadable []string // "CALL: ERROR"
 }
 
 func newRecorder() *recorder {
@@ -72,7 +73,10 @@ func (r *recorder) Disconnected(_ string, e error)    { r.note(func() { r.errors
 func (r *recorder) Event(string, string)              {}
 func (r *recorder) Call(string, time.Duration, error) {}
 func (r *recorder) InspectFailed(string, error)       {}
-func (r *recorder) Applied(lag time.Duration)         { r.note(func() { r.lags = append(r.lags, lag) }) }
+func (r *recorder) Unreadable(_, call string, err error) {
+	r.note(func() { r.unreadable = append(r.unreadable, fmt.Sprint(call, ": ", err)) })
+}
+func (r *recorder) Applied(lag time.Duration) { r.note(func() { r.lags = append(r.lags, lag) }) }
 func (r *recorder) Reconciled(_ string, _ time.Duration, failed int) {
 	r.note(func() { r.rounds++; r.failed = failed })
 }
@@ -424,7 +428,7 @@ func TestStalledStream(t *testing.T) {
 	old := e.Run(enginetest.Spec{Name: "old"})
 	r := newRecorder()
 	endpoint := Endpoint{Host: e.Host(), Resync: time.Hour}
-	w := start(endpoint, r, 50*time.Millisecond, func() (api, error) { return dial(endpoint, r.Call) })
+	w := start(endpoint, r, 50*time.Millisecond, func() (api, error) { return dial(endpoint, r) })
 	defer w.stop()
 	w.Subscribe(r)
 	synced(t, r)
@@ -869,7 +873,7 @@ func TestLateAnswer(t *testing.T) {
 	endpoint := Endpoint{Host: e.Host(), Resync: time.Hour}
 	slow := &slowAPI{answered: make(chan struct{}), release: make(chan struct{})}
 	w := start(endpoint, r, streamAge, func() (api, error) {
-		a, err := dial(endpoint, r.Call)
+		a, err := dial(endpoint, r)
 		slow.api = a
 		return slow, err
 	})
