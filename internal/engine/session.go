@@ -99,7 +99,9 @@ func (s *session) mark(e event) {
 // engine holds on to it, and an inspect tells only when it runs again. A death before
 // the start that we know of is an old one. The caller holds mu.
 func (s *session) died(t *tracked, at time.Time) {
-	t.outdated = t.busy
+	if t.busy && at.After(t.death) {
+		t.death = at
+	}
 	if t.facts == nil || t.started.IsZero() || !at.After(t.started) {
 		return
 	}
@@ -189,7 +191,7 @@ func (s *session) disarm(t *tracked) {
 func (s *session) begin(t *tracked) item {
 	t.pace.note(time.Now())
 	i := item{since: t.since, round: t.round}
-	t.busy, t.due, t.outdated, t.round = true, false, false, nil
+	t.busy, t.due, t.death, t.round = true, false, time.Time{}, nil
 	return i
 }
 
@@ -219,7 +221,7 @@ func (s *session) inspect(t *tracked, i item) {
 		}
 		return
 	}
-	if t.outdated && t.due { // it was asked before the death, of which we know by now
+	if t.death.After(now.since) { // it says what was before the death, of which we know by now
 		now.facts = nil
 	}
 	if now.facts != nil { // a signal before it started was for the last start

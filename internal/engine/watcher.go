@@ -406,11 +406,11 @@ type tracked struct {
 	stopped  bool // it has ended, and exists as far as is known
 	arriving bool // it counts as arriving
 
-	due      bool // to be inspected
-	busy     bool // being inspected
-	outdated bool // what the inspect under way says: it began before the last death
-	since    time.Time
-	round    *round // waits for an inspect that begins from now on
+	due   bool      // to be inspected
+	busy  bool      // being inspected
+	death time.Time // the last of which an event has told during the inspect under way
+	since time.Time
+	round *round // waits for an inspect that begins from now on
 
 	// The last signal that was sent to it, and when. It may have started anew since.
 	signal   string

@@ -849,6 +849,30 @@ func TestDeathWhileInspectHangs(t *testing.T) {
 	}
 }
 
+// TestOldDeathDuringInspect checks that a death from before the start is none for what an
+// inspect under way says.
+func TestOldDeathDuringInspect(t *testing.T) {
+	e := enginetest.New(t)
+	before := time.Now()
+	id := e.Run(enginetest.Spec{Name: "web"})
+	_, r := watch(t, e, time.Hour)
+	synced(t, r)
+	inspects := e.InspectCalls(id)
+	release := e.HangInspect(id)
+	e.Rename(id, "renamed")
+	await(t, func(ctx context.Context) error { return e.WaitInspectCalls(ctx, id, inspects+1) })
+	e.EmitRaw(fmt.Appendf(nil, `{"Type":"container","Action":"die","Actor":{"ID":%q},"time":%d,"timeNano":%d}`+"\n", id, before.Unix(), before.UnixNano()))
+	e.Run(enginetest.Spec{Name: "later"})
+	r.waitNames(t, "later", "web")
+	release()
+	r.waitNames(t, "later", "renamed")
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if slices.Contains(r.history, "-"+id) {
+		t.Errorf("it has ended meanwhile: %v", r.history)
+	}
+}
+
 // slowAPI delays what an inspect has said until it is released.
 type slowAPI struct {
 	api
