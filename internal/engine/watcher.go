@@ -215,8 +215,8 @@ var endings = map[string]bool{
 	"cleanup": true, "destroy": true, "remove": true,
 }
 
-// deaths are those endings that are the end of a container's process.
-var deaths = map[string]bool{"die": true, "died": true}
+// deaths are those endings after which the container's process has ended.
+var deaths = map[string]bool{"die": true, "died": true, "destroy": true, "remove": true}
 
 // removals are those endings that are the last.
 var removals = map[string]bool{"destroy": true, "remove": true}

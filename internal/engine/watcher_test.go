@@ -873,6 +873,21 @@ func TestOldDeathDuringInspect(t *testing.T) {
 	}
 }
 
+// TestDestroyWithoutDeath checks that a container whose removal is told ends at once, although
+// its death was not told and no inspect is answered.
+func TestDestroyWithoutDeath(t *testing.T) {
+	for _, action := range []string{"destroy", "remove"} { // Docker's and Podman's
+		e := enginetest.New(t)
+		id := e.Run(enginetest.Spec{Name: "web"})
+		_, r := watch(t, e, time.Hour)
+		synced(t, r)
+		release := e.HangInspect(id)
+		e.Emit("container", action, id, nil)
+		r.waitNames(t)
+		release()
+	}
+}
+
 // slowAPI delays what an inspect has said until it is released.
 type slowAPI struct {
 	api
