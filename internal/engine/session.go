@@ -81,9 +81,15 @@ func (s *session) mark(e event) {
 	if t == nil {
 		t = s.track(e.container)
 	}
-	if deaths[e.action] {
-		s.died(t, e.at)
+	died := deaths[e.action] && s.died(t, e.at)
+	s.hint(t, e)
+	if died { // last, since it lets go of mu
+		s.deliver(item{change: Change{ID: t.id}, changed: true, since: e.at})
 	}
+}
+
+// hint has the event's container inspected. The caller holds mu.
+func (s *session) hint(t *tracked, e event) {
 	if !t.due {
 		t.due, t.since = true, e.at
 	}
@@ -95,19 +101,20 @@ func (s *session) mark(e event) {
 	s.kick(t)
 }
 
-// died delivers at once that a container has ended: while it is being restarted the
-// engine holds on to it, and an inspect tells only when it runs again. A death before
-// the start that we know of is an old one. The caller holds mu.
-func (s *session) died(t *tracked, at time.Time) {
+// died notes that a container has ended, and reports whether this is to be delivered at
+// once: while it is being restarted the engine holds on to it, and an inspect tells only
+// when it runs again. A death before the start that we know of is an old one. The caller
+// holds mu.
+func (s *session) died(t *tracked, at time.Time) bool {
 	if t.busy && at.After(t.death) {
 		t.death = at
 	}
 	if t.facts == nil || t.started.IsZero() || !at.After(t.started) {
-		return
+		return false
 	}
 	s.count.Add(-1)
 	t.facts, t.stopped = nil, true
-	s.deliver(item{change: Change{ID: t.id}, changed: true, since: at})
+	return true
 }
 
 // markNetworks notes that a network may have come or gone.
