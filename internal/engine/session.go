@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"sync"
 	"sync/atomic"
@@ -126,18 +127,24 @@ func (s *session) markNetworks() {
 }
 
 // signalled delivers at once that a container stops: no inspect would tell. A signal from
-// before the start that we know of was for the last one.
+// before the start that we know of was for the last one. Who gets a signal runs: if we
+// don't know that yet, the facts are read, and the signal is remembered for them.
 func (s *session) signalled(e event) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	t := s.tracked[e.container]
-	if t == nil {
+	t := s.track(e.container)
+	if t.facts != nil && !e.at.After(t.started) {
 		return
 	}
-	if t.facts == nil { // its facts are being read
+	known := cmp.Or(t.facts, new(container.Container)) // there are signals at which all stop
+	was, is := known.Stops(t.signal), known.Stops(e.signal)
+	if is && !was || is == was && e.at.After(t.signalAt) {
 		t.signal, t.signalAt = e.signal, e.at
-	} else if e.at.After(t.started) && t.facts.Stops(e.signal) && !t.facts.Stopping {
-		t.signal, t.signalAt = e.signal, e.at
+	}
+	switch {
+	case t.idle():
+		s.hint(t, e)
+	case t.facts != nil && is && !t.facts.Stopping:
 		facts := *t.facts
 		facts.Stopping = true
 		t.facts = &facts
@@ -310,11 +317,6 @@ func (r *round) finish(n int64) bool { return r.waiting.Add(-n) == 0 }
 func (s *session) compare(r *round, list []summary) []*tracked {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for id, t := range s.tracked {
-		if t.idle() {
-			delete(s.tracked, id)
-		}
-	}
 	var look []*tracked
 	listed := make(map[string]bool, len(list))
 	for i := range list {
@@ -328,8 +330,12 @@ func (s *session) compare(r *round, list []summary) []*tracked {
 		}
 	}
 	for id, t := range s.tracked {
-		if t.facts != nil && !listed[id] {
+		switch {
+		case listed[id]:
+		case t.facts != nil:
 			look = append(look, t)
+		case t.idle():
+			delete(s.tracked, id)
 		}
 	}
 	for _, t := range look {

@@ -798,6 +798,36 @@ func TestOldSignal(t *testing.T) {
 	}
 }
 
+// TestEarlySignal checks that a stop is seen although the signal comes before the container's
+// facts are known: before the first list, and while they are read.
+func TestEarlySignal(t *testing.T) {
+	e := enginetest.New(t)
+	old := e.Run(enginetest.Spec{Name: "old"})
+	release := e.HangCalls("list")
+	_, r := watch(t, e, time.Hour)
+	stopping := func(id string) func() bool {
+		return func() bool { return r.containers[id] != nil && r.containers[id].Stopping }
+	}
+	await(t, func(ctx context.Context) error { return e.WaitCalls(ctx, "list", 1) })
+	e.Kill(old, "TERM")
+	r.wait(t, "stopping before the list", stopping(old))
+	release()
+	synced(t, r)
+
+	id := e.Create(enginetest.Spec{Name: "web"})
+	release = e.HangInspect(id)
+	e.Start(id)
+	e.Kill(id, "TERM")
+	e.Kill(id, "HUP") // is none
+	e.Run(enginetest.Spec{Name: "later"})
+	r.waitNames(t, "later", "old")
+	release()
+	r.wait(t, "stopping since it was first known", stopping(id))
+	if got := r.get(old); got == nil || !got.Stopping {
+		t.Errorf("old is %+v", got)
+	}
+}
+
 // TestMissedRestart checks that a stop is over when the container was started anew and
 // nobody has told, even where a list shows nothing of it: a container in another's network
 // has no endpoint of its own.
