@@ -423,4 +423,6 @@ type tracked struct {
 
 // idle reports whether nothing is known of the container and nothing is to be found
 // out.
-func (t *tracked) idle() bool { return t.facts == nil && !t.busy && !t.due && t.timer == nil }
+func (t *tracked) idle() bool {
+	return t.facts == nil && !t.busy && !t.due && t.timer == nil && !t.arriving
+}

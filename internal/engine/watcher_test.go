@@ -918,6 +918,32 @@ func TestDestroyWithoutDeath(t *testing.T) {
 	}
 }
 
+// TestArrivalEndsWithSession checks that nothing counts as arriving after the session in which
+// it did, even if a list came in between.
+func TestArrivalEndsWithSession(t *testing.T) {
+	ctx, end := context.WithCancel(t.Context())
+	w := &Watcher{tracked: map[string]*tracked{}, applying: true}
+	w.arrival.Store(new(chan struct{}))
+	*w.arrival.Load() = make(chan struct{})
+	s := &session{Watcher: w, ctx: ctx, api: failingAPI{}}
+	got := s.track("web")
+	got.arriving = true
+	w.arriving.Store(1)
+	i := s.begin(got)
+	end()
+	s.inspect(got, i)
+	s.compare(&round{session: s}, nil)
+	s.end()
+	if arrivals, _ := w.Arrivals(); arrivals {
+		t.Errorf("%d containers are arriving", w.arriving.Load())
+	}
+}
+
+// failingAPI has no answer to an inspect.
+type failingAPI struct{ api }
+
+func (failingAPI) inspect(context.Context, string) (state, error) { return state{}, context.Canceled }
+
 // slowAPI delays what an inspect has said until it is released.
 type slowAPI struct {
 	api
