@@ -944,6 +944,23 @@ type failingAPI struct{ api }
 
 func (failingAPI) inspect(context.Context, string) (state, error) { return state{}, context.Canceled }
 
+// TestStreamsBeginWithSession checks that events from before the list are not asked for when a
+// stream is renewed.
+func TestStreamsBeginWithSession(t *testing.T) {
+	e := enginetest.New(t)
+	id := e.Run(enginetest.Spec{Name: "web"})
+	r := newRecorder()
+	endpoint := Endpoint{Host: e.Host(), Resync: time.Hour}
+	w := start(endpoint, r, 20*time.Millisecond, func() (api, error) { return dial(endpoint, r) })
+	defer w.stop()
+	w.Subscribe(r)
+	synced(t, r)
+	await(t, func(ctx context.Context) error { return e.WaitCalls(ctx, "events", e.Calls("events")+5) })
+	if n := e.InspectCalls(id); n != 1 {
+		t.Errorf("%d inspects, want the list's", n)
+	}
+}
+
 // slowAPI delays what an inspect has said until it is released.
 type slowAPI struct {
 	api
