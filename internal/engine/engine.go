@@ -110,7 +110,7 @@ func Watch(e Endpoint, o Observer) *Watcher {
 	defer watchersMu.Unlock()
 	w := watchers[e]
 	if w == nil {
-		w = start(e, o, streamAge, func() (api, error) { return dial(e, o) })
+		w = start(e, o, streamAge, jitter, func() (api, error) { return dial(e, o) })
 		watchers[e] = w
 	}
 	w.users++

@@ -276,7 +276,7 @@ func (s *session) failed(t *tracked, err error) {
 	if t.retry == nil {
 		s.observer.InspectFailed(t.id, err)
 		t.retry = &backoff.ExponentialBackOff{
-			InitialInterval: firstInspectRetry, RandomizationFactor: 0.3, Multiplier: 2, MaxInterval: maxInspectRetry,
+			InitialInterval: firstInspectRetry, RandomizationFactor: s.jitter, Multiplier: 2, MaxInterval: maxInspectRetry,
 		}
 		t.retry.Reset()
 	}

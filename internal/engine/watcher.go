@@ -19,6 +19,8 @@ const (
 	// second costs nothing.
 	firstRetry = 50 * time.Millisecond
 	maxRetry   = time.Second
+	// Waiting times vary by so much of themselves, so that many who wait don't return at once.
+	jitter = 0.3
 
 	// A connection that lasted so long was a good one: after it the back-off starts
 	// anew. One that ends sooner may end each time.
@@ -33,8 +35,9 @@ type Watcher struct {
 	endpoint Endpoint
 	observer Observer
 	dial     func() (api, error)
-	// streamAge is the constant, in tests less.
+	// streamAge and jitter are the constants, in tests less.
 	streamAge time.Duration
+	jitter    float64
 	users     int // guarded by watchersMu
 
 	cancel context.CancelFunc
@@ -68,10 +71,10 @@ type item struct {
 	arrived bool            // the container is arriving no more
 }
 
-func start(e Endpoint, o Observer, age time.Duration, dial func() (api, error)) *Watcher {
+func start(e Endpoint, o Observer, age time.Duration, jitter float64, dial func() (api, error)) *Watcher {
 	ctx, cancel := context.WithCancel(context.Background())
 	w := &Watcher{
-		endpoint: e, observer: o, dial: dial, streamAge: age,
+		endpoint: e, observer: o, dial: dial, streamAge: age, jitter: jitter,
 		cancel: cancel, done: make(chan struct{}), settled: make(chan struct{}),
 		tracked: map[string]*tracked{},
 	}
@@ -125,7 +128,7 @@ func (w *Watcher) Settled() <-chan struct{} { return w.settled }
 // run keeps a session with the engine, for ever.
 func (w *Watcher) run(ctx context.Context) {
 	retry := backoff.ExponentialBackOff{
-		InitialInterval: firstRetry, RandomizationFactor: 0.3, Multiplier: 2, MaxInterval: maxRetry,
+		InitialInterval: firstRetry, RandomizationFactor: w.jitter, Multiplier: 2, MaxInterval: maxRetry,
 	}
 	retry.Reset()
 	for {

@@ -428,7 +428,7 @@ func TestStalledStream(t *testing.T) {
 	old := e.Run(enginetest.Spec{Name: "old"})
 	r := newRecorder()
 	endpoint := Endpoint{Host: e.Host(), Resync: time.Hour}
-	w := start(endpoint, r, 50*time.Millisecond, func() (api, error) { return dial(endpoint, r) })
+	w := start(endpoint, r, 50*time.Millisecond, jitter, func() (api, error) { return dial(endpoint, r) })
 	defer w.stop()
 	w.Subscribe(r)
 	synced(t, r)
@@ -951,7 +951,7 @@ func TestStreamsBeginWithSession(t *testing.T) {
 	id := e.Run(enginetest.Spec{Name: "web"})
 	r := newRecorder()
 	endpoint := Endpoint{Host: e.Host(), Resync: time.Hour}
-	w := start(endpoint, r, 20*time.Millisecond, func() (api, error) { return dial(endpoint, r) })
+	w := start(endpoint, r, 20*time.Millisecond, jitter, func() (api, error) { return dial(endpoint, r) })
 	defer w.stop()
 	w.Subscribe(r)
 	synced(t, r)
@@ -984,7 +984,7 @@ func TestLateAnswer(t *testing.T) {
 	r := newRecorder()
 	endpoint := Endpoint{Host: e.Host(), Resync: time.Hour}
 	slow := &slowAPI{answered: make(chan struct{}), release: make(chan struct{})}
-	w := start(endpoint, r, streamAge, func() (api, error) {
+	w := start(endpoint, r, streamAge, jitter, func() (api, error) {
 		a, err := dial(endpoint, r)
 		slow.api = a
 		return slow, err
