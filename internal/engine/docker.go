@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
@@ -9,6 +10,7 @@ import (
 	"io"
 	"net/http"
 	"net/netip"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -90,13 +92,14 @@ func (s *summary) matches(c *container.Container) bool {
 
 // docker is the api of a Docker Engine or of what speaks like one.
 type docker struct {
-	client *client.Client
-	call   func(name string, took time.Duration, err error)
+	client   *client.Client
+	host     string
+	observer Observer
 }
 
 // dial returns a client for the endpoint. Each connection gets a new one, since the
 // API version is negotiated once: an engine may come back as another version.
-func dial(e Endpoint, call func(string, time.Duration, error)) (api, error) {
+func dial(e Endpoint, o Observer) (api, error) {
 	opts := []client.Opt{
 		client.WithHTTPClient(&http.Client{
 			CheckRedirect: client.CheckRedirect,
@@ -113,29 +116,89 @@ func dial(e Endpoint, call func(string, time.Duration, error)) (api, error) {
 	if e.Cert != "" {
 		opts = append(opts, client.WithTLSClientConfig(e.CACert, e.Cert, e.Key))
 	}
-	c, err := client.NewClientWithOpts(opts...)
+	return newDocker(e.Address(), o, opts...)
+}
+
+func newDocker(host string, o Observer, opts ...client.Opt) (*docker, error) {
+	var h *http.Client
+	c, err := client.NewClientWithOpts(append(opts, func(c *client.Client) error {
+		h = c.HTTPClient()
+		return client.WithHTTPClient(h)(c)
+	})...)
 	if err != nil {
 		return nil, err
 	}
-	return &docker{c, call}, nil
+	h.Transport = copying{h.Transport} // only now: the client looks at the transport to learn of TLS
+	return &docker{c, host, o}, nil
 }
 
 func (d *docker) close() error { return d.client.Close() }
 
 // timed reports a finished call.
 func (d *docker) timed(name string, start time.Time, err *error) {
-	d.call(name, time.Since(start), *err)
+	d.observer.Call(name, time.Since(start), *err)
+}
+
+// copying is a transport that copies the body of a good answer to where the request's
+// context says.
+type copying struct{ http.RoundTripper }
+
+type copyTo struct{} // the context's key of a *bytes.Buffer
+
+func (t copying) RoundTrip(r *http.Request) (*http.Response, error) {
+	resp, err := t.RoundTripper.RoundTrip(r)
+	if body, ok := r.Context().Value(copyTo{}).(*bytes.Buffer); ok {
+		body.Reset() // of the version's negotiation
+		if err == nil && resp.StatusCode == http.StatusOK {
+			resp.Body = struct {
+				io.Reader
+				io.Closer
+			}{io.TeeReader(resp.Body, body), resp.Body}
+		}
+	}
+	return resp, err
+}
+
+// read makes a call and decodes the answer into what has only the fields that are of use
+// here. The client decodes all, and one that it can't read costs it the whole answer: an
+// engine with one odd network would be as good as away. A field of use that has another
+// type than it should is left out and reported.
+func (d *docker) read(ctx context.Context, name string, call func(context.Context) error, into any) error {
+	var body bytes.Buffer
+	callErr := call(context.WithValue(ctx, copyTo{}, &body))
+	if body.Len() == 0 {
+		return cmp.Or(callErr, io.ErrUnexpectedEOF)
+	}
+	err := json.NewDecoder(&body).Decode(into)
+	if wrong := (*json.UnmarshalTypeError)(nil); errors.As(err, &wrong) && wrong.Type != reflect.TypeOf(into).Elem() {
+		d.observer.Unreadable(d.host, name, fmt.Errorf("%s is of type %s", cmp.Or(wrong.Field, "an entry"), wrong.Value))
+		return nil
+	}
+	if err != nil {
+		return cmp.Or(callErr, err)
+	}
+	return nil
 }
 
 func (d *docker) info(ctx context.Context) (_ info, err error) {
 	defer d.timed("info", time.Now(), &err)
-	i, err := d.client.Info(ctx)
+	var i struct {
+		ServerVersion, OperatingSystem, SystemTime string
+		SecurityOptions                            []string
+	}
+	err = d.read(ctx, "info", func(ctx context.Context) error {
+		_, err := d.client.Info(ctx)
+		return err
+	}, &i)
 	if err != nil {
 		return info{}, err
 	}
-	now, err := time.Parse(time.RFC3339Nano, i.SystemTime)
-	if err != nil {
-		return info{}, fmt.Errorf("the engine's SystemTime: %w", err)
+	now, timeErr := time.Parse(time.RFC3339Nano, i.SystemTime)
+	if timeErr != nil {
+		// Our clock mostly is the engine's. If it is ahead, events that come while the engine subscribes
+		// us may be missed, until the next reconciliation.
+		now = time.Now()
+		d.observer.Unreadable(d.host, "info", errors.New("SystemTime is not a time"))
 	}
 	return info{
 		description: fmt.Sprintf("%s (API %s)", i.ServerVersion, d.client.ClientVersion()),
@@ -150,25 +213,37 @@ func (d *docker) info(ctx context.Context) (_ info, err error) {
 
 func (d *docker) networks(ctx context.Context) (_ []container.Network, err error) {
 	defer d.timed("networks", time.Now(), &err)
-	list, err := d.client.NetworkList(ctx, network.ListOptions{})
+	var list []struct {
+		ID           string `json:"Id"`
+		Name, Driver string
+		IPAM         network.IPAM
+	}
+	err = d.read(ctx, "networks", func(ctx context.Context) error {
+		_, err := d.client.NetworkList(ctx, network.ListOptions{})
+		return err
+	}, &list)
 	if err != nil {
 		return nil, err
 	}
-	networks := make([]container.Network, len(list))
+	networks := make([]container.Network, 0, len(list))
 	for i := range list {
-		networks[i] = container.Network{ID: list[i].ID, Name: list[i].Name, Driver: list[i].Driver}
+		if list[i].ID == "" {
+			continue
+		}
+		n := container.Network{ID: list[i].ID, Name: list[i].Name, Driver: list[i].Driver}
 		for _, c := range list[i].IPAM.Config {
 			if subnet, err := netip.ParsePrefix(c.Subnet); err == nil {
-				networks[i].Subnets = append(networks[i].Subnets, subnet.Masked())
+				n.Subnets = append(n.Subnets, subnet.Masked())
 				gateway, err := netip.ParseAddr(c.Gateway)
 				if err != nil { // Docker leaves out its own choice: the first address
 					gateway = subnet.Masked().Addr().Next()
 				}
 				if gateway.IsValid() { // the last address of all has no next
-					networks[i].Gateways = append(networks[i].Gateways, gateway.WithZone("").Unmap())
+					n.Gateways = append(n.Gateways, gateway.WithZone("").Unmap())
 				}
 			}
 		}
+		networks = append(networks, n)
 	}
 	slices.SortFunc(networks, func(a, b container.Network) int { return cmp.Compare(a.ID, b.ID) })
 	return networks, nil

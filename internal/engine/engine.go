@@ -80,6 +80,9 @@ type Observer interface {
 	Event(kind, action string)
 	// Call is called after each API call.
 	Call(name string, took time.Duration, err error)
+	// Unreadable is called when part of the answer to an API call can't be read, and is
+	// done without.
+	Unreadable(host, call string, err error)
 	// Reconciled is called after each reconciliation. Failed is the number of
 	// containers that could not be inspected.
 	Reconciled(host string, took time.Duration, failed int)
@@ -107,7 +110,7 @@ func Watch(e Endpoint, o Observer) *Watcher {
 	defer watchersMu.Unlock()
 	w := watchers[e]
 	if w == nil {
-		w = start(e, o, streamAge, func() (api, error) { return dial(e, o.Call) })
+		w = start(e, o, streamAge, jitter, func() (api, error) { return dial(e, o) })
 		watchers[e] = w
 	}
 	w.users++

@@ -29,14 +29,15 @@ type follower struct {
 	ctx    context.Context // the stream's
 	close  context.CancelFunc
 
-	since  time.Time // the last event, or when following began; of the engine's clock
+	began  time.Time // of the engine's clock, as the following
+	since  time.Time // the last event, or when following began
 	seen   map[event]bool
 	pruned time.Time // what seen had was looked through at this event
 }
 
 // follow begins at the given time of the engine's clock. The caller must stop it.
 func follow(ctx context.Context, api api, since time.Time, age time.Duration) (*follower, error) {
-	f := &follower{api: api, age: age, since: since, seen: map[event]bool{}, close: func() {}}
+	f := &follower{api: api, age: age, began: since, since: since, seen: map[event]bool{}, close: func() {}}
 	return f, f.open(ctx, since)
 }
 
@@ -78,7 +79,11 @@ func (f *follower) next(ctx context.Context) (event, error) {
 			return event{}, err
 		default: // its time is over
 			f.close()
-			if err := f.open(ctx, f.since.Add(-overlap)); err != nil {
+			since := f.since.Add(-overlap)
+			if since.Before(f.began) { // whoever follows knows what was before
+				since = f.began
+			}
+			if err := f.open(ctx, since); err != nil {
 				return event{}, err
 			}
 		}

@@ -32,11 +32,11 @@ func answering(t testing.TB, body []byte) *docker {
 			Header: http.Header{"Content-Type": {"application/json"}}, Body: io.NopCloser(bytes.NewReader(body)),
 		}, nil
 	})
-	c, err := client.NewClientWithOpts(client.WithVersion("1.41"), client.WithHTTPClient(&http.Client{Transport: transport}))
+	d, err := newDocker("", newRecorder(), client.WithVersion("1.41"), client.WithHTTPClient(&http.Client{Transport: transport}))
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &docker{c, func(string, time.Duration, error) {}}
+	return d
 }
 
 type roundTripper func(*http.Request) (*http.Response, error)

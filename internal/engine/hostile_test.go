@@ -197,6 +197,112 @@ func TestHostileListAtStart(t *testing.T) {
 	}
 }
 
+// One network has a field that can't be read, for as long as the engine lives: nothing but this field
+// is lost, and only what is of use here is missed.
+func TestHostileNetwork(t *testing.T) {
+	t.Parallel()
+	gone := func(n *container.Network) bool { return n == nil }
+	whole := func(n *container.Network) bool { return n != nil && fmt.Sprint(n.Subnets) == "[10.1.0.0/16]" }
+	bare := func(n *container.Network) bool { return n != nil && n.Driver == "bridge" && len(n.Subnets) == 0 }
+	for name, c := range map[string]struct {
+		change     edit
+		kept       func(*container.Network) bool
+		unreadable string
+	}{
+		"created garbage":   {set("yesterday", "Created"), whole, ""},
+		"created a number":  {set(7, "Created"), whole, ""},
+		"created null":      {set(nil, "Created"), whole, ""},
+		"IPv6 a text":       {set("yes", "EnableIPv6"), whole, ""},
+		"containers a list": {set([]any{7}, "Containers"), whole, ""},
+		"labels a number":   {set(7, "Labels"), whole, ""},
+		"IPAM null":         {set(nil, "IPAM"), bare, ""},
+		"IPAM a number":     {set(7, "IPAM"), bare, "networks: IPAM is of type number"},
+		"subnet garbage":    {set([]any{map[string]any{"Subnet": "10.1/16"}}, "IPAM", "Config"), bare, ""},
+		"subnet a number":   {set([]any{7, map[string]any{"Subnet": 7}}, "IPAM", "Config"), bare, "networks: IPAM.Config is of type number"},
+		"driver a list":     {set([]any{}, "Driver"), func(n *container.Network) bool { return n != nil && len(n.Subnets) == 1 }, "networks: Driver is of type array"},
+		"id a number":       {set(7, "Id"), gone, "networks: Id is of type number"},
+		"no id":             {without("Id"), gone, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			e := enginetest.New(t)
+			e.AddNetwork("odd", "10.1.0.0/16")
+			e.AddNetwork("good", "10.2.0.0/16")
+			e.Run(enginetest.Spec{Name: "web", NetworkMode: "good"})
+			var list []any
+			fetch(t, e, "/networks", &list)
+			for _, n := range list {
+				if n.(map[string]any)["Name"] == "odd" {
+					c.change(n.(map[string]any))
+				}
+			}
+			e.RawAnswer("networks", encode(t, list))
+			_, r := watch(t, e, time.Hour)
+			synced(t, r)
+			e.Run(enginetest.Spec{Name: "later"})
+			r.waitNames(t, "later", "web")
+			find := func(name string) *container.Network {
+				for i := range r.host.Networks {
+					if r.host.Networks[i].Name == name {
+						return &r.host.Networks[i]
+					}
+				}
+				return nil
+			}
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			if !c.kept(find("odd")) || find("good") == nil || fmt.Sprint(find("good").Subnets) != "[10.2.0.0/16]" {
+				t.Errorf("networks %+v", r.host.Networks)
+			}
+			if got := strings.Join(r.unreadable, "; "); got != c.unreadable || len(r.errors) != 0 {
+				t.Errorf("unreadable %q, want %q; errors %v", got, c.unreadable, r.errors)
+			}
+		})
+	}
+}
+
+// What the engine says of itself can't be read in part: it is watched all the same.
+func TestHostileInfo(t *testing.T) {
+	t.Parallel()
+	const noTime = "info: SystemTime is not a time"
+	for name, c := range map[string]struct {
+		change     edit
+		routed     bool
+		unreadable string
+	}{
+		"time garbage":     {set("now", "SystemTime"), true, noTime},
+		"huge time":        {set(strings.Repeat("x", big), "SystemTime"), true, noTime},
+		"no time":          {without("SystemTime"), true, noTime},
+		"time a number":    {set(7, "SystemTime"), true, "info: SystemTime is of type number; " + noTime},
+		"of no use":        {set(map[string]any{"a": 7}, "Labels"), true, ""},
+		"registries":       {set(map[string]any{"InsecureRegistryCIDRs": []any{"x", 7}}, "RegistryConfig"), true, ""},
+		"options a number": {set(7, "SecurityOptions"), true, "info: SecurityOptions is of type number"},
+		"an odd option":    {set([]any{7, "name=rootless"}, "SecurityOptions"), false, "info: SecurityOptions is of type number"},
+		"version a number": {set(28, "ServerVersion"), true, "info: ServerVersion is of type number"},
+		"all null": {func(o map[string]any) {
+			for key := range o {
+				o[key] = nil
+			}
+		}, true, noTime},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			e := enginetest.New(t, enginetest.WithInfo(c.change))
+			e.Run(enginetest.Spec{Name: "web"})
+			w, r := watch(t, e, time.Hour)
+			synced(t, r)
+			waitStream(t, e)
+			e.Run(enginetest.Spec{Name: "later"})
+			r.waitNames(t, "later", "web")
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			if got := strings.Join(r.unreadable, "; "); got != c.unreadable || len(r.errors) != 0 || r.host.Routed != c.routed || !w.Current() {
+				t.Errorf("unreadable %q, want %q; errors %v, routed %v, current %v", got, c.unreadable, r.errors, r.host.Routed, w.Current())
+			}
+		})
+	}
+}
+
 // hostile has the engine spoilt while it is watched, and checks what must hold all the same.
 func hostile(t *testing.T, spoil func(e *enginetest.Engine, victim string)) {
 	t.Helper()

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"sync"
 	"sync/atomic"
@@ -82,9 +83,15 @@ func (s *session) mark(e event) {
 	if t == nil {
 		t = s.track(e.container)
 	}
-	if deaths[e.action] {
-		s.died(t, e.at)
+	died := deaths[e.action] && s.died(t, e.at)
+	s.hint(t, e)
+	if died { // last, since it lets go of mu
+		s.deliver(item{change: Change{ID: t.id}, changed: true, since: e.at})
 	}
+}
+
+// hint has the event's container inspected. The caller holds mu.
+func (s *session) hint(t *tracked, e event) {
 	if !t.due {
 		t.due, t.since = true, e.at
 	}
@@ -96,17 +103,20 @@ func (s *session) mark(e event) {
 	s.kick(t)
 }
 
-// died delivers at once that a container has ended: while it is being restarted the
-// engine holds on to it, and an inspect tells only when it runs again. A death before
-// the start that we know of is an old one. The caller holds mu.
-func (s *session) died(t *tracked, at time.Time) {
-	t.outdated = t.busy
+// died notes that a container has ended, and reports whether this is to be delivered at
+// once: while it is being restarted the engine holds on to it, and an inspect tells only
+// when it runs again. A death before the start that we know of is an old one. The caller
+// holds mu.
+func (s *session) died(t *tracked, at time.Time) bool {
+	if t.busy && at.After(t.death) {
+		t.death = at
+	}
 	if t.facts == nil || t.started.IsZero() || !at.After(t.started) {
-		return
+		return false
 	}
 	s.count.Add(-1)
 	t.facts, t.stopped = nil, true
-	s.deliver(item{change: Change{ID: t.id}, changed: true, since: at})
+	return true
 }
 
 // markNetworks notes that a network may have come or gone.
@@ -118,18 +128,24 @@ func (s *session) markNetworks() {
 }
 
 // signalled delivers at once that a container stops: no inspect would tell. A signal from
-// before the start that we know of was for the last one.
+// before the start that we know of was for the last one. Who gets a signal runs: if we
+// don't know that yet, the facts are read, and the signal is remembered for them.
 func (s *session) signalled(e event) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	t := s.tracked[e.container]
-	if t == nil {
+	t := s.track(e.container)
+	if t.facts != nil && !e.at.After(t.started) {
 		return
 	}
-	if t.facts == nil { // its facts are being read
+	known := cmp.Or(t.facts, new(container.Container)) // there are signals at which all stop
+	was, is := known.Stops(t.signal), known.Stops(e.signal)
+	if is && !was || is == was && e.at.After(t.signalAt) {
 		t.signal, t.signalAt = e.signal, e.at
-	} else if e.at.After(t.started) && t.facts.Stops(e.signal) && !t.facts.Stopping {
-		t.signal, t.signalAt = e.signal, e.at
+	}
+	switch {
+	case t.idle():
+		s.hint(t, e)
+	case t.facts != nil && is && !t.facts.Stopping:
 		facts := *t.facts
 		facts.Stopping = true
 		t.facts = &facts
@@ -190,7 +206,7 @@ func (s *session) disarm(t *tracked) {
 func (s *session) begin(t *tracked) item {
 	t.pace.note(time.Now())
 	i := item{since: t.since, round: t.round}
-	t.busy, t.due, t.outdated, t.round = true, false, false, nil
+	t.busy, t.due, t.death, t.round = true, false, time.Time{}, nil
 	return i
 }
 
@@ -220,7 +236,7 @@ func (s *session) inspect(t *tracked, i item) {
 		}
 		return
 	}
-	if t.outdated && t.due { // it was asked before the death, of which we know by now
+	if t.death.After(now.since) { // it says what was before the death, of which we know by now
 		now.facts = nil
 	}
 	if now.facts != nil && t.signalAt.After(now.since) && now.facts.Stops(t.signal) { // one before it started was for the last start
@@ -261,7 +277,7 @@ func (s *session) failed(t *tracked, err error) {
 	if t.retry == nil {
 		s.observer.InspectFailed(t.id, err)
 		t.retry = &backoff.ExponentialBackOff{
-			InitialInterval: firstInspectRetry, RandomizationFactor: 0.3, Multiplier: 2, MaxInterval: maxInspectRetry,
+			InitialInterval: firstInspectRetry, RandomizationFactor: s.jitter, Multiplier: 2, MaxInterval: maxInspectRetry,
 		}
 		t.retry.Reset()
 	}
@@ -303,11 +319,6 @@ func (r *round) finish(n int64) bool { return r.waiting.Add(-n) == 0 }
 func (s *session) compare(r *round, list []summary) []*tracked {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for id, t := range s.tracked {
-		if t.idle() {
-			delete(s.tracked, id)
-		}
-	}
 	var look []*tracked
 	listed := make(map[string]bool, len(list))
 	for i := range list {
@@ -321,8 +332,12 @@ func (s *session) compare(r *round, list []summary) []*tracked {
 		}
 	}
 	for id, t := range s.tracked {
-		if t.facts != nil && !listed[id] {
+		switch {
+		case listed[id]:
+		case t.facts != nil:
 			look = append(look, t)
+		case t.idle():
+			delete(s.tracked, id)
 		}
 	}
 	for _, t := range look {

@@ -19,6 +19,8 @@ const (
 	// second costs nothing.
 	firstRetry = 50 * time.Millisecond
 	maxRetry   = time.Second
+	// Waiting times vary by so much of themselves, so that many who wait don't return at once.
+	jitter = 0.3
 
 	// A connection that lasted so long was a good one: after it the back-off starts
 	// anew. One that ends sooner may end each time.
@@ -33,8 +35,9 @@ type Watcher struct {
 	endpoint Endpoint
 	observer Observer
 	dial     func() (api, error)
-	// streamAge is the constant, in tests less.
+	// streamAge and jitter are the constants, in tests less.
 	streamAge time.Duration
+	jitter    float64
 	users     int // guarded by watchersMu
 
 	cancel context.CancelFunc
@@ -69,10 +72,10 @@ type item struct {
 	arrived bool            // the container is arriving no more
 }
 
-func start(e Endpoint, o Observer, age time.Duration, dial func() (api, error)) *Watcher {
+func start(e Endpoint, o Observer, age time.Duration, jitter float64, dial func() (api, error)) *Watcher {
 	ctx, cancel := context.WithCancel(context.Background())
 	w := &Watcher{
-		endpoint: e, observer: o, dial: dial, streamAge: age,
+		endpoint: e, observer: o, dial: dial, streamAge: age, jitter: jitter,
 		cancel: cancel, done: make(chan struct{}), settled: make(chan struct{}),
 		tracked: map[string]*tracked{},
 	}
@@ -137,7 +140,7 @@ func (w *Watcher) Settled() <-chan struct{} { return w.settled }
 // run keeps a session with the engine, for ever.
 func (w *Watcher) run(ctx context.Context) {
 	retry := backoff.ExponentialBackOff{
-		InitialInterval: firstRetry, RandomizationFactor: 0.3, Multiplier: 2, MaxInterval: maxRetry,
+		InitialInterval: firstRetry, RandomizationFactor: w.jitter, Multiplier: 2, MaxInterval: maxRetry,
 	}
 	retry.Reset()
 	for {
@@ -231,8 +234,8 @@ var endings = map[string]bool{
 	"cleanup": true, "destroy": true, "remove": true,
 }
 
-// deaths are those endings that are the end of a container's process.
-var deaths = map[string]bool{"die": true, "died": true}
+// deaths are those endings after which the container's process has ended.
+var deaths = map[string]bool{"die": true, "died": true, "destroy": true, "remove": true}
 
 // removals are those endings that are the last.
 var removals = map[string]bool{"destroy": true, "remove": true}
@@ -435,11 +438,11 @@ type tracked struct {
 	stopped  bool // it has ended, and exists as far as is known
 	arriving bool // it counts as arriving
 
-	due      bool // to be inspected
-	busy     bool // being inspected
-	outdated bool // what the inspect under way says: it began before the last death
-	since    time.Time
-	round    *round // waits for an inspect that begins from now on
+	due   bool      // to be inspected
+	busy  bool      // being inspected
+	death time.Time // the last of which an event has told during the inspect under way
+	since time.Time
+	round *round // waits for an inspect that begins from now on
 
 	// The last signal that was sent to it, and when. It may have started anew since.
 	signal   string
@@ -452,4 +455,6 @@ type tracked struct {
 
 // idle reports whether nothing is known of the container and nothing is to be found
 // out.
-func (t *tracked) idle() bool { return t.facts == nil && !t.busy && !t.due && t.timer == nil }
+func (t *tracked) idle() bool {
+	return t.facts == nil && !t.busy && !t.due && t.timer == nil && !t.arriving
+}

@@ -38,6 +38,7 @@ type recorder struct {
 	rounds     int
 	failed     int // inspects that failed in the last round
 	lags       []time.Duration
+	unreadable []string // "CALL: ERROR"
 }
 
 func newRecorder() *recorder {
@@ -76,7 +77,10 @@ func (r *recorder) Disconnected(_ string, e error)    { r.note(func() { r.errors
 func (r *recorder) Event(string, string)              {}
 func (r *recorder) Call(string, time.Duration, error) {}
 func (r *recorder) InspectFailed(string, error)       {}
-func (r *recorder) Applied(lag time.Duration)         { r.note(func() { r.lags = append(r.lags, lag) }) }
+func (r *recorder) Unreadable(_, call string, err error) {
+	r.note(func() { r.unreadable = append(r.unreadable, fmt.Sprint(call, ": ", err)) })
+}
+func (r *recorder) Applied(lag time.Duration) { r.note(func() { r.lags = append(r.lags, lag) }) }
 func (r *recorder) Reconciled(_ string, _ time.Duration, failed int) {
 	r.note(func() { r.rounds++; r.failed = failed })
 }
@@ -428,7 +432,7 @@ func TestStalledStream(t *testing.T) {
 	old := e.Run(enginetest.Spec{Name: "old"})
 	r := newRecorder()
 	endpoint := Endpoint{Host: e.Host(), Resync: time.Hour}
-	w := start(endpoint, r, 50*time.Millisecond, func() (api, error) { return dial(endpoint, r.Call) })
+	w := start(endpoint, r, 50*time.Millisecond, jitter, func() (api, error) { return dial(endpoint, r) })
 	defer w.stop()
 	w.Subscribe(r)
 	synced(t, r)
@@ -798,6 +802,36 @@ func TestOldSignal(t *testing.T) {
 	}
 }
 
+// TestEarlySignal checks that a stop is seen although the signal comes before the container's
+// facts are known: before the first list, and while they are read.
+func TestEarlySignal(t *testing.T) {
+	e := enginetest.New(t)
+	old := e.Run(enginetest.Spec{Name: "old"})
+	release := e.HangCalls("list")
+	_, r := watch(t, e, time.Hour)
+	stopping := func(id string) func() bool {
+		return func() bool { return r.containers[id] != nil && r.containers[id].Stopping }
+	}
+	await(t, func(ctx context.Context) error { return e.WaitCalls(ctx, "list", 1) })
+	e.Kill(old, "TERM")
+	r.wait(t, "stopping before the list", stopping(old))
+	release()
+	synced(t, r)
+
+	id := e.Create(enginetest.Spec{Name: "web"})
+	release = e.HangInspect(id)
+	e.Start(id)
+	e.Kill(id, "TERM")
+	e.Kill(id, "HUP") // is none
+	e.Run(enginetest.Spec{Name: "later"})
+	r.waitNames(t, "later", "old")
+	release()
+	r.wait(t, "stopping since it was first known", stopping(id))
+	if got := r.get(old); got == nil || !got.Stopping {
+		t.Errorf("old is %+v", got)
+	}
+}
+
 // TestMissedRestart checks that a stop is over when the container was started anew and
 // nobody has told, even where a list shows nothing of it: a container in another's network
 // has no endpoint of its own.
@@ -849,6 +883,88 @@ func TestDeathWhileInspectHangs(t *testing.T) {
 	}
 }
 
+// TestOldDeathDuringInspect checks that a death from before the start is none for what an
+// inspect under way says.
+func TestOldDeathDuringInspect(t *testing.T) {
+	e := enginetest.New(t)
+	before := time.Now()
+	id := e.Run(enginetest.Spec{Name: "web"})
+	_, r := watch(t, e, time.Hour)
+	synced(t, r)
+	inspects := e.InspectCalls(id)
+	release := e.HangInspect(id)
+	e.Rename(id, "renamed")
+	await(t, func(ctx context.Context) error { return e.WaitInspectCalls(ctx, id, inspects+1) })
+	e.EmitRaw(fmt.Appendf(nil, `{"Type":"container","Action":"die","Actor":{"ID":%q},"time":%d,"timeNano":%d}`+"\n", id, before.Unix(), before.UnixNano()))
+	e.Run(enginetest.Spec{Name: "later"})
+	r.waitNames(t, "later", "web")
+	release()
+	r.waitNames(t, "later", "renamed")
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if slices.Contains(r.history, "-"+id) {
+		t.Errorf("it has ended meanwhile: %v", r.history)
+	}
+}
+
+// TestDestroyWithoutDeath checks that a container whose removal is told ends at once, although
+// its death was not told and no inspect is answered.
+func TestDestroyWithoutDeath(t *testing.T) {
+	for _, action := range []string{"destroy", "remove"} { // Docker's and Podman's
+		e := enginetest.New(t)
+		id := e.Run(enginetest.Spec{Name: "web"})
+		_, r := watch(t, e, time.Hour)
+		synced(t, r)
+		release := e.HangInspect(id)
+		e.Emit("container", action, id, nil)
+		r.waitNames(t)
+		release()
+	}
+}
+
+// TestArrivalEndsWithSession checks that nothing counts as arriving after the session in which
+// it did, even if a list came in between.
+func TestArrivalEndsWithSession(t *testing.T) {
+	ctx, end := context.WithCancel(t.Context())
+	w := &Watcher{tracked: map[string]*tracked{}, applying: true}
+	w.arrival.Store(new(chan struct{}))
+	*w.arrival.Load() = make(chan struct{})
+	s := &session{Watcher: w, ctx: ctx, api: failingAPI{}}
+	got := s.track("web")
+	got.arriving = true
+	w.arriving.Store(1)
+	i := s.begin(got)
+	end()
+	s.inspect(got, i)
+	s.compare(&round{session: s}, nil)
+	s.end()
+	if arrivals, _ := w.Arrivals(); arrivals {
+		t.Errorf("%d containers are arriving", w.arriving.Load())
+	}
+}
+
+// failingAPI has no answer to an inspect.
+type failingAPI struct{ api }
+
+func (failingAPI) inspect(context.Context, string) (state, error) { return state{}, context.Canceled }
+
+// TestStreamsBeginWithSession checks that events from before the list are not asked for when a
+// stream is renewed.
+func TestStreamsBeginWithSession(t *testing.T) {
+	e := enginetest.New(t)
+	id := e.Run(enginetest.Spec{Name: "web"})
+	r := newRecorder()
+	endpoint := Endpoint{Host: e.Host(), Resync: time.Hour}
+	w := start(endpoint, r, 20*time.Millisecond, jitter, func() (api, error) { return dial(endpoint, r) })
+	defer w.stop()
+	w.Subscribe(r)
+	synced(t, r)
+	await(t, func(ctx context.Context) error { return e.WaitCalls(ctx, "events", e.Calls("events")+5) })
+	if n := e.InspectCalls(id); n != 1 {
+		t.Errorf("%d inspects, want the list's", n)
+	}
+}
+
 // slowAPI delays what an inspect has said until it is released.
 type slowAPI struct {
 	api
@@ -872,8 +988,8 @@ func TestLateAnswer(t *testing.T) {
 	r := newRecorder()
 	endpoint := Endpoint{Host: e.Host(), Resync: time.Hour}
 	slow := &slowAPI{answered: make(chan struct{}), release: make(chan struct{})}
-	w := start(endpoint, r, streamAge, func() (api, error) {
-		a, err := dial(endpoint, r.Call)
+	w := start(endpoint, r, streamAge, jitter, func() (api, error) {
+		a, err := dial(endpoint, r)
 		slow.api = a
 		return slow, err
 	})

@@ -96,11 +96,12 @@ func (live) Collect(ch chan<- prometheus.Metric) {
 // observer logs what an operator can act on and counts the rest. It implements
 // engine.Observer.
 type observer struct {
-	mu   sync.Mutex
-	away map[string]bool // hosts whose absence has been logged
+	mu         sync.Mutex         // guards the following
+	away       map[string]bool    // hosts whose absence has been logged
+	unreadable map[[2]string]bool // hosts and calls whose odd answers have been logged
 }
 
-var observed = &observer{away: map[string]bool{}}
+var observed = &observer{away: map[string]bool{}, unreadable: map[[2]string]bool{}}
 
 func (o *observer) Connected(host, description string) {
 	o.setAway(host, false)
@@ -148,6 +149,17 @@ func (o *observer) Reconciled(host string, took time.Duration, failed int) {
 
 func (o *observer) InspectFailed(id string, err error) {
 	log.Warningf("Container %.12s can't be inspected, trying again: %v", id, err)
+}
+
+// Unreadable logs once for each host and call: an engine that says something odd will do so
+// each time.
+func (o *observer) Unreadable(host, call string, err error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if key := [2]string{host, call}; !o.unreadable[key] {
+		o.unreadable[key] = true
+		log.Warningf("Docker Engine at %s: part of its answer to %s can't be read and is done without: %v", host, call, err)
+	}
 }
 
 func (o *observer) Applied(lag time.Duration) { recordLag.Observe(lag.Seconds()) }

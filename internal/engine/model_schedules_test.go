@@ -1,0 +1,280 @@
+package engine
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+// scenario is where an exhaustive model begins and what happens there besides the faults.
+type scenario struct {
+	name   string
+	synced bool     // the watcher is, before anything happens
+	before []string // what has happened, as in ops
+	ops    []string
+	faults int // how many things may go wrong
+}
+
+// op is something that happens to a container: "a die".
+func (m *model) op(text string) (*modelContainer, string) {
+	id, op, _ := strings.Cut(text, " ")
+	for m.find(id) == nil {
+		m.create()
+	}
+	return m.find(id), op
+}
+
+func (s scenario) schedule(m *model) {
+	for _, text := range s.before {
+		m.do(m.op(text))
+	}
+	if s.synced {
+		m.policies["list"], m.policies["inspect"] = answer, answer
+	}
+	m.start()
+	m.mu.Lock()
+	m.policies["list"], m.policies["inspect"] = hold, hold
+	m.mu.Unlock()
+	m.pass(time.Second) // what was before is no matter for the pace
+	ops, faults := s.ops, s.faults
+	for range *modelDepth {
+		m.mu.Lock()
+		moves := slices.Concat(m.reads(), m.fresh(), m.takes())
+		if last := len(m.steps) - 1; last < 0 || !strings.HasPrefix(m.steps[last], "look for") {
+			moves = append(moves, m.deliveries()...) // else it is the same as an answer
+		}
+		if len(ops) > 0 {
+			v := m.happen(m.op(ops[0]))
+			moves = append(moves, move{v.name, v.pause, func() { ops = ops[1:]; v.do() }})
+		}
+		if faults > 0 {
+			short := wait(paceWindow)
+			if m.failure {
+				short = wait(firstInspectRetry)
+			}
+			for _, v := range slices.Concat(m.losses(), m.repeats(), m.failures(), m.cuts(), []move{short, wait(inspectTimeout)}) {
+				moves = append(moves, move{v.name, v.pause, func() { faults--; v.do() }})
+			}
+		}
+		m.mu.Unlock()
+		if len(moves) == 0 {
+			break
+		}
+		if m.step(moves); m.failed() {
+			return
+		}
+	}
+}
+
+var runs = []string{"a connecting", "a started"}
+
+var scenarios = []scenario{
+	{"ends", true, runs, []string{"a die", "a destroy"}, 1},
+	{"starts", true, []string{"a rename"}, []string{"a connecting", "a started", "a die"}, 1},
+	{"starts anew", true, runs, []string{"a die", "a connecting", "a started"}, 1},
+	{"restarts", true, runs, []string{"a restart", "a rename"}, 1},
+	{"had restarted", true, append(runs, "a restart"), []string{"a rename", "a die"}, 1},
+	{"stops", true, runs, []string{"a kill TERM", "a restart"}, 1},
+	{"stops in the host's network", true, []string{"d connecting", "d started"}, []string{"d kill TERM", "d restart"}, 1},
+	{"changes", true, runs, []string{"a pause", "a unpause"}, 1},
+	{"moves", true, runs, []string{"a connect", "a disconnect"}, 1},
+	{"two", true, append(runs, "b connecting", "b started"), []string{"a die", "b rename"}, 0},
+	{"first list", false, runs, []string{"a die", "a destroy"}, 1},
+	{"first list of a start", false, []string{"a rename"}, []string{"a connecting", "a started"}, 1},
+	{"first list of a stop", false, runs, []string{"a kill TERM", "a restart"}, 1},
+}
+
+// TestModel runs every schedule of some steps.
+func TestModel(t *testing.T) {
+	for _, s := range scenarios {
+		t.Run(s.name, func(t *testing.T) {
+			t.Parallel()
+			n := 0
+			path, widths := []int(nil), []int(nil)
+			name, replay, _ := strings.Cut(*modelReplay, ":")
+			if *modelReplay != "" {
+				if name != s.name {
+					t.Skip("another schedule is replayed")
+				}
+				for _, text := range strings.Split(replay, ".") {
+					c, err := strconv.Atoi(text)
+					if err != nil {
+						t.Fatal(err)
+					}
+					path = append(path, c)
+				}
+			}
+			for {
+				i := 0
+				m := run(t, func(width int) int {
+					if i == len(path) {
+						path = append(path, 0)
+					}
+					widths = append(widths[:i], width)
+					i++
+					return min(path[i-1], width-1)
+				}, s.schedule)
+				path = path[:i]
+				n++
+				if m.broken != nil {
+					var texts []string
+					for _, c := range path {
+						texts = append(texts, strconv.Itoa(c))
+					}
+					m.report(t, fmt.Sprintf("-model.depth %d -model.replay '%s:%s'", *modelDepth, s.name, strings.Join(texts, ".")))
+					return
+				}
+				if *modelReplay != "" {
+					return
+				}
+				for len(path) > 0 && path[len(path)-1] == widths[len(path)-1]-1 {
+					path = path[:len(path)-1]
+				}
+				if len(path) == 0 {
+					t.Logf("%d schedules", n)
+					return
+				}
+				path[len(path)-1]++
+			}
+		})
+	}
+}
+
+// TestModelSlowSink has a list come while the sink is busy with a death: what is known of the
+// container must not be forgotten before the death is dealt with.
+func TestModelSlowSink(t *testing.T) {
+	m := run(t, func(int) int { return 0 }, func(m *model) {
+		for _, text := range runs {
+			m.do(m.op(text))
+		}
+		m.policies["list"], m.policies["inspect"], m.sinking = answer, answer, true
+		m.start()
+		m.pass(modelResync - 10*time.Millisecond - time.Since(m.began))
+		m.step([]move{m.happen(m.op("a die"))})
+		m.step(m.reads()) // takes the sink more than 10 ms
+		m.step([]move{wait(10 * time.Millisecond)})
+		if m.lists != 2 || m.find("a").has == nil {
+			m.breaks("no list while the sink is busy")
+		}
+		m.step([]move{m.happen(m.op("a restart"))})
+	})
+	if m.broken != nil {
+		m.report(t, "this test")
+	}
+}
+
+// TestModelRandom runs long schedules at random, with more containers and all faults.
+func TestModelRandom(t *testing.T) {
+	first, last := *modelFirst, *modelFirst+*modelSeeds-1
+	if name, seed, _ := strings.Cut(*modelReplay, ":"); *modelReplay != "" {
+		var err error
+		if first, err = strconv.ParseUint(seed, 10, 64); name != "random" || err != nil {
+			t.Skip("another schedule is replayed")
+		}
+		last = first
+	}
+	for seed := first; seed <= last; seed++ {
+		r := rand.New(rand.NewPCG(seed, 0))
+		if m := run(t, r.IntN, random); m.broken != nil {
+			m.report(t, fmt.Sprintf("-model.steps %d -model.replay random:%d", *modelSteps, seed))
+			return
+		}
+	}
+}
+
+// random makes a schedule of many steps.
+func random(m *model) {
+	m.podman = m.choose(4) == 0
+	m.sinking = m.choose(4) == 0
+	m.skew = time.Duration(m.choose(3)-1) * time.Hour
+	for range m.choose(3) {
+		c := m.create()
+		if m.choose(2) == 0 {
+			m.do(c, "connecting")
+			m.do(c, "started")
+		}
+	}
+	m.start()
+	for len(m.steps) < *modelSteps && !m.failed() {
+		m.mu.Lock()
+		moves := m.kind()
+		m.mu.Unlock()
+		if len(moves) > 0 {
+			m.step(moves)
+		}
+	}
+}
+
+// kind returns the moves of one kind that are possible now.
+func (m *model) kind() []move {
+	kinds := []struct {
+		weight int
+		moves  func() []move
+	}{
+		{25, m.happenings},
+		{20, func() []move { return m.reads()[:min(1, len(m.pending()))] }},
+		{5, m.reads},
+		{2, m.losses},
+		{3, m.repeats},
+		{15, m.fresh},
+		{8, m.takes},
+		{10, m.deliveries},
+		{3, m.failures},
+		{1, m.cuts},
+		{4, func() []move { return []move{wait(time.Millisecond), wait(30 * time.Millisecond), wait(paceWindow)} }},
+		{2, func() []move {
+			return []move{wait(500 * time.Millisecond), wait(2 * time.Second), wait(inspectTimeout)}
+		}},
+		{1, func() []move { return []move{wait(streamAge), wait(modelResync)} }},
+		{2, m.moods},
+	}
+	sum := 0
+	for _, k := range kinds {
+		sum += k.weight
+	}
+	n := m.choose(sum)
+	for _, k := range kinds {
+		if n -= k.weight; n < 0 {
+			return k.moves()
+		}
+	}
+	panic("no kind")
+}
+
+// happenings returns what may happen in the engine.
+func (m *model) happenings() (moves []move) {
+	for _, c := range m.containers {
+		for _, op := range c.ops() {
+			moves = append(moves, m.happen(c, op))
+		}
+	}
+	if len(m.containers) < 4 {
+		moves = append(moves, move{"create", time.Millisecond, func() { m.create() }})
+	}
+	return append(moves, move{"create a network", time.Millisecond, func() {
+		m.networks++
+		m.emit(nil, "network", "create", "")
+	}})
+}
+
+// moods returns moves after which the engine takes calls of a kind otherwise.
+func (m *model) moods() (moves []move) {
+	for _, kind := range []string{"dial", "info", "networks", "events", "list", "inspect"} {
+		for _, p := range []policy{hold, answer, answer, refuse} {
+			if kind != "dial" || p != hold {
+				moves = append(moves, move{fmt.Sprint("from now on ", p, " ", kind), 0, func() { m.policies[kind] = p }})
+			}
+		}
+	}
+	return moves
+}
+
+// report tells what does not hold, and in which schedule.
+func (m *model) report(t *testing.T, replay string) {
+	t.Helper()
+	t.Errorf("%s\nin the schedule\n\t%s\nReplay it with %s", strings.Join(m.broken, "\n"), strings.Join(m.steps, "\n\t"), replay)
+}

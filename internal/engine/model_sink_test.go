@@ -1,0 +1,96 @@
+package engine
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/dockerdiscovery/dockerdiscovery/internal/container"
+)
+
+// modelSink is a sink that checks what it gets.
+type modelSink struct {
+	*modelEngine
+	slow bool
+}
+
+func (e modelSink) Apply(changes []Change) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.applies++; e.slow {
+		took := time.Duration(e.applies%7) * 20 * time.Millisecond
+		e.mu.Unlock()
+		time.Sleep(took)
+		e.mu.Lock()
+	}
+	if e.host == nil && len(changes) > 0 {
+		e.breaks("containers before the host")
+	}
+	for _, ch := range changes {
+		c := e.find(ch.ID)
+		switch {
+		case ch.Gone && (c.exists || ch.Container != nil):
+			e.breaks("%s is said to be gone", c.id)
+		case c.gone:
+			e.breaks("%s was gone, and is said to be %s", c.id, text(ch.Container))
+		case c.has == nil && ch.Container == nil && !ch.Gone:
+			e.breaks("%s is said to have ended again", c.id)
+		}
+		c.gone = ch.Gone
+		if c.has == nil && ch.Container == nil {
+			continue
+		}
+		if len(c.changes) == 0 || !same(c.changes[0], ch.Container) {
+			e.breaks("the sink gets %s %s, and should get %s", c.id, text(ch.Container), texts(c.changes))
+		} else {
+			c.changes = c.changes[1:]
+		}
+		c.has = ch.Container
+	}
+}
+
+func text(c *container.Container) string {
+	if c == nil {
+		return "off"
+	}
+	s := c.Name
+	for _, ep := range c.Endpoints {
+		s += " " + ep.Addrs[0].String()
+	}
+	if c.Paused {
+		s += " paused"
+	}
+	if c.Stopping {
+		s += " stopping"
+	}
+	return "{" + s + fmt.Sprint(" health ", c.Health) + "}"
+}
+
+func texts(all []*container.Container) string {
+	out := []string{}
+	for _, c := range all {
+		out = append(out, text(c))
+	}
+	return fmt.Sprint(out)
+}
+
+func (e modelSink) Host(h container.Host) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.host = &h
+}
+
+func (e modelSink) Synced() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.synced++
+}
+
+// The observer's part is of no interest here.
+func (modelSink) Connected(string, string)              {}
+func (modelSink) Disconnected(string, error)            {}
+func (modelSink) Event(string, string)                  {}
+func (modelSink) Call(string, time.Duration, error)     {}
+func (modelSink) Reconciled(string, time.Duration, int) {}
+func (modelSink) InspectFailed(string, error)           {}
+func (modelSink) Unreadable(string, string, error)      {}
+func (modelSink) Applied(time.Duration)                 {}
