@@ -14,7 +14,7 @@ import (
 	"github.com/miekg/dns"
 )
 
-var restarts = flag.Int("e2e.restarts", 3, "how often TestEngineRestart and TestEngineRestartWithContainers restart the engine")
+var restarts = flag.Int("e2e.restarts", 2, "how often TestEngineRestart and TestEngineRestartWithContainers restart the engine")
 
 // The engine goes and comes again and again under a running coredns: what was known is served
 // meanwhile, and afterwards what is. Nobody who asks for what stays ever sees that.
