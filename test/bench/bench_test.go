@@ -13,7 +13,7 @@ func TestEstimate(t *testing.T) {
 	for _, c := range []struct {
 		n         int
 		low, high float64 // of the sample 1 … n
-	}{{6, 1, 6}, {9, 2, 8}, {20, 6, 15}, {60, 22, 39}} { // tables of the sign test's interval
+	}{{6, 1, 6}, {9, 2, 8}, {20, 6, 15}, {60, 22, 39}, {1000, 469, 532}, {10_000, 4902, 5099}} { // tables of the sign test's interval
 		var sample []float64
 		for i := range c.n {
 			sample = append(sample, float64(c.n-i))

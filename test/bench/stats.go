@@ -21,15 +21,23 @@ func estimateOf(sample []float64) estimate {
 	if n == 0 {
 		return estimate{Median: math.NaN(), Low: math.NaN(), High: math.NaN()}
 	}
-	// The k-th smallest is above the median with probability P(Bin(n, ½) < k).
+	k := max(1, signRank(n))
+	return estimate{Median: quantile(s, 0.5), Low: s[k-1], High: s[n-k], N: n}
+}
+
+// signRank is the highest k for which the k-th smallest of n is above the median with a probability of at
+// most 2.5 %, which is P(Bin(n, ½) < k); 0 if there is none.
+func signRank(n int) int {
+	if n > 1000 { // the terms below would be too small for a float; the normal distribution is close
+		return int(float64(n)/2 - 1.96*math.Sqrt(float64(n))/2)
+	}
 	k, term, below := 0, math.Pow(0.5, float64(n)), 0.0
 	for below+term <= 0.025 {
 		below += term
 		term *= float64(n-k) / float64(k+1)
 		k++
 	}
-	k = max(k, 1)
-	return estimate{Median: quantile(s, 0.5), Low: s[k-1], High: s[n-k], N: n}
+	return k
 }
 
 // spread is the interval's width relative to the median.
