@@ -71,8 +71,8 @@ func (r Run) removeMarked() {
 }
 
 // EndProcesses ends the processes that were started from or for a file under dir, which their
-// command lines then hold, and those processes' children. It gives them time to end
-// themselves first.
+// command lines or environments then hold, and those processes' children. It gives them time
+// to end themselves first.
 func EndProcesses(dir string) {
 	for _, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGKILL} {
 		for _, pid := range processes(dir) {
@@ -91,8 +91,9 @@ func processes(dir string) (pids []int) {
 	for _, proc := range folders {
 		pid := filepath.Base(proc)
 		line, _ := os.ReadFile(proc + "/cmdline")
+		env, _ := os.ReadFile(proc + "/environ")
 		stat, _ := os.ReadFile(proc + "/stat") // pid (name) state parent …
-		marked[pid] = strings.Contains(string(line), dir+"/")
+		marked[pid] = strings.Contains(string(line), dir+"/") || strings.Contains(string(env), dir+"/")
 		if f := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:])); len(f) > 1 {
 			children = append(children, [2]string{pid, f[1]})
 		}

@@ -28,6 +28,9 @@ func newRun(id string) Run { return Run{id, "/tmp/dockerdiscovery-e2e-" + id} }
 // Label is the mark as Docker's commands take it.
 func (r Run) Label() string { return Mark + "=" + r.ID }
 
+// Environ marks a process that neither lies in the folder nor gets the path of a file there.
+func (r Run) Environ() string { return "DOCKERDISCOVERY_E2E_FOLDER=" + r.Folder + "/" }
+
 // Netns names a network namespace of the run.
 func (r Run) Netns(name string) string { return r.netnsPrefix() + name }
 
