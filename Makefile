@@ -5,11 +5,12 @@ MICRO = go test -run "^$$" -bench . -benchtime 0.5s ./internal/zone ./plugin/doc
 BENCHSTAT = go run golang.org/x/perf/cmd/benchstat@v0.0.0-20260908200009-22c9c6c9d4da
 # Always anew: Go's test cache cannot know the engine's state. Verbose: latencies and skips are reported.
 E2E = go test -race -count=1 -p 1 -timeout 20m -v ./test/e2e ./test/convergence ./test/soak
+EXAMPLES = go test -race -count=1 -timeout 30m -v ./test/examples
 
 # -pgo=off: the profile that pgo records is for the binary, and would have tests and lint
 # compile all of CoreDNS a second time.
 
-.PHONY: run build test e2e test-engines soak lint bench bench-scale bench-engine pgo
+.PHONY: run build test e2e test-examples test-engines soak lint bench bench-scale bench-engine pgo
 
 run: build
 	./coredns -conf Corefile.example
@@ -18,13 +19,16 @@ build:
 	./build.sh
 
 test:
-	test/with-engine sh -c 'go test -race -pgo=off $$(go list ./... | grep -vE "/test/(e2e|convergence|soak)$$") && $(E2E)'
+	test/with-engine sh -c 'go test -race -pgo=off $$(go list ./... | grep -vE "/test/(e2e|convergence|soak|examples)$$") && $(E2E) && $(EXAMPLES)'
 
 e2e:
 	test/with-engine $(E2E)
 
 soak:
 	go test -count=1 -timeout 40m -v ./test/soak -soak.duration 30m -soak.containers 5000
+
+test-examples:
+	test/with-engine $(EXAMPLES)
 
 test-engines:
 	test/with-engine test/engines/suite

@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"github.com/miekg/dns"
+
+	"github.com/dockerdiscovery/dockerdiscovery/test/rig"
 )
 
 // project is a Compose project of three services.
@@ -23,18 +25,14 @@ type project struct {
 
 func newProject(t *testing.T) *project {
 	t.Helper()
-	p := &project{t: t, name: "shop" + suffix(), web: "web" + suffix()}
+	p := &project{t: t, command: rig.Compose(), name: "shop" + suffix(), web: "web" + suffix()}
 	p.services = []string{p.web, "api" + suffix(), "db" + suffix()}
-	p.command = []string{"docker", "compose"}
-	if exec.Command("docker", "compose", "version").Run() != nil {
-		p.command = []string{"docker-compose"}
-	}
 	file := &strings.Builder{}
 	fmt.Fprintln(file, "services:")
 	for _, service := range p.services {
 		fmt.Fprintf(file, "  %s:\n    image: %s\n", service, image)
 	}
-	fmt.Fprintf(file, "networks:\n  default:\n    labels:\n      %s: %q\n", mark, runID)
+	fmt.Fprintf(file, "networks:\n  default:\n    labels:\n      %s: %q\n", rig.Mark, theRun.ID)
 	path := filepath.Join(t.TempDir(), "compose.yaml")
 	if err := os.WriteFile(path, []byte(file.String()), 0o644); err != nil {
 		t.Fatal(err)

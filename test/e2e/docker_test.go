@@ -15,6 +15,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/dockerdiscovery/dockerdiscovery/test/rig"
 )
 
 // docker is an engine as the docker command reaches it.
@@ -24,8 +26,6 @@ type docker struct {
 
 // machine is the engine that most tests share.
 var machine docker
-
-const mark = "dockerdiscovery.e2e" // the label on all that a run makes
 
 func (d docker) command(args ...string) *exec.Cmd {
 	cmd := exec.Command("docker", args...)
@@ -37,13 +37,7 @@ func (d docker) command(args ...string) *exec.Cmd {
 
 // output runs a docker command and returns what it prints, or else its complaint.
 func (d docker) output(args ...string) (string, error) {
-	var stdout, stderr bytes.Buffer
-	cmd := d.command(args...)
-	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	if err := cmd.Run(); err != nil {
-		return strings.TrimSpace(stderr.String()), err
-	}
-	return strings.TrimSpace(stdout.String()), nil
+	return rig.Output(d.command(args...))
 }
 
 // do is output for commands that must work.
@@ -96,7 +90,7 @@ func asked(out string, err error) string {
 func (d docker) network(t *testing.T, options ...string) (name string) {
 	t.Helper()
 	name = "net-" + suffix()
-	d.do(t, slices.Concat([]string{"network", "create", "--label", mark + "=" + runID}, options, []string{name})...)
+	d.do(t, slices.Concat([]string{"network", "create", "--label", theRun.Label()}, options, []string{name})...)
 	t.Cleanup(func() { d.output("network", "rm", name) })
 	return name
 }
@@ -110,7 +104,7 @@ func (d docker) servedNetwork(t *testing.T) (name string) {
 	}
 	name = "net-" + suffix()
 	podmanCall(t, http.MethodPost, "networks/create", map[string]any{
-		"name": name, "driver": "bridge", "dns_enabled": false, "labels": map[string]string{mark: runID},
+		"name": name, "driver": "bridge", "dns_enabled": false, "labels": map[string]string{rig.Mark: theRun.ID},
 	})
 	t.Cleanup(func() { d.output("network", "rm", name) })
 	return name
@@ -157,25 +151,11 @@ func (d docker) gateway(t *testing.T, network string) netip.Addr {
 }
 
 func (d docker) importImage(tarball string) error {
-	out, err := d.output("import", "--change", `ENTRYPOINT ["/image"]`, "--change", "LABEL "+mark+"="+runID, tarball, image)
+	out, err := d.output("import", "--change", `ENTRYPOINT ["/image"]`, "--change", "LABEL "+theRun.Label(), tarball, image)
 	if err != nil {
 		return fmt.Errorf("docker import: %w: %s", err, out)
 	}
 	return nil
-}
-
-// removeMarked removes all that the run made. Containers have the mark from their image.
-func (d docker) removeMarked() {
-	for _, kind := range []struct{ list, remove []string }{
-		{[]string{"ps", "-aq"}, []string{"rm", "-f", "-v"}},
-		{[]string{"network", "ls", "-q"}, []string{"network", "rm"}},
-		{[]string{"images", "-q"}, []string{"rmi", "-f"}},
-	} {
-		out, err := d.output(append(kind.list, "--filter", "label="+mark+"="+runID)...)
-		if ids := strings.Fields(out); err == nil && len(ids) > 0 {
-			d.output(append(kind.remove, ids...)...)
-		}
-	}
 }
 
 // inspection is the part of docker inspect's report that DNS shows.

@@ -33,7 +33,7 @@ func (d docker) networkIPv6(t *testing.T) (name string) {
 	t.Helper()
 	name = "net-" + suffix()
 	subnet := fmt.Sprintf("fd00:%x:%x::/64", rand.N(1<<16), rand.N(1<<16))
-	out, err := d.output("network", "create", "--label", mark+"="+runID, "--ipv6", "--subnet", subnet, name)
+	out, err := d.output("network", "create", "--label", theRun.Label(), "--ipv6", "--subnet", subnet, name)
 	if err != nil {
 		t.Skipf("this engine can't make an IPv6 network: %s", out)
 	}

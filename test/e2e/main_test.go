@@ -3,11 +3,10 @@
 //
 // Each test starts the containers and networks that it needs under names of its own,
 // and a coredns of its own on free loopback ports. All of it carries the run's mark, by
-// which it is removed at the end, however the run ends: see reaper_test.go.
+// which it is removed at the end, however the run ends: see package rig.
 package e2e
 
 import (
-	"crypto/rand"
 	"fmt"
 	"os"
 	"os/exec"
@@ -15,14 +14,15 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+
+	"github.com/dockerdiscovery/dockerdiscovery/test/rig"
 )
 
 var (
-	// runID marks all that this run makes. Whoever starts the run may choose it, to
-	// see afterwards that nothing is left.
-	runID = os.Getenv("E2E_RUN_ID")
+	// theRun owns all that the tests make.
+	theRun rig.Run
 
-	// folder holds the run's files. Its path is short since a unix socket's must be.
+	// folder holds the run's files.
 	folder string
 
 	// binary is the coredns under test, as build.sh makes it for users.
@@ -37,10 +37,6 @@ var (
 )
 
 func TestMain(m *testing.M) {
-	if isReaper() {
-		reap()
-		return
-	}
 	if question := os.Getenv(clientEnv); question != "" {
 		if err := askAndPrint(question); err != nil {
 			fmt.Fprintln(os.Stderr, err)
@@ -48,44 +44,19 @@ func TestMain(m *testing.M) {
 		}
 		return
 	}
-	os.Exit(run(m))
+	os.Exit(rig.Main(m, setUp))
 }
 
-func run(m *testing.M) int {
-	if runID == "" {
-		runID = suffix()
-	}
-	name()
-	reaper, err := startReaper()
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "e2e: no reaper:", err)
-		return 1
-	}
-	defer reaper.finish()
-	if err := setUp(); err != nil {
-		fmt.Fprintln(os.Stderr, "e2e:", err)
-		return 1
-	}
-	return m.Run()
-}
-
-// name gives the run's things their names.
-func name() {
-	folder = "/tmp/dockerdiscovery-e2e-" + runID
+func setUp(run rig.Run) error {
+	theRun, folder = run, run.Folder
 	binary = filepath.Join(folder, "coredns")
-	image = "dockerdiscovery-e2e:" + runID
-}
-
-func setUp() error {
+	image = "dockerdiscovery-e2e:" + run.ID
 	components, err := machine.output("version", "-f", "{{range .Server.Components}}{{println .Name}}{{end}}")
 	if err != nil {
-		return fmt.Errorf("these tests need a Docker Engine, and none answers (test/with-engine gets one): %s", components)
+		return fmt.Errorf("docker version: %w: %s", err, components)
 	}
 	if podman = strings.HasPrefix(components, "Podman Engine"); podman {
 		patience = podmanPatience
-	}
-	if err := os.MkdirAll(folder, 0o755); err != nil {
-		return err
 	}
 	if out, err := exec.Command("../../build.sh", binary).CombinedOutput(); err != nil {
 		return fmt.Errorf("build.sh: %w\n%s", err, out)
@@ -108,4 +79,4 @@ func importImage() error {
 }
 
 // suffix makes a name unique among runs and tests.
-func suffix() string { return strings.ToLower(rand.Text()[:6]) }
+func suffix() string { return rig.Suffix() }

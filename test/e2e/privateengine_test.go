@@ -10,6 +10,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
+
+	"github.com/dockerdiscovery/dockerdiscovery/test/rig"
 )
 
 // privateEngine is an engine of a test's own, to be ended and started as it likes. It
@@ -40,7 +42,7 @@ func newEngine(t *testing.T) *privateEngine {
 		}
 	}
 	number := engines.Add(1)
-	e := &privateEngine{t: t, dir: filepath.Join(folder, fmt.Sprintf("engine-%d", number)), netns: fmt.Sprint(netnsPrefix(), number)}
+	e := &privateEngine{t: t, dir: filepath.Join(folder, fmt.Sprintf("engine-%d", number)), netns: theRun.Netns(fmt.Sprint(number))}
 	e.flags = []string{"--live-restore"} // containers outlive it
 	e.host = "unix://" + e.socket()
 	for file, content := range map[string]string{
@@ -129,15 +131,10 @@ func (e *privateEngine) remove() {
 		}
 		e.end(syscall.SIGTERM)
 	}
-	endProcesses(e.dir)
-	unmountUnder(e.dir)
-	removeNetns(e.netns)
+	rig.EndProcesses(e.dir)
+	rig.UnmountUnder(e.dir)
+	rig.RemoveNetns(e.netns)
 	if err := os.RemoveAll(e.dir); err != nil {
 		e.t.Error(err)
 	}
 }
-
-// netnsPrefix begins the names of the network namespaces that the run makes.
-func netnsPrefix() string { return "dockerdiscovery-e2e-" + runID + "-" }
-
-func removeNetns(name string) { exec.Command("ip", "netns", "delete", name).Run() }

@@ -2,8 +2,6 @@ package e2e
 
 import (
 	"fmt"
-	"math/rand/v2"
-	"net/netip"
 	"os"
 	"os/exec"
 	"slices"
@@ -11,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/miekg/dns"
+
+	"github.com/dockerdiscovery/dockerdiscovery/test/rig"
 )
 
 // onNetwork returns the container's addresses on a network, IPv4 only.
@@ -161,43 +161,15 @@ func askAndPrint(question string) error {
 	return err
 }
 
-// lan is a host beyond the Docker host: a network namespace with a link to it.
-type lan struct {
-	netns string
-	host  netip.Addr // the Docker host's address on the link
-}
+// lan is a host beyond the Docker host.
+type lan struct{ rig.LAN }
 
-func newLAN(t *testing.T) lan {
-	t.Helper()
-	if os.Geteuid() != 0 {
-		t.Skip("not root: can't make a network namespace to be a host on the LAN")
-	}
-	// Addresses for benchmarks, RFC 2544, of which two runs rarely choose the same.
-	subnet := fmt.Sprintf("198.19.%d.", rand.IntN(256))
-	l := lan{netns: fmt.Sprint(netnsPrefix(), "lan-", suffix()), host: netip.MustParseAddr(subnet + "1")}
-	link := "dd" + suffix()
-	t.Cleanup(func() { removeNetns(l.netns) }) // and with it the link
-	for _, command := range []string{
-		"ip netns add " + l.netns,
-		"ip link add " + link + " type veth peer name eth0 netns " + l.netns,
-		"ip addr add " + subnet + "1/24 dev " + link,
-		"ip link set " + link + " up",
-		"ip -n " + l.netns + " addr add " + subnet + "2/24 dev eth0",
-		"ip -n " + l.netns + " link set eth0 up",
-		"ip -n " + l.netns + " route add default via " + subnet + "1",
-	} {
-		f := strings.Fields(command)
-		if out, err := exec.Command(f[0], f[1:]...).CombinedOutput(); err != nil {
-			t.Fatalf("%s: %v: %s", command, err, out)
-		}
-	}
-	return l
-}
+func newLAN(t *testing.T) lan { t.Helper(); return lan{theRun.NewLAN(t)} }
 
 func (l lan) ask(t *testing.T, s *server, name string, qtype uint16) string {
 	t.Helper()
 	_, port, _ := strings.Cut(s.addr, ":")
-	return askIn(t, []string{"ip", "netns", "exec", l.netns}, l.host.String()+":"+port, name, qtype)
+	return askIn(t, []string{"ip", "netns", "exec", l.Netns}, l.Host.String()+":"+port, name, qtype)
 }
 
 // Targets without an address of their own, and askers without a way to containers.
@@ -206,7 +178,7 @@ func TestReachableAddresses(t *testing.T) {
 	lan := newLAN(t)
 	network := machine.servedNetwork(t)
 	gateway := machine.gateway(t, network).String()
-	s := serve(t, config{ip: gateway, port: 53, also: lan.host.String(), body: "docker " + zones + " {\npublish\n}\ncache"})
+	s := serve(t, config{ip: gateway, port: 53, also: lan.Host.String(), body: "docker " + zones + " {\npublish\n}\ncache"})
 	asker := machine.run(t, "--network", network, "--dns", gateway)
 	onHost, joined, published, plain := "h-"+suffix(), "j-"+suffix(), "p-"+suffix(), "w-"+suffix()
 	machine.run(t, "--name", onHost, "--network", "host")
@@ -216,9 +188,9 @@ func TestReachableAddresses(t *testing.T) {
 	pub, web := machine.addr(t, p), machine.addr(t, w)
 
 	for _, c := range []struct{ name, container, host, elsewhere string }{
-		{onHost, gateway, "127.0.0.1", lan.host.String()},
-		{published, pub, pub, lan.host.String()},
-		{joined, pub, pub, lan.host.String()},
+		{onHost, gateway, "127.0.0.1", lan.Host.String()},
+		{published, pub, pub, lan.Host.String()},
+		{joined, pub, pub, lan.Host.String()},
 		{plain, web, web, nodata},
 	} {
 		fqdn := c.name + ".docker."

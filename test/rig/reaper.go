@@ -1,4 +1,4 @@
-package e2e
+package rig
 
 import (
 	"bytes"
@@ -24,9 +24,9 @@ type reaper struct {
 	alive io.Closer // closed by us or, when we die, by the kernel
 }
 
-func startReaper() (*reaper, error) {
+func startReaper(run Run) (*reaper, error) {
 	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), reaperEnv+"="+runID)
+	cmd.Env = append(os.Environ(), reaperEnv+"="+run.ID)
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // the terminal's interrupt is not for it
 	alive, err := cmd.StdinPipe()
@@ -41,28 +41,39 @@ func (r *reaper) finish() {
 	r.cmd.Wait()
 }
 
-func isReaper() bool { return os.Getenv(reaperEnv) != "" }
-
-func reap() {
+func (r Run) reap() {
 	signal.Ignore(os.Interrupt, syscall.SIGTERM, syscall.SIGPIPE)
-	runID = os.Getenv(reaperEnv)
-	name()
 	io.Copy(io.Discard, os.Stdin) // until the tests are over
 
-	endProcesses(folder) // coredns; an engine of a test, with its containers
-	machine.removeMarked()
-	unmountUnder(folder)
-	spaces, _ := filepath.Glob("/run/netns/" + netnsPrefix() + "*")
+	EndProcesses(r.Folder) // coredns; an engine of a test, with its containers
+	r.removeMarked()
+	UnmountUnder(r.Folder)
+	spaces, _ := filepath.Glob("/run/netns/" + r.netnsPrefix() + "*")
 	for _, space := range spaces {
-		removeNetns(filepath.Base(space))
+		RemoveNetns(filepath.Base(space))
 	}
-	os.RemoveAll(folder)
+	os.RemoveAll(r.Folder)
 }
 
-// endProcesses ends the processes that were started from or for a file under dir, which their
-// command lines then hold, and those processes' children. It gives them time to end
-// themselves first.
-func endProcesses(dir string) {
+// removeMarked removes what the run made of the machine's engine. Containers have the mark
+// from their image.
+func (r Run) removeMarked() {
+	for _, kind := range []struct{ list, remove []string }{
+		{[]string{"ps", "-aq"}, []string{"rm", "-f", "-v"}},
+		{[]string{"network", "ls", "-q"}, []string{"network", "rm"}},
+		{[]string{"images", "-q"}, []string{"rmi", "-f"}},
+	} {
+		out, err := Docker(append(kind.list, "--filter", "label="+r.Label())...)
+		if ids := strings.Fields(out); err == nil && len(ids) > 0 {
+			Docker(append(kind.remove, ids...)...)
+		}
+	}
+}
+
+// EndProcesses ends the processes that were started from or for a file under dir, which their
+// command lines or environments then hold, and those processes' children. It gives them time
+// to end themselves first.
+func EndProcesses(dir string) {
 	for _, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGKILL} {
 		for _, pid := range processes(dir) {
 			syscall.Kill(pid, sig)
@@ -80,8 +91,9 @@ func processes(dir string) (pids []int) {
 	for _, proc := range folders {
 		pid := filepath.Base(proc)
 		line, _ := os.ReadFile(proc + "/cmdline")
+		env, _ := os.ReadFile(proc + "/environ")
 		stat, _ := os.ReadFile(proc + "/stat") // pid (name) state parent …
-		marked[pid] = strings.Contains(string(line), dir+"/")
+		marked[pid] = strings.Contains(string(line), dir+"/") || strings.Contains(string(env), dir+"/")
 		if f := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:])); len(f) > 1 {
 			children = append(children, [2]string{pid, f[1]})
 		}
@@ -96,8 +108,8 @@ func processes(dir string) (pids []int) {
 	return pids
 }
 
-// unmountUnder detaches what an engine of a test left mounted under dir, inner mounts first.
-func unmountUnder(dir string) {
+// UnmountUnder detaches what an engine of a test left mounted under dir, inner mounts first.
+func UnmountUnder(dir string) {
 	mounts, _ := os.ReadFile("/proc/mounts")
 	lines := strings.Split(string(mounts), "\n")
 	for i := len(lines) - 1; i >= 0; i-- {

@@ -1,0 +1,289 @@
+package examples
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/dockerdiscovery/dockerdiscovery/test/rig"
+)
+
+// patience is how long an example may take to come to what its README shows: a RabbitMQ
+// node's start takes its time on a machine with much else to do.
+const patience = 5 * time.Minute
+
+// root is the repository's.
+const root = "../.."
+
+// example is a folder of examples/, of which a copy is run. In the copy, addresses that the user
+// is told to replace are, and the Compose projects' networks carry the run's mark.
+type example struct {
+	t        *testing.T
+	name     string
+	dir      string              // of the copy
+	known    bindings            // also of addresses in the example's files
+	places   map[string][]string // the command that takes a command to where it is to run, if not here
+	projects []string            // of Compose
+	env      []string
+	servers  []*server
+}
+
+// open copies an example. The addresses are this machine's by what the example calls them.
+func open(t *testing.T, name string, addrs bindings, projects ...string) *example {
+	t.Helper()
+	e := &example{t: t, name: name, dir: filepath.Join(theRun.Folder, name), known: addrs, places: map[string][]string{}, projects: projects}
+	if len(projects) == 0 {
+		e.projects = []string{name}
+	}
+	for _, project := range e.projects {
+		out, err := rig.Docker("ps", "-aq", "--filter", "label=com.docker.compose.project="+project)
+		if err != nil || out != "" {
+			t.Fatalf("the example makes a Compose project %s, and there is one: %v %s", project, err, out)
+		}
+	}
+	from := filepath.Join(root, "examples", name)
+	err := filepath.WalkDir(from, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() || entry.Name() == "README.md" {
+			return err
+		}
+		content, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		to := filepath.Join(e.dir, strings.TrimPrefix(path, from))
+		if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
+			return err
+		}
+		return os.WriteFile(to, []byte(e.adapt(path, string(content))), 0o644)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(e.remove)
+	return e
+}
+
+// adapt is what a file of the example says in the copy.
+func (e *example) adapt(path, content string) string {
+	for _, token := range chosen.FindAllString(content, -1) {
+		if _, ok := e.known[token]; !ok {
+			e.known[token] = token
+		}
+	}
+	content = e.known.apply(content)
+	if filepath.Ext(path) == ".yaml" {
+		if strings.Contains(content, "\nnetworks:") {
+			e.t.Fatalf("%s has networks: the test can't mark them", path)
+		}
+		content += fmt.Sprintf("\nnetworks:\n  default:\n    labels:\n      %s: %q\n", rig.Mark, theRun.ID)
+	}
+	return content
+}
+
+// remove removes what the projects have left.
+func (e *example) remove() {
+	for _, project := range e.projects {
+		label := "label=com.docker.compose.project=" + project
+		for _, kind := range []struct{ list, remove []string }{
+			{[]string{"ps", "-aq"}, []string{"rm", "-f", "-v"}},
+			{[]string{"network", "ls", "-q"}, []string{"network", "rm"}},
+		} {
+			left, err := rig.Docker(append(kind.list, "--filter", label)...)
+			if err == nil && left != "" {
+				left, err = rig.Docker(append(kind.remove, strings.Fields(left)...)...)
+			}
+			if err != nil {
+				e.t.Errorf("removing project %s: %s", project, left)
+			}
+		}
+	}
+}
+
+// run does what the README says, and compares what comes of it with what the README shows.
+func (e *example) run() {
+	e.t.Helper()
+	for _, s := range steps(e.t, filepath.Join(root, "examples", e.name, "README.md")) {
+		if s.place == serving {
+			e.serve(s.command)
+		} else {
+			e.do(s)
+		}
+	}
+}
+
+// do runs a step's command until it has printed what the README shows. One that prints
+// nothing must also succeed.
+func (e *example) do(s step) {
+	e.t.Helper()
+	begin := time.Now()
+	for {
+		e.checkServers()
+		stdout, stderr, err := e.output(s)
+		known, same := e.known.match(s.shown, lines(stdout))
+		if same && (err == nil || len(s.shown) > 0) {
+			e.known = known
+			e.t.Logf("%s: as shown, after %v", s.command, time.Since(begin).Round(10*time.Millisecond))
+			return
+		}
+		if time.Since(begin) > patience {
+			e.t.Fatalf("$ %s\nprinted, for all of %v (%v):\n%s\nthe README shows:\n%s\nthe complaint:\n%s",
+				e.known.apply(s.command), patience, err, stdout, strings.Join(s.shown, "\n"), stderr)
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+}
+
+// output runs a step's command once.
+func (e *example) output(s step) (stdout, stderr string, err error) {
+	ctx, cancel := context.WithTimeout(e.t.Context(), patience)
+	defer cancel()
+	command := e.command(s.place, s.command)
+	cmd := exec.CommandContext(ctx, command[0], command[1:]...)
+	var out, complaint bytes.Buffer
+	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = e.dir, e.environ(), &out, &complaint
+	cmd.WaitDelay = time.Second
+	err = cmd.Run()
+	return out.String(), complaint.String(), err
+}
+
+func (e *example) environ() []string {
+	return slices.Concat(os.Environ(), []string{theRun.Environ(), "BUSYBOX_IMAGE=" + busybox}, e.env)
+}
+
+var compose = regexp.MustCompile(`\bdocker compose\b((?: -[fp] \S+)*)( exec\b)?`)
+
+// command is what a user types, as it is run here: with this run's addresses, by root, by the
+// Docker Compose that there is, without a terminal.
+func (e *example) command(place, typed string) []string {
+	line := e.known.apply(typed)
+	line = strings.ReplaceAll(line, "sudo ", "")
+	line = strings.ReplaceAll(line, "../../coredns", binary)
+	line = compose.ReplaceAllStringFunc(line, func(found string) string {
+		m := compose.FindStringSubmatch(found)
+		if m[2] != "" {
+			m[2] += " -T"
+		}
+		return strings.Join(rig.Compose(), " ") + m[1] + m[2]
+	})
+	return slices.Concat(e.places[place], []string{"sh", "-c", line})
+}
+
+// server is a command that runs until the test's end.
+type server struct {
+	name   string
+	log    logBuffer
+	cmd    *exec.Cmd
+	exited chan struct{} // closed once cmd.ProcessState is set
+}
+
+// serve starts a server. CoreDNS is waited for.
+func (e *example) serve(typed string) *server {
+	e.t.Helper()
+	command := e.command(serving, "exec "+strings.TrimPrefix(typed, "sudo "))
+	s := &server{name: typed, cmd: exec.Command(command[0], command[1:]...), exited: make(chan struct{})}
+	s.cmd.Dir, s.cmd.Env, s.cmd.Stdout, s.cmd.Stderr = e.dir, e.environ(), &s.log, &s.log
+	if err := s.cmd.Start(); err != nil {
+		e.t.Fatal(err)
+	}
+	go func() {
+		s.cmd.Wait()
+		close(s.exited)
+	}()
+	e.t.Cleanup(func() { e.end(s) })
+	e.servers = append(e.servers, s)
+	if strings.Contains(typed, "coredns") {
+		e.eventually(func() error {
+			if !strings.Contains(s.log.String(), "CoreDNS-") {
+				return errors.New("coredns does not listen yet")
+			}
+			return nil
+		})
+	}
+	return s
+}
+
+// end asks a server to end, which it must do soon and without complaint.
+func (e *example) end(s *server) {
+	s.cmd.Process.Signal(syscall.SIGTERM)
+	select {
+	case <-s.exited:
+	case <-time.After(30 * time.Second):
+		s.cmd.Process.Kill()
+		e.t.Errorf("%s did not end after SIGTERM", s.name)
+		<-s.exited
+	}
+	if !s.cmd.ProcessState.Success() {
+		e.t.Errorf("%s ended: %v", s.name, s.cmd.ProcessState)
+	}
+	if e.t.Failed() {
+		e.t.Logf("%s said:\n%s", s.name, s.log.String())
+	}
+}
+
+// logOf is what the server has said whose command has the word.
+func (e *example) logOf(word string) string {
+	e.t.Helper()
+	for _, s := range e.servers {
+		if strings.Contains(s.name, word) {
+			return s.log.String()
+		}
+	}
+	e.t.Fatalf("no server %s", word)
+	return ""
+}
+
+func (e *example) checkServers() {
+	e.t.Helper()
+	for _, s := range e.servers {
+		select {
+		case <-s.exited:
+			e.t.Fatalf("%s ended: %v", s.name, s.cmd.ProcessState)
+		default:
+		}
+	}
+}
+
+// eventually waits until check holds.
+func (e *example) eventually(check func() error) {
+	e.t.Helper()
+	for begin := time.Now(); ; time.Sleep(100 * time.Millisecond) {
+		e.checkServers()
+		err := check()
+		if err == nil {
+			return
+		}
+		if time.Since(begin) > patience {
+			e.t.Fatalf("not within %v: %v", patience, err)
+		}
+	}
+}
+
+// logBuffer takes a process's output while tests read it.
+type logBuffer struct {
+	mu  sync.Mutex // guards buf
+	buf bytes.Buffer
+}
+
+func (l *logBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.Write(p)
+}
+
+func (l *logBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.String()
+}

@@ -1,0 +1,64 @@
+package examples
+
+import (
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/dockerdiscovery/dockerdiscovery/test/rig"
+)
+
+// examples has a test for each folder of examples/. They run one after the other: several
+// serve the same address.
+var examples = map[string]func(*testing.T){
+	"first-steps":  func(t *testing.T) { open(t, "first-steps", docker0(t)).run() },
+	"two-projects": func(t *testing.T) { open(t, "two-projects", docker0(t), "blue", "green").run() },
+	"secondary":    func(t *testing.T) { open(t, "secondary", bindings{}).run() },
+	"lan":          testLAN,
+	"split-dns":    testSplitDNS,
+	"rabbitmq":     testRabbitMQ,
+}
+
+func TestExamples(t *testing.T) {
+	folders, err := os.ReadDir(filepath.Join(root, "examples"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(folders) != len(examples) {
+		t.Errorf("%d folders and %d tests", len(folders), len(examples))
+	}
+	for _, folder := range folders {
+		test, ok := examples[folder.Name()]
+		if !ok {
+			t.Errorf("examples/%s has no test", folder.Name())
+			continue
+		}
+		t.Run(folder.Name(), test)
+	}
+}
+
+// docker0 is the host's address on the default bridge, by the one that the examples give.
+func docker0(t *testing.T) bindings {
+	t.Helper()
+	bridge, err := rig.Docker("network", "inspect", "-f", `{{index .Options "com.docker.network.bridge.name"}}`, "bridge")
+	if err != nil {
+		t.Fatalf("the default bridge: %s", bridge)
+	}
+	link, err := net.InterfaceByName(bridge)
+	if err != nil {
+		t.Fatal(err)
+	}
+	addrs, err := link.Addrs()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, addr := range addrs {
+		if prefix, err := netip.ParsePrefix(addr.String()); err == nil && prefix.Addr().Is4() {
+			return bindings{"172.17.0.1": prefix.Addr().String()}
+		}
+	}
+	t.Fatalf("%s has no IPv4 address", bridge)
+	return nil
+}
