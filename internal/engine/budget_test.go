@@ -27,7 +27,7 @@ func TestCallsOfEvents(t *testing.T) {
 		{"create", func(e *enginetest.Engine, _, _ string) { e.Create(enginetest.Spec{}) }, 0, 0, 0},
 		{"start", func(e *enginetest.Engine, _, ended string) { e.Start(ended) }, 1, 2, 0},
 		{"stop", func(e *enginetest.Engine, web, _ string) { e.Stop(web) }, 1, 2, 0},
-		{"restart", func(e *enginetest.Engine, web, _ string) { e.Restart(web) }, 1, 3, 0},
+		{"restart", func(e *enginetest.Engine, web, _ string) { e.Restart(web) }, 1, 4, 0},
 		{"exit", func(e *enginetest.Engine, web, _ string) { e.Exit(web, 1) }, 1, 2, 0},
 		{"kill", func(e *enginetest.Engine, web, _ string) { e.Kill(web, "KILL") }, 1, 2, 0},
 		{"stop signal", func(e *enginetest.Engine, web, _ string) { e.Kill(web, "TERM") }, 0, 0, 0},

@@ -185,6 +185,7 @@ func (d *docker) info(ctx context.Context) (_ info, err error) {
 	var i struct {
 		ServerVersion, OperatingSystem, SystemTime string
 		SecurityOptions                            []string
+		Plugins                                    struct{ Log []string }
 	}
 	err = d.read(ctx, "info", func(ctx context.Context) error {
 		_, err := d.client.Info(ctx)

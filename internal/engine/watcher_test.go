@@ -1198,7 +1198,7 @@ func TestInspectAnswers(t *testing.T) {
 			w.WriteHeader(test.status)
 			json.NewEncoder(w).Encode(map[string]any{"message": test.message, "cause": "c", "response": test.status})
 		}))
-		api, err := dial(Endpoint{Host: "tcp://" + srv.Listener.Addr().String()}, func(string, time.Duration, error) {})
+		api, err := dial(Endpoint{Host: "tcp://" + srv.Listener.Addr().String()}, &recorder{})
 		if err != nil {
 			t.Fatal(err)
 		}
