@@ -85,7 +85,7 @@ func TestAnswers(t *testing.T) {
 // The zone's start of authority, its name as asked, and an authoritative answer.
 func TestAuthority(t *testing.T) {
 	t.Parallel()
-	s := serve(t, config{keys: "docker. 172.16.0.0/12", body: "docker"})
+	s := serve(t, config{keys: zones, body: "docker"})
 	web := "web-" + suffix()
 	addr := machine.addr(t, machine.run(t, "--name", web))
 
