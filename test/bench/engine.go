@@ -205,7 +205,8 @@ func (l *latencies) starts(ctx context.Context, name string) error {
 	return nil
 }
 
-// bursts measures many starts at once, from the return of the last.
+// bursts measures many starts at once, from the return of the last. The calls for other users of the
+// engine are among those counted.
 func (l *latencies) bursts(ctx context.Context, name string) error {
 	var lags, calls []float64
 	for range l.repeats {
@@ -234,7 +235,7 @@ func (l *latencies) bursts(ctx context.Context, name string) error {
 			return err
 		}
 	}
-	l.add(fmt.Sprintf("%d containers started by %d workers, last start returned → all answer", l.burst, workers),
+	l.add(fmt.Sprintf("%d starts by %d workers → all names answer", l.burst, workers),
 		[]column{{Title: "ms", Digits: 1, Plot: true, Line: 20}, {Title: "engine calls/container", Digits: 2}}, name, estimateOf(lags), estimateOf(calls))
 	return nil
 }

@@ -85,6 +85,7 @@ func newPanel(t table, i int) panel {
 	at := func(v float64) string { return fmt.Sprintf("%.1f", labelWidth+barsWidth*v/most) }
 	if c.Line > 0 {
 		p.Line = at(c.Line)
+		p.Unit += fmt.Sprintf(" (dashed: %g)", c.Line)
 	}
 	for n, r := range t.Rows {
 		v := r.Values[i]
