@@ -43,11 +43,6 @@ func signRank(n int) int {
 // spread is the interval's width relative to the median.
 func (e estimate) spread() float64 { return (e.High - e.Low) / e.Median }
 
-// scaled is for another unit.
-func (e estimate) scaled(by float64) estimate {
-	return estimate{e.Median * by, e.Low * by, e.High * by, e.N}
-}
-
 // format tells the median with the digits, and the interval if it is one.
 func (e estimate) format(digits int) string {
 	if e.N == 1 {
