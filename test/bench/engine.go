@@ -19,6 +19,8 @@ import (
 	"github.com/docker/docker/api/types/filters"
 	"github.com/docker/docker/api/types/network"
 	"github.com/miekg/dns"
+
+	"github.com/dockerdiscovery/dockerdiscovery/test/rig"
 )
 
 // engine measures how soon DNS says what a real engine does.
@@ -118,7 +120,7 @@ func (l *latencies) measure(ctx context.Context, name string) error {
 
 // serve starts a coredns, which answers when this returns.
 func (l *latencies) serve() error {
-	port, err := freePort()
+	port, err := rig.FreePort("127.0.0.1")
 	if err != nil {
 		return err
 	}

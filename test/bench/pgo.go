@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 
 	"github.com/miekg/dns"
+
+	"github.com/dockerdiscovery/dockerdiscovery/test/rig"
 )
 
 // profileSeconds is the length of one CPU profile: CoreDNS's pprof plugin gives no longer ones.
@@ -45,11 +47,11 @@ func pgo(ctx context.Context, args []string) error {
 	if err := fake.call("Populate", names, nil); err != nil {
 		return err
 	}
-	debug, err := freePort()
+	debug, err := rig.FreePort("127.0.0.1")
 	if err != nil {
 		return err
 	}
-	from, err := freePort()
+	from, err := rig.FreePort("127.0.0.1")
 	if err != nil {
 		return err
 	}

@@ -14,6 +14,8 @@ import (
 
 	"github.com/miekg/dns"
 	"golang.org/x/sys/unix"
+
+	"github.com/dockerdiscovery/dockerdiscovery/test/rig"
 )
 
 // patience is how long what should come at once is waited for.
@@ -89,7 +91,7 @@ type server struct {
 
 // serve starts a CoreDNS with the lines as the content of its only server block.
 func serve(binary, dir, lines string, cpu int) (*server, error) {
-	port, err := freePort()
+	port, err := rig.FreePort("127.0.0.1")
 	if err != nil {
 		return nil, err
 	}
@@ -123,23 +125,6 @@ func (s *server) await(q question, rcode int) error {
 			return fmt.Errorf("%s: asked for %s: %w", s.cmd, q.name, err)
 		}
 	}
-}
-
-// freePort finds a port of the loopback that is free for UDP and TCP.
-func freePort() (int, error) {
-	for range 100 {
-		tcp, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			return 0, err
-		}
-		udp, err := net.ListenPacket("udp", tcp.Addr().String())
-		tcp.Close()
-		if err == nil {
-			udp.Close()
-			return tcp.Addr().(*net.TCPAddr).Port, nil
-		}
-	}
-	return 0, errors.New("no free port")
 }
 
 // builds are the two binaries.

@@ -1,19 +1,9 @@
 package main
 
 import (
-	"archive/tar"
-	"bytes"
-	"cmp"
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
-	"io"
-	"os"
-	"os/exec"
-	"path/filepath"
-	"runtime"
-	"strings"
 	"sync"
 
 	"github.com/docker/docker/api/types/container"
@@ -21,6 +11,8 @@ import (
 	"github.com/docker/docker/api/types/image"
 	"github.com/docker/docker/api/types/network"
 	"github.com/docker/docker/client"
+
+	"github.com/dockerdiscovery/dockerdiscovery/test/rig"
 )
 
 // workers is how many calls to the engine are made at a time where order does not matter.
@@ -30,7 +22,7 @@ const workers = 8
 // end-to-end tests' label.
 type realEngine struct {
 	*client.Client
-	run    string // marks what this run makes
+	run    rig.Run // marks what it makes
 	labels map[string]string
 	image  string
 	idle   []string // containers that do nothing but run
@@ -45,48 +37,22 @@ func openEngine(ctx context.Context, dir string) (*realEngine, error) {
 	if _, err := c.Ping(ctx); err != nil {
 		return nil, err
 	}
-	run := cmp.Or(os.Getenv("E2E_RUN_ID"), strings.ToLower(rand.Text()[:6]))
-	e := &realEngine{Client: c, run: run, labels: map[string]string{"dockerdiscovery.e2e": run}, image: "dockerdiscovery-bench:" + run}
-	return e, e.makeImage(ctx, dir)
-}
-
-// makeImage makes the end-to-end tests' image.
-func (e *realEngine) makeImage(ctx context.Context, dir string) error {
-	program := filepath.Join(dir, "image")
-	build := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", program, "./test/e2e/image")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH="+runtime.GOARCH)
-	if out, err := build.CombinedOutput(); err != nil {
-		return fmt.Errorf("building the image's program: %w\n%s", err, out)
-	}
-	b, err := os.ReadFile(program)
+	tarball, err := rig.BuildImage(dir)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	var archive bytes.Buffer
-	w := tar.NewWriter(&archive)
-	if err := w.WriteHeader(&tar.Header{Name: "image", Mode: 0o755, Size: int64(len(b))}); err != nil {
-		return err
+	run := rig.NewRun()
+	e := &realEngine{Client: c, run: run, labels: map[string]string{rig.Mark: run.ID}, image: "dockerdiscovery-bench:" + run.ID}
+	if out, err := rig.Docker(run.ImportImage(tarball, e.image)...); err != nil {
+		return nil, fmt.Errorf("docker import: %w: %s", err, out)
 	}
-	if _, err := w.Write(b); err != nil {
-		return err
-	}
-	if err := w.Close(); err != nil {
-		return err
-	}
-	out, err := e.ImageImport(ctx, image.ImportSource{Source: &archive, SourceName: "-"}, e.image,
-		image.ImportOptions{Changes: []string{`ENTRYPOINT ["/image"]`, "LABEL dockerdiscovery.e2e=" + e.run}})
-	if err != nil {
-		return err
-	}
-	defer out.Close()
-	_, err = io.Copy(io.Discard, out)
-	return err
+	return e, nil
 }
 
 // remove removes all that the run made.
 func (e *realEngine) remove() error {
 	ctx := context.Background() // the run's may be over
-	ours := filters.NewArgs(filters.Arg("label", "dockerdiscovery.e2e="+e.run))
+	ours := filters.NewArgs(filters.Arg("label", e.run.Label()))
 	list, err := e.ContainerList(ctx, container.ListOptions{All: true, Filters: ours})
 	if err != nil {
 		return err
@@ -137,7 +103,7 @@ func (e *realEngine) start(ctx context.Context, id string) error {
 // name is a new one.
 func (e *realEngine) name() string {
 	e.made++
-	return fmt.Sprintf("bench-%s-%d", e.run, e.made)
+	return fmt.Sprintf("bench-%s-%d", e.run.ID, e.made)
 }
 
 // createNamed makes n containers and returns their names' questions too.

@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"github.com/miekg/dns"
+
+	"github.com/dockerdiscovery/dockerdiscovery/test/rig"
 )
 
 // wireFlags are the options of bench wire.
@@ -131,7 +133,7 @@ func (w *wireRun) stop() {
 
 // start starts all servers. They have equal Corefiles but for the one plugin.
 func (w *wireRun) start(bins builds) (err error) {
-	if w.from, err = freePort(); err != nil {
+	if w.from, err = rig.FreePort("127.0.0.1"); err != nil {
 		return err
 	}
 	if w.fake, err = startFake(w.dir, w.asker); err != nil {

@@ -1,20 +1,12 @@
 package convergence
 
 import (
-	"archive/tar"
-	"bytes"
-	"cmp"
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
-	"io"
 	mathrand "math/rand/v2"
 	"net/netip"
 	"os"
-	"os/exec"
-	"path/filepath"
-	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -24,10 +16,9 @@ import (
 	"github.com/docker/docker/api/types/image"
 	"github.com/docker/docker/api/types/network"
 	"github.com/docker/docker/client"
-)
 
-// The mark of the end-to-end tests, by which is seen whether anything is left of a run.
-const runMark = "dockerdiscovery.e2e"
+	"github.com/dockerdiscovery/dockerdiscovery/test/rig"
+)
 
 func TestRealEngine(t *testing.T) {
 	t.Parallel()
@@ -46,16 +37,18 @@ func TestRealEngine(t *testing.T) {
 		}
 		t.Fatalf("no engine on a unix socket: %s: %v", c.DaemonHost(), err)
 	}
-	suffix := strings.ToLower(rand.Text()[:6])
-	run := cmp.Or(os.Getenv("E2E_RUN_ID"), suffix)
-	e := &real{client: c, ctx: context.Background(), label: runMark + "=" + run, image: "dockerdiscovery-convergence:" + suffix}
+	tarball, err := rig.BuildImage(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := &real{client: c, ctx: context.Background(), run: rig.NewRun(), image: "dockerdiscovery-convergence:" + rig.Suffix()}
 	t.Cleanup(func() { // even after the test's deadline
 		if _, err := c.ImageRemove(e.ctx, e.image, image.RemoveOptions{Force: true}); err != nil {
 			t.Error(err)
 		}
 	})
-	if err := e.makeImage(t.TempDir()); err != nil {
-		t.Fatal(err)
+	if out, err := rig.Docker(e.run.ImportImage(tarball, e.image)...); err != nil {
+		t.Fatalf("docker import: %v: %s", err, out)
 	}
 	var took times
 	go took.watchDelay(t.Context())
@@ -66,10 +59,8 @@ func TestRealEngine(t *testing.T) {
 }
 
 func realSeed(t *testing.T, e real, seed uint64, took *times) {
-	suffix := strings.ToLower(rand.Text()[:6])
-	e.labels = map[string]string{mark: suffix}
-	key, value, _ := strings.Cut(e.label, "=")
-	e.labels[key] = value
+	suffix := rig.Suffix()
+	e.labels = map[string]string{mark: suffix, rig.Mark: e.run.ID}
 	networks := []string{"front-" + suffix, "back_end-" + suffix, "six-" + suffix}
 	t.Cleanup(func() { e.clean(t, suffix, networks) })
 	for i, name := range networks {
@@ -95,37 +86,8 @@ type real struct {
 	client *client.Client
 	ctx    context.Context // the test's may be done when something is to be removed
 	image  string
-	label  string            // of the run
+	run    rig.Run
 	labels map[string]string // of the seed's networks and containers
-}
-
-// makeImage makes the image of the end-to-end tests from its program alone.
-func (e *real) makeImage(dir string) error {
-	program := filepath.Join(dir, "image")
-	build := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", program, "../e2e/image")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH="+runtime.GOARCH)
-	if out, err := build.CombinedOutput(); err != nil {
-		return fmt.Errorf("building the image's program: %w\n%s", err, out)
-	}
-	b, err := os.ReadFile(program)
-	if err != nil {
-		return err
-	}
-	var archive bytes.Buffer
-	w := tar.NewWriter(&archive)
-	if err := w.WriteHeader(&tar.Header{Name: "image", Mode: 0o755, Size: int64(len(b))}); err != nil {
-		return err
-	}
-	w.Write(b)
-	w.Close()
-	out, err := e.client.ImageImport(e.ctx, image.ImportSource{Source: &archive, SourceName: "-"}, e.image,
-		image.ImportOptions{Changes: []string{`ENTRYPOINT ["/image"]`, "LABEL " + e.label}})
-	if err != nil {
-		return err
-	}
-	defer out.Close()
-	_, err = io.Copy(io.Discard, out)
-	return err
 }
 
 // clean removes all that the seed made.

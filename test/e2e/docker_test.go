@@ -151,7 +151,7 @@ func (d docker) gateway(t *testing.T, network string) netip.Addr {
 }
 
 func (d docker) importImage(tarball string) error {
-	out, err := d.output("import", "--change", `ENTRYPOINT ["/image"]`, "--change", "LABEL "+theRun.Label(), tarball, image)
+	out, err := d.output(theRun.ImportImage(tarball, image)...)
 	if err != nil {
 		return fmt.Errorf("docker import: %w: %s", err, out)
 	}

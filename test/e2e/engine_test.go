@@ -95,12 +95,12 @@ func TestStartBeforeEngine(t *testing.T) {
 		t.Errorf("ready endpoint: got %v, want %d", err, http.StatusServiceUnavailable)
 	}
 	eventually(t, func() error {
-		if n := len(s.log.lines(e.socket())); n != 1 {
+		if n := len(s.log.Lines(e.socket())); n != 1 {
 			return fmt.Errorf("%d lines of log about %s, want one", n, e.socket())
 		}
 		return nil
 	})
-	t.Log(s.log.lines(e.socket()))
+	t.Log(s.log.Lines(e.socket()))
 
 	e.start()
 	begin := time.Now()

@@ -131,7 +131,7 @@ func TestHostileLabels(t *testing.T) {
 		t.Errorf("%v skipped, want at least %d", now-skipped, want)
 	}
 	for _, h := range hostile {
-		lines := s.log.lines(names[h.name])
+		lines := s.log.Lines(names[h.name])
 		if len(lines) != 1 {
 			t.Errorf("%s: %d lines of log, want one: %.1000q", h.name, len(lines), lines)
 		}

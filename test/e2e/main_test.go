@@ -11,7 +11,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"testing"
 
@@ -61,19 +60,9 @@ func setUp(run rig.Run) error {
 	if out, err := exec.Command("../../build.sh", binary).CombinedOutput(); err != nil {
 		return fmt.Errorf("build.sh: %w\n%s", err, out)
 	}
-	return importImage()
-}
-
-// importImage makes the image from the program in ./image alone.
-func importImage() error {
-	build := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", filepath.Join(folder, "image"), "./image")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH="+runtime.GOARCH)
-	if out, err := build.CombinedOutput(); err != nil {
-		return fmt.Errorf("building the image's program: %w\n%s", err, out)
-	}
-	tarball := filepath.Join(folder, "image.tar")
-	if out, err := exec.Command("tar", "-C", folder, "-cf", tarball, "image").CombinedOutput(); err != nil {
-		return fmt.Errorf("tar: %w\n%s", err, out)
+	tarball, err := rig.BuildImage(folder)
+	if err != nil {
+		return err
 	}
 	return machine.importImage(tarball)
 }

@@ -1,23 +1,20 @@
 package e2e
 
 import (
-	"bufio"
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
-	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
-	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/dockerdiscovery/dockerdiscovery/test/rig"
 )
 
 // config is how a test wants its coredns.
@@ -40,7 +37,7 @@ type server struct {
 	metrics  string // URL
 	as       *syscall.SysProcAttr
 
-	log    *logBuffer
+	log    *rig.Log
 	cmd    *exec.Cmd
 	exited chan struct{} // closed once cmd.ProcessState is set
 }
@@ -100,7 +97,7 @@ func (s *server) start(args ...string) {
 // spawn starts a program that serves at s.addr until the test's end.
 func (s *server) spawn(program string, args ...string) {
 	s.t.Helper()
-	s.log, s.exited = new(logBuffer), make(chan struct{})
+	s.log, s.exited = new(rig.Log), make(chan struct{})
 	s.cmd = exec.Command(program, args...)
 	s.cmd.Stdout, s.cmd.Stderr, s.cmd.SysProcAttr = s.log, s.log, s.as
 	if err := s.cmd.Start(); err != nil {
@@ -152,30 +149,19 @@ func (s *server) isReady() error {
 
 // isServing looks for what CoreDNS says when it listens. It is ready a moment before.
 func (s *server) isServing() error {
-	if len(s.log.lines("CoreDNS-")) == 0 {
+	if len(s.log.Lines("CoreDNS-")) == 0 {
 		return errors.New("coredns does not listen yet")
 	}
 	return nil
 }
 
 // metric returns the sum of a metric's samples over all its labels.
-func (s *server) metric(name string) (sum float64, err error) {
-	body, err := get(s.metrics)
+func (s *server) metric(name string) (float64, error) {
+	all, err := rig.Metrics(s.metrics)
 	if err != nil {
 		return 0, err
 	}
-	found := false
-	for lines := bufio.NewScanner(bytes.NewReader(body)); lines.Scan(); {
-		line := lines.Text()
-		if rest := strings.TrimPrefix(line, name); rest == line || rest[0] != '{' && rest[0] != ' ' {
-			continue
-		}
-		value, err := strconv.ParseFloat(line[strings.LastIndexByte(line, ' ')+1:], 64)
-		if err != nil {
-			return 0, fmt.Errorf("metric %s: %w", name, err)
-		}
-		sum, found = sum+value, true
-	}
+	sum, found := all[name]
 	if !found {
 		return 0, fmt.Errorf("no metric %s", name)
 	}
@@ -206,48 +192,11 @@ func get(url string) ([]byte, error) {
 // freePort finds a port that is free for UDP and TCP.
 func freePort(t *testing.T, ip string) int {
 	t.Helper()
-	for range 100 {
-		tcp, err := net.Listen("tcp", net.JoinHostPort(ip, "0"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		udp, err := net.ListenPacket("udp", tcp.Addr().String())
-		tcp.Close()
-		if err == nil {
-			udp.Close()
-			return int(netip.MustParseAddrPort(tcp.Addr().String()).Port())
-		}
+	port, err := rig.FreePort(ip)
+	if err != nil {
+		t.Fatal(err)
 	}
-	t.Fatal("no free port")
-	return 0
+	return port
 }
 
 func loopback(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }
-
-// logBuffer takes a process's output while tests read it.
-type logBuffer struct {
-	mu  sync.Mutex // guards buf
-	buf bytes.Buffer
-}
-
-func (l *logBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.Write(p)
-}
-
-func (l *logBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.String()
-}
-
-// lines returns the lines that hold text.
-func (l *logBuffer) lines(text string) (found []string) {
-	for line := range strings.Lines(l.String()) {
-		if strings.Contains(line, text) {
-			found = append(found, strings.TrimSpace(line))
-		}
-	}
-	return found
-}

@@ -232,7 +232,7 @@ func TestMetadata(t *testing.T) {
 	}
 	want := fmt.Sprintf("%s of shop asked for %s.docker.: %s", asker, name, name)
 	eventually(t, func() error {
-		if len(s.log.lines(want)) == 0 {
+		if len(s.log.Lines(want)) == 0 {
 			return fmt.Errorf("the log lacks %q", want)
 		}
 		return nil

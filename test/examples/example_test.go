@@ -12,7 +12,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -183,7 +182,7 @@ func (e *example) command(place, typed string) []string {
 // server is a command that runs until the test's end.
 type server struct {
 	name   string
-	log    logBuffer
+	log    rig.Log
 	cmd    *exec.Cmd
 	exited chan struct{} // closed once cmd.ProcessState is set
 }
@@ -268,22 +267,4 @@ func (e *example) eventually(check func() error) {
 			e.t.Fatalf("not within %v: %v", patience, err)
 		}
 	}
-}
-
-// logBuffer takes a process's output while tests read it.
-type logBuffer struct {
-	mu  sync.Mutex // guards buf
-	buf bytes.Buffer
-}
-
-func (l *logBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.Write(p)
-}
-
-func (l *logBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.String()
 }

@@ -5,6 +5,7 @@ package rig
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/rand"
 	"fmt"
 	"os"
@@ -25,6 +26,9 @@ type Run struct {
 
 func newRun(id string) Run { return Run{id, "/tmp/dockerdiscovery-e2e-" + id} }
 
+// NewRun is a run of this process.
+func NewRun() Run { return newRun(cmp.Or(os.Getenv("E2E_RUN_ID"), Suffix())) }
+
 // Label is the mark as Docker's commands take it.
 func (r Run) Label() string { return Mark + "=" + r.ID }
 
@@ -42,11 +46,7 @@ func Main(m *testing.M, setUp func(Run) error) int {
 		newRun(id).reap()
 		return 0
 	}
-	id := os.Getenv("E2E_RUN_ID")
-	if id == "" {
-		id = Suffix()
-	}
-	run := newRun(id)
+	run := NewRun()
 	reaper, err := startReaper(run)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "no reaper:", err)

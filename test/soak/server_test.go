@@ -1,7 +1,6 @@
 package soak
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -11,11 +10,11 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
-	"strconv"
-	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/dockerdiscovery/dockerdiscovery/test/rig"
 )
 
 // server is a running coredns, as build.sh makes it for users.
@@ -129,22 +128,8 @@ func (s sample) String() string {
 
 // sample asks the server's metrics, and the kernel for its descriptors.
 func (s *server) sample() (got sample, err error) {
-	response, err := http.Get(s.metrics)
+	values, err := rig.Metrics(s.metrics)
 	if err != nil {
-		return got, err
-	}
-	defer response.Body.Close()
-	values := map[string]float64{}
-	lines := bufio.NewScanner(response.Body)
-	for lines.Scan() {
-		if name, value, ok := strings.Cut(lines.Text(), " "); ok && name != "#" {
-			name, _, _ = strings.Cut(name, "{")
-			if values[name], err = strconv.ParseFloat(value[strings.LastIndexByte(value, ' ')+1:], 64); err != nil {
-				return got, fmt.Errorf("metric %s: %w", name, err)
-			}
-		}
-	}
-	if err := lines.Err(); err != nil {
 		return got, err
 	}
 	var cpu float64
