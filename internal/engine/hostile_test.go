@@ -241,17 +241,9 @@ func TestHostileNetwork(t *testing.T) {
 			synced(t, r)
 			e.Run(enginetest.Spec{Name: "later"})
 			r.waitNames(t, "later", "web")
-			find := func(name string) *container.Network {
-				for i := range r.host.Networks {
-					if r.host.Networks[i].Name == name {
-						return &r.host.Networks[i]
-					}
-				}
-				return nil
-			}
 			r.mu.Lock()
 			defer r.mu.Unlock()
-			if !c.kept(find("odd")) || find("good") == nil || fmt.Sprint(find("good").Subnets) != "[10.2.0.0/16]" {
+			if !c.kept(r.network("odd")) || r.network("good") == nil || fmt.Sprint(r.network("good").Subnets) != "[10.2.0.0/16]" {
 				t.Errorf("networks %+v", r.host.Networks)
 			}
 			if got := strings.Join(r.unreadable, "; "); got != c.unreadable || len(r.errors) != 0 {

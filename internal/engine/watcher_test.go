@@ -54,6 +54,16 @@ func (r *recorder) note(f func()) {
 	r.changed.Broadcast()
 }
 
+// network returns the host's network of the name, nil if there is none. The caller holds mu.
+func (r *recorder) network(name string) *container.Network {
+	for i := range r.host.Networks {
+		if r.host.Networks[i].Name == name {
+			return &r.host.Networks[i]
+		}
+	}
+	return nil
+}
+
 func (r *recorder) Apply(changes []Change) {
 	r.note(func() {
 		for _, c := range changes {
@@ -715,25 +725,17 @@ func TestNetworks(t *testing.T) {
 	e.AddNetwork("front", "10.1.0.0/16", "fd00:1::/64")
 	_, r := watch(t, e, time.Hour)
 	synced(t, r)
-	find := func(name string) *container.Network {
-		for i := range r.host.Networks {
-			if r.host.Networks[i].Name == name {
-				return &r.host.Networks[i]
-			}
-		}
-		return nil
-	}
 	r.mu.Lock()
-	front := find("front")
+	front := r.network("front")
 	r.mu.Unlock()
 	if front == nil || front.Driver != "bridge" || fmt.Sprint(front.Subnets) != "[10.1.0.0/16 fd00:1::/64]" {
 		t.Errorf("front is %+v", front)
 	}
 	lists := e.Calls("list")
 	e.AddNetwork("back", "10.2.0.0/16")
-	r.wait(t, "back", func() bool { return find("back") != nil })
+	r.wait(t, "back", func() bool { return r.network("back") != nil })
 	e.RemoveNetwork("front")
-	r.wait(t, "no front", func() bool { return find("front") == nil })
+	r.wait(t, "no front", func() bool { return r.network("front") == nil })
 	if n := e.Calls("list") - lists; n != 0 {
 		t.Errorf("%d lists of containers for changes of networks", n)
 	}

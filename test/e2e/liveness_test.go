@@ -16,10 +16,10 @@ import (
 )
 
 // service starts containers with one host name, whose addresses it returns by ID.
-func service(t *testing.T, hostname string, n int, options []string, program ...string) (ids []string, addrs []string) {
+func service(t *testing.T, hostname string, n int, program ...string) (ids []string, addrs []string) {
 	t.Helper()
 	for range n {
-		id := machine.runAs(t, append([]string{"--hostname", hostname}, options...), program...)
+		id := machine.runAs(t, []string{"--hostname", hostname}, program...)
 		ids, addrs = append(ids, id), append(addrs, machine.addr(t, id))
 	}
 	return ids, addrs
@@ -104,7 +104,7 @@ func TestPause(t *testing.T) {
 	s := serve(t, config{body: "docker docker.\ncache"})
 	hostname := "svc-" + suffix()
 	name := hostname + ".docker."
-	ids, addrs := service(t, hostname, 3, nil, image)
+	ids, addrs := service(t, hostname, 3, image)
 	s.soon(name, dns.TypeA, addrs...)
 	paused := moment(t, ids[0], "pause")
 	machine.do(t, "pause", ids[0])
@@ -125,7 +125,7 @@ func TestStopSignal(t *testing.T) {
 	s := serve(t, config{body: body})
 	hostname, alone := "svc-"+suffix(), "alone-"+suffix()
 	name := hostname + ".docker."
-	ids, addrs := service(t, hostname, 3, nil, image, "stubborn")
+	ids, addrs := service(t, hostname, 3, image, "stubborn")
 	single := machine.runAs(t, []string{"--name", alone}, image, "stubborn")
 	only := machine.addr(t, single)
 	s.soon(name, dns.TypeA, addrs...)
