@@ -54,7 +54,8 @@ func (d *Docker) ServeDNS(ctx context.Context, w dns.ResponseWriter, r *dns.Msg)
 	}
 
 	a := &asking{Docker: d, state: request.Request{W: w, Req: r}}
-	res := d.lookup(a.query())
+	q := a.query()
+	res := d.lookup(q)
 	switch res.Outcome {
 	case zone.NotOurs:
 		return d.next(ctx, w, r)
@@ -64,7 +65,7 @@ func (d *Docker) ServeDNS(ctx context.Context, w dns.ResponseWriter, r *dns.Msg)
 		}
 		// Zone . is shared with the Internet: what is not ours there is not for us to
 		// deny, and names below a name of ours must not hide it.
-		if res.Zone == "." && d.Next != nil || res.Outcome == zone.NameError && d.Fall.Through(a.state.Name()) {
+		if res.Zone == "." && d.Next != nil || res.Outcome == zone.NameError && d.Fall.Through(q.Name) {
 			return d.next(ctx, w, r)
 		}
 		// A name that is not known yet may exist.
@@ -83,7 +84,7 @@ func (d *Docker) ServeDNS(ctx context.Context, w dns.ResponseWriter, r *dns.Msg)
 		d.follow(ctx, a.state, m, res.Target)
 	}
 	if err := w.WriteMsg(m); err != nil {
-		log.Debugf("Answering %s: %v", a.state.Name(), err)
+		log.Debugf("Answering %s: %v", q.Name, err)
 	}
 	// Not m.Rcode: NXDOMAIN has been written as well.
 	return dns.RcodeSuccess, nil

@@ -28,7 +28,8 @@ type asking struct {
 
 // query makes the store's query of the request.
 func (a *asking) query() zone.Query {
-	q := zone.Query{Name: a.state.Name(), Asked: a.state.QName(), Type: a.state.QType()}
+	asked := a.state.QName() // and not its Name too, which reads the whole name again
+	q := zone.Query{Name: strings.ToLower(asked), Asked: asked, Type: a.state.QType()}
 	q.View.Server = a
 	q.View.Asker, a.client = a.classify(addr(a.state.W.RemoteAddr()))
 	if a.client != nil {
