@@ -53,8 +53,9 @@ func (d *Docker) ServeDNS(ctx context.Context, w dns.ResponseWriter, r *dns.Msg)
 		return d.next(ctx, w, r)
 	}
 
-	a := &asking{Docker: d, state: request.Request{W: w, Req: r}}
-	q := a.query()
+	state := request.Request{W: w, Req: r}
+	a := &asking{Docker: d, w: w}
+	q := a.query(&state)
 	res := d.lookup(q)
 	switch res.Outcome {
 	case zone.NotOurs:
@@ -74,14 +75,14 @@ func (d *Docker) ServeDNS(ctx context.Context, w dns.ResponseWriter, r *dns.Msg)
 		}
 	}
 
-	m := a.reply()
+	m := a.reply(r)
 	m.Authoritative = true
 	m.Answer, m.Ns, m.Extra = res.Answer, res.Ns, res.Extra
 	if res.Outcome == zone.NameError {
 		m.Rcode = dns.RcodeNameError
 	}
 	if res.Target != "" {
-		d.follow(ctx, a.state, m, res.Target)
+		d.follow(ctx, state, m, res.Target)
 	}
 	if err := w.WriteMsg(m); err != nil {
 		log.Debugf("Answering %s: %v", q.Name, err)

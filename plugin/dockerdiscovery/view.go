@@ -15,11 +15,11 @@ import (
 	"github.com/dockerdiscovery/dockerdiscovery/internal/zone"
 )
 
-// asking is one query, who asks it, and the answer: one allocation for all. It implements
+// asking is who asks a query, and the answer: one allocation for both. It implements
 // zone.Server.
 type asking struct {
 	*Docker
-	state  request.Request
+	w      dns.ResponseWriter
 	client *client // nil unless a container asks
 
 	answer   dns.Msg
@@ -27,11 +27,11 @@ type asking struct {
 }
 
 // query makes the store's query of the request.
-func (a *asking) query() zone.Query {
-	asked := a.state.QName() // and not its Name too, which reads the whole name again
-	q := zone.Query{Name: strings.ToLower(asked), Asked: asked, Type: a.state.QType()}
+func (a *asking) query(state *request.Request) zone.Query {
+	asked := state.QName() // and not its Name too, which reads the whole name again
+	q := zone.Query{Name: strings.ToLower(asked), Asked: asked, Type: state.QType()}
 	q.View.Server = a
-	q.View.Asker, a.client = a.classify(addr(a.state.W.RemoteAddr()))
+	q.View.Asker, a.client = a.classify(addr(a.w.RemoteAddr()))
 	if a.client != nil {
 		q.View.Networks, q.View.Isolate = a.client.networks, a.config.isolate
 	}
@@ -42,10 +42,10 @@ func (a *asking) query() zone.Query {
 }
 
 // reply makes answer a reply to the request, without records.
-func (a *asking) reply() *dns.Msg {
-	header := dns.Msg{MsgHdr: a.state.Req.MsgHdr}
+func (a *asking) reply(r *dns.Msg) *dns.Msg {
+	header := dns.Msg{MsgHdr: r.MsgHdr}
 	m := a.answer.SetReply(&header)
-	a.question[0] = a.state.Req.Question[0]
+	a.question[0] = r.Question[0]
 	m.Question = a.question[:]
 	return m
 }
@@ -53,10 +53,10 @@ func (a *asking) reply() *dns.Msg {
 // Addr implements zone.Server. A UDP socket that is bound to all addresses does not
 // tell: then it is the one from which the answer will go out.
 func (a *asking) Addr() netip.Addr {
-	if ip := addr(a.state.W.LocalAddr()); ip.IsValid() && !ip.IsUnspecified() {
+	if ip := addr(a.w.LocalAddr()); ip.IsValid() && !ip.IsUnspecified() {
 		return ip
 	}
-	remote, ok := a.state.W.RemoteAddr().(*net.UDPAddr)
+	remote, ok := a.w.RemoteAddr().(*net.UDPAddr)
 	if !ok {
 		return netip.Addr{}
 	}
@@ -165,8 +165,8 @@ func (d *Docker) Metadata(ctx context.Context, state request.Request) context.Co
 	metadata.SetValueFunc(ctx, "docker/client", func() string { return who().name })
 	metadata.SetValueFunc(ctx, "docker/client-project", func() string { return who().project })
 	metadata.SetValueFunc(ctx, "docker/container", func() string {
-		a := &asking{Docker: d, state: state}
-		return strings.Join(d.store.Snapshot().Owners(a.query()), ",")
+		a := &asking{Docker: d, w: state.W}
+		return strings.Join(d.store.Snapshot().Owners(a.query(&state)), ",")
 	})
 	return ctx
 }
