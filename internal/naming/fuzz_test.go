@@ -74,7 +74,7 @@ func checkClaim(t *testing.T, r *Rules, claim zone.Claim) {
 		t.Errorf("%q is no name for a container", claim.Name)
 	}
 	types := map[uint16]int{}
-	for _, rr := range claim.Records {
+	for _, rr := range claim.Records() {
 		h := rr.Header()
 		types[h.Rrtype]++
 		if h.Name != claim.Name || h.Class != dns.ClassINET || h.Ttl > MaxTTL || refusedTypes[h.Rrtype] || h.Rrtype >= 128 && h.Rrtype < 256 {
@@ -87,10 +87,10 @@ func checkClaim(t *testing.T, r *Rules, claim zone.Claim) {
 			t.Errorf("%s: %v", rr, err)
 		}
 	}
-	if types[dns.TypeCNAME] > 0 && len(claim.Records) > 1 {
-		t.Errorf("%v: a CNAME is not alone", claim.Records)
+	if types[dns.TypeCNAME] > 0 && len(claim.Records()) > 1 {
+		t.Errorf("%v: a CNAME is not alone", claim.Records())
 	}
-	if claim.Service != nil && r.zone(claim.Service.Target) == "" {
-		t.Errorf("target %q", claim.Service.Target)
+	if claim.Service() != nil && r.zone(claim.Service().Target) == "" {
+		t.Errorf("target %q", claim.Service().Target)
 	}
 }

@@ -194,7 +194,7 @@ func TestHostileLabels(t *testing.T) {
 			}
 			size := 0
 			for _, claim := range e.Claims {
-				for _, rr := range claim.Records {
+				for _, rr := range claim.Records() {
 					size += int(rr.Header().Rdlength)
 				}
 			}

@@ -33,9 +33,9 @@ func (r *Rules) services(c *asked, have []zone.Claim) []zone.Claim {
 			if target == "" || len(owner)+1 > 255 {
 				continue // a name that is long, but good otherwise
 			}
-			claims = append(claims, zone.Claim{Name: owner, Rank: cl.Rank, Service: &zone.Service{
+			claims = append(claims, zone.Claim{Name: owner, Rank: cl.Rank, Data: &zone.Data{Service: &zone.Service{
 				Target: target, Port: p.Number, Published: c.published(p),
-			}})
+			}}})
 		}
 	}
 	return claims

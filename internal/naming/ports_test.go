@@ -14,7 +14,7 @@ import (
 func services(claims []zone.Claim) string {
 	var out []string
 	for _, c := range claims {
-		if s := c.Service; s != nil {
+		if s := c.Service(); s != nil {
 			name, rank, _ := strings.Cut(describe([]zone.Claim{c}), " ")
 			out = append(out, fmt.Sprint(name, " ", rank, " ", s.Target, " ", s.Port, " ", s.Published))
 		}

@@ -62,9 +62,9 @@ func (r *Rules) records(c *asked, have []zone.Claim) []zone.Claim {
 		}
 	}
 	for i := range claims {
-		claims[i].Records = c.loneCNAME(claims[i], have)
+		claims[i].Data.Records = c.loneCNAME(claims[i], have)
 	}
-	return slices.DeleteFunc(claims, func(cl zone.Claim) bool { return len(cl.Records) == 0 })
+	return slices.DeleteFunc(claims, func(cl zone.Claim) bool { return len(cl.Data.Records) == 0 })
 }
 
 // first returns the name by which the container is known best in the zone.
@@ -84,7 +84,7 @@ func (r *Rules) first(c *asked, have []zone.Claim, z string) string {
 
 // plain reports whether the claim is to a name that stands for the whole container.
 func plain(c *zone.Claim) bool {
-	return c.Network == "" && !c.Bare && c.Records == nil && c.Service == nil && !strings.HasPrefix(c.Name, "*.")
+	return c.Network == "" && !c.Bare && c.Data == nil && !strings.HasPrefix(c.Name, "*.")
 }
 
 // parseRecords reads zone-file text, one record more than allowed at most. The parser is made
@@ -198,10 +198,10 @@ func addRecord(claims []zone.Claim, rr dns.RR) []zone.Claim {
 	owner := rr.Header().Name
 	i := slices.IndexFunc(claims, func(c zone.Claim) bool { return c.Name == owner })
 	if i < 0 {
-		return append(claims, zone.Claim{Name: owner, Rank: zone.Shared, Records: []dns.RR{rr}})
+		return append(claims, zone.Claim{Name: owner, Rank: zone.Shared, Data: &zone.Data{Records: []dns.RR{rr}}})
 	}
-	if !slices.ContainsFunc(claims[i].Records, func(o dns.RR) bool { return dns.IsDuplicate(o, rr) }) {
-		claims[i].Records = append(claims[i].Records, rr)
+	if !slices.ContainsFunc(claims[i].Data.Records, func(o dns.RR) bool { return dns.IsDuplicate(o, rr) }) {
+		claims[i].Data.Records = append(claims[i].Data.Records, rr)
 	}
 	return claims
 }
@@ -210,9 +210,9 @@ func addRecord(claims []zone.Claim, rr dns.RR) []zone.Claim {
 // RFC 1034 §3.6.2.
 func (c *asked) loneCNAME(claim zone.Claim, have []zone.Claim) []dns.RR {
 	occupied := slices.ContainsFunc(have, func(o zone.Claim) bool { return o.Name == claim.Name }) ||
-		slices.ContainsFunc(claim.Records, func(rr dns.RR) bool { return rr.Header().Rrtype != dns.TypeCNAME })
+		slices.ContainsFunc(claim.Data.Records, func(rr dns.RR) bool { return rr.Header().Rrtype != dns.TypeCNAME })
 	var out []dns.RR
-	for _, rr := range claim.Records {
+	for _, rr := range claim.Data.Records {
 		if rr.Header().Rrtype == dns.TypeCNAME {
 			if occupied {
 				c.refused.add(Skipped{Label, labelRecords, claim.Name + " CNAME", "the name has other records"})

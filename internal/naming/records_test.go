@@ -12,7 +12,7 @@ import (
 func recordsOf(claims []zone.Claim) string {
 	var out []string
 	for _, c := range claims {
-		for _, rr := range c.Records {
+		for _, rr := range c.Records() {
 			if rr.Header().Name != c.Name || c.Rank != zone.Shared {
 				out = append(out, "wrong claim to "+c.Name)
 			}

@@ -56,15 +56,31 @@ type Result struct {
 //
 // A CNAME is followed as long as it stays in our zones (RFC 1034 §3.6.2), and the
 // outcome is that for the last name (RFC 6604 §3).
-func (s *Snapshot) Lookup(q Query) Result {
-	r := s.lookup(q)
+//
+// Query and result are the caller's and go by pointers: the server has a new goroutine for each
+// query, with a small stack, which is copied to a larger one for each few frames with copies of both.
+func (s *Snapshot) Lookup(q *Query, r *Result) {
+	s.lookup(q, r)
+	if r.cname(q.Type) != "" {
+		s.chase(*q, r)
+	} else {
+		s.addExtra(q, r)
+	}
+}
+
+// maxChain bounds a chain of CNAMEs.
+const maxChain = 8
+
+// chase follows the CNAME that ends the answer.
+func (s *Snapshot) chase(q Query, r *Result) {
 	for range maxChain {
 		target := r.cname(q.Type)
 		if target == "" {
 			break
 		}
 		q.Name, q.Asked = strings.ToLower(target), target
-		next := s.lookup(q)
+		var next Result
+		s.lookup(&q, &next)
 		if next.Outcome == NotOurs {
 			r.Target = target
 			break
@@ -74,50 +90,51 @@ func (s *Snapshot) Lookup(q Query) Result {
 		}
 		next.Answer = append(r.Answer, next.Answer...)
 		next.Zone = r.Zone
-		r = next
+		*r = next
 	}
-	s.addExtra(&r, q)
-	return r
+	s.addExtra(&q, r)
 }
 
-// maxChain bounds a chain of CNAMEs.
-const maxChain = 8
-
 // lookup answers the query for one name.
-func (s *Snapshot) lookup(q Query) Result {
+func (s *Snapshot) lookup(q *Query, r *Result) {
+	*r = Result{}
 	n, o := s.find(q.Name)
 	switch {
 	case n != nil:
-		return s.answer(q, n, o)
+		s.answer(q, n, o, r)
 	case o != nil:
-		return s.negative(q, o, NameError)
-	default:
-		return Result{}
+		s.negative(q, o, NameError, r)
 	}
 }
 
 // find returns the node that answers for the name, maybe a wildcard's, and the name's
 // zone.
 func (s *Snapshot) find(name string) (*node, *origin) {
-	if n := s.names.get(name); n != nil {
+	n := s.names.get(name)
+	if n != nil {
 		return n, n.origin
 	}
-	o := s.store.origins.match(name)
-	if o == nil || o.root && IsReverse(name) {
-		return nil, nil
-	}
-	encloser := parent(name)
-	for s.names.get(encloser) == nil { // ends at the apex
+	for encloser := name; n == nil; n = s.names.get(encloser) { // ends at the apex, if we have one
+		if encloser == "." {
+			return nil, nil
+		}
 		encloser = parent(encloser)
 	}
-	if encloser == "." {
+	o := n.origin
+	switch {
+	case o == nil, o.root && IsReverse(name):
+		return nil, nil
+	case !n.wildcard:
+		return nil, o
+	case n.name == ".":
 		return s.names.get("*."), o
+	default:
+		return s.names.get("*." + n.name), o
 	}
-	return s.names.get("*." + encloser), o
 }
 
 // Owners returns the names of the containers that answer the query.
-func (s *Snapshot) Owners(q Query) []string {
+func (s *Snapshot) Owners(q *Query) []string {
 	n, _ := s.find(q.Name)
 	if n == nil || n.hidden(&q.View) {
 		return nil
@@ -139,41 +156,43 @@ func (s *Snapshot) Owners(q Query) []string {
 }
 
 // answer gives the node's records. The origin is nil for an address outside our zones.
-func (s *Snapshot) answer(q Query, n *node, o *origin) Result {
+func (s *Snapshot) answer(q *Query, n *node, o *origin, r *Result) {
 	if o == nil {
-		if n.target == "" || q.Type != dns.TypePTR || n.hidden(&q.View) {
-			return Result{}
+		if n.target != "" && q.Type == dns.TypePTR && !n.hidden(&q.View) {
+			r.Outcome, r.Answer = Success, s.ptr(q, n.target)
 		}
-		return Result{Outcome: Success, Answer: s.ptr(q, n.target)}
+		return
 	}
 	if n.name == o.name {
-		return s.apex(q, o)
+		s.apex(q, o, r)
+		return
 	}
-	var answer []dns.RR
 	switch {
 	case n.hidden(&q.View):
 		if n.children == 0 {
-			return s.negative(q, o, NameError)
+			s.negative(q, o, NameError, r)
+		} else {
+			s.negative(q, o, EmptyNonTerminal, r)
 		}
-		return s.negative(q, o, EmptyNonTerminal)
+		return
 	case n.name == o.ns && !o.root:
-		answer = s.addresses(q, q.Asked, serverAddr(q.View), s.store.config.TTL)
+		r.Answer = s.addresses(q, q.Asked, serverAddr(&q.View), s.store.config.TTL)
 	case n.target != "":
 		if q.Type == dns.TypePTR || q.Type == dns.TypeANY {
-			answer = s.ptr(q, n.target)
+			r.Answer = s.ptr(q, n.target)
 		}
 	default:
-		answer = s.records(q, n)
+		r.Answer = s.records(q, n)
 	}
 	switch {
-	case len(answer) > 0:
-		return Result{Outcome: Success, Zone: o.name, Answer: answer}
+	case len(r.Answer) > 0:
+		r.Outcome, r.Zone = Success, o.name
 	case n.winners == 0 && n.name != o.ns:
-		return s.negative(q, o, EmptyNonTerminal)
+		s.negative(q, o, EmptyNonTerminal, r)
 	case n.ended():
-		return s.negative(q, o, Ended)
+		s.negative(q, o, Ended, r)
 	default:
-		return s.negative(q, o, NoData)
+		s.negative(q, o, NoData, r)
 	}
 }
 
@@ -183,32 +202,33 @@ func (n *node) ended() bool {
 }
 
 // apex gives the zone's own records.
-func (s *Snapshot) apex(q Query, o *origin) Result {
+func (s *Snapshot) apex(q *Query, o *origin, r *Result) {
 	if o.root {
-		return Result{}
+		return
 	}
-	r := Result{Outcome: Success, Zone: o.name}
+	ttl := s.ttl(q, s.store.config.TTL)
 	if q.Type == dns.TypeSOA || q.Type == dns.TypeANY {
-		r.Answer = append(r.Answer, s.soa(q, q.Asked, o, s.ttl(q, s.store.config.TTL)))
+		r.Answer = append(r.Answer, s.soa(q.Asked, o, ttl))
 	}
 	if q.Type == dns.TypeNS || q.Type == dns.TypeANY {
-		ttl := s.ttl(q, s.store.config.TTL)
 		r.Answer = append(r.Answer, &dns.NS{Hdr: header(q.Asked, dns.TypeNS, ttl), Ns: o.ns})
-		q.Type = dns.TypeANY
-		r.Extra = s.addresses(q, o.ns, serverAddr(q.View), ttl)
+		both := *q
+		both.Type = dns.TypeANY
+		r.Extra = s.addresses(&both, o.ns, serverAddr(&q.View), ttl)
 	}
 	if len(r.Answer) == 0 {
-		return s.negative(q, o, NoData)
+		s.negative(q, o, NoData, r)
+		return
 	}
-	return r
+	r.Outcome, r.Zone = Success, o.name
 }
 
-func (s *Snapshot) negative(q Query, o *origin, outcome Outcome) Result {
+func (s *Snapshot) negative(q *Query, o *origin, outcome Outcome, r *Result) {
 	ttl := s.ttl(q, s.store.config.NegativeTTL) // RFC 2308 §5
-	return Result{Outcome: outcome, Zone: o.name, Ns: []dns.RR{s.soa(q, o.name, o, ttl)}}
+	r.Outcome, r.Zone, r.Ns = outcome, o.name, []dns.RR{s.soa(o.name, o, ttl)}
 }
 
-func (s *Snapshot) ttl(q Query, ttl uint32) uint32 {
+func (s *Snapshot) ttl(q *Query, ttl uint32) uint32 {
 	if q.MaxTTL > 0 {
 		return min(ttl, q.MaxTTL)
 	}
@@ -227,23 +247,19 @@ const (
 	expire  = 86400
 )
 
-func (s *Snapshot) soa(q Query, name string, o *origin, ttl uint32) dns.RR {
-	mbox := "hostmaster." + o.name
-	if o.root {
-		mbox = "hostmaster."
-	}
+func (s *Snapshot) soa(name string, o *origin, ttl uint32) dns.RR {
 	return &dns.SOA{
-		Hdr: header(name, dns.TypeSOA, ttl), Ns: o.ns, Mbox: mbox, Serial: s.serials[o.name],
+		Hdr: header(name, dns.TypeSOA, ttl), Ns: o.ns, Mbox: o.mbox, Serial: s.serials[o.name],
 		Refresh: refresh, Retry: retry, Expire: expire, Minttl: s.store.config.NegativeTTL,
 	}
 }
 
-func (s *Snapshot) ptr(q Query, target string) []dns.RR {
+func (s *Snapshot) ptr(q *Query, target string) []dns.RR {
 	return []dns.RR{&dns.PTR{Hdr: header(q.Asked, dns.TypePTR, s.ttl(q, s.store.config.TTL)), Ptr: target}}
 }
 
 // serverAddr returns the address of the name server's name as the asker sees it.
-func serverAddr(v View) []netip.Addr {
+func serverAddr(v *View) []netip.Addr {
 	if v.Server == nil {
 		return nil
 	}
@@ -265,7 +281,7 @@ type (
 
 // addresses returns the records for those of the addresses that are of the query's
 // type.
-func (s *Snapshot) addresses(q Query, owner string, addrs []netip.Addr, ttl uint32) []dns.RR {
+func (s *Snapshot) addresses(q *Query, owner string, addrs []netip.Addr, ttl uint32) []dns.RR {
 	v4, v6 := 0, 0
 	for _, ip := range addrs {
 		switch {

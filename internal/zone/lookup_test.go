@@ -58,7 +58,12 @@ func (server) Direct(network string) bool { return network == "lan" }
 
 // ask looks the case's question up, with the case of the name as given.
 func ask(s *Snapshot, c test.Case) Result {
-	return s.Lookup(Query{Name: strings.ToLower(c.Qname), Asked: c.Qname, Type: c.Qtype, View: View{Server: server{}}})
+	return lookup(s, Query{Name: strings.ToLower(c.Qname), Asked: c.Qname, Type: c.Qtype, View: View{Server: server{}}})
+}
+
+func lookup(s *Snapshot, q Query) (r Result) {
+	s.Lookup(&q, &r)
+	return r
 }
 
 // check compares an answer with the case's, apart from the SOA's serial.
@@ -205,7 +210,7 @@ func TestLookupMaxTTL(t *testing.T) {
 	s := NewStore(Config{Zones: []string{"docker."}, TTL: 30, NegativeTTL: 7})
 	s.Apply(add(entry("web", 0, "bridge=172.17.0.2", "web.docker./name")))
 	for name, want := range map[string]uint32{"web.docker.": 5, "nope.docker.": 5} {
-		r := s.Snapshot().Lookup(Query{Name: name, Asked: name, Type: dns.TypeA, MaxTTL: 5})
+		r := lookup(s.Snapshot(), Query{Name: name, Asked: name, Type: dns.TypeA, MaxTTL: 5})
 		for _, rr := range append(r.Answer, r.Ns...) {
 			if got := rr.Header().Ttl; got != want {
 				t.Errorf("%s: TTL %d, want %d", name, got, want)

@@ -30,8 +30,8 @@ func (r *rrsets) equal(o *rrsets) bool {
 	return slices.EqualFunc(r.rrs, o.rrs, func(a, b dns.RR) bool {
 		return a.Header().Ttl == b.Header().Ttl && dns.IsDuplicate(a, b)
 	}) && slices.EqualFunc(r.services, o.services, func(a, b held) bool {
-		return a.claim.Service.Target == b.claim.Service.Target && a.claim.Service.Port == b.claim.Service.Port &&
-			slices.Equal(a.claim.Service.Published, b.claim.Service.Published)
+		return a.claim.Data.Service.Target == b.claim.Data.Service.Target && a.claim.Data.Service.Port == b.claim.Data.Service.Port &&
+			slices.Equal(a.claim.Data.Service.Published, b.claim.Data.Service.Published)
 	})
 }
 
@@ -58,13 +58,13 @@ func aloneOrNoCNAME(claims []held) func(held) bool {
 	}
 	kept := *first
 	return func(h held) bool {
-		return !h.claim.cname() || h.entry == kept.entry && dns.IsDuplicate(h.claim.Records[0], kept.claim.Records[0])
+		return !h.claim.cname() || h.entry == kept.entry && dns.IsDuplicate(h.claim.Data.Records[0], kept.claim.Data.Records[0])
 	}
 }
 
 // cname reports whether the claim is a CNAME.
 func (c *Claim) cname() bool {
-	return len(c.Records) > 0 && c.Records[0].Header().Rrtype == dns.TypeCNAME
+	return len(c.Records()) > 0 && c.Data.Records[0].Header().Rrtype == dns.TypeCNAME
 }
 
 // collect makes the RRsets of the winners' records.
@@ -73,10 +73,10 @@ func (n *node) collect() *rrsets {
 	for _, h := range n.claims[:n.winners] {
 		switch {
 		case h.entry.Held:
-		case h.claim.Service != nil:
+		case h.claim.Service() != nil:
 			r.services = append(r.services, h)
 		default:
-			for _, rr := range h.claim.Records {
+			for _, rr := range h.claim.Records() {
 				if !slices.ContainsFunc(r.rrs, func(o dns.RR) bool { return dns.IsDuplicate(o, rr) }) {
 					r.rrs = append(r.rrs, rr)
 				}
@@ -122,7 +122,7 @@ func (n *node) leastTTL(ttl uint32) uint32 {
 
 // records returns the node's records of the query's type as the view has them, or its
 // CNAME whatever the type.
-func (s *Snapshot) records(q Query, n *node) []dns.RR {
+func (s *Snapshot) records(q *Query, n *node) []dns.RR {
 	addrs := n.addrs
 	if q.View.Asker != Host {
 		addrs = n.addresses(&q.View, s.store.config.RequireWell)
@@ -164,7 +164,7 @@ func sameData(a, b dns.RR) bool {
 
 // services adds an SRV record for each port: for those elsewhere the one that is published,
 // at the host.
-func (s *Snapshot) services(q Query, n *node, answer []dns.RR) []dns.RR {
+func (s *Snapshot) services(q *Query, n *node, answer []dns.RR) []dns.RR {
 	ttl := s.store.config.TTL
 	for i, rr := range answer {
 		if rr.Header().Rrtype == dns.TypeSRV {
@@ -178,11 +178,11 @@ func (s *Snapshot) services(q Query, n *node, answer []dns.RR) []dns.RR {
 	}
 	ttl = s.ttl(q, ttl)
 	for _, h := range n.records.services {
-		if !s.names.get(h.claim.Service.Target).answersFor(h.entry) {
+		if !s.names.get(h.claim.Data.Service.Target).answersFor(h.entry) {
 			continue // the target is another's
 		}
-		for _, port := range h.entry.ports(h.claim.Service, &q.View) {
-			srv := &dns.SRV{Hdr: header(q.Asked, dns.TypeSRV, ttl), Port: port, Target: h.claim.Service.Target}
+		for _, port := range h.entry.ports(h.claim.Data.Service, &q.View) {
+			srv := &dns.SRV{Hdr: header(q.Asked, dns.TypeSRV, ttl), Port: port, Target: h.claim.Data.Service.Target}
 			if !slices.ContainsFunc(answer, func(o dns.RR) bool { return dns.IsDuplicate(o, srv) }) {
 				answer = append(answer, srv)
 			}
@@ -236,7 +236,7 @@ func (r *Result) has(rrs []dns.RR) bool {
 
 // addExtra adds the addresses of the names in our zones to which the answer's records
 // point, RFC 1034 §4.3.2 step 6 and RFC 2782.
-func (s *Snapshot) addExtra(r *Result, q Query) {
+func (s *Snapshot) addExtra(asked *Query, r *Result) {
 	var seen []string
 	for _, rr := range r.Answer {
 		var target string
@@ -257,10 +257,11 @@ func (s *Snapshot) addExtra(r *Result, q Query) {
 			continue
 		}
 		seen = append(seen, name)
-		if n := s.names.get(name); n != nil && n.origin != nil && !n.hidden(&q.View) {
+		if n := s.names.get(name); n != nil && n.origin != nil && !n.hidden(&asked.View) {
+			q := *asked
 			for _, qtype := range []uint16{dns.TypeA, dns.TypeAAAA} {
 				q.Name, q.Asked, q.Type = name, target, qtype
-				for _, rr := range s.records(q, n) {
+				for _, rr := range s.records(&q, n) {
 					if rr.Header().Rrtype == qtype {
 						r.Extra = append(r.Extra, rr)
 					}
@@ -279,7 +280,7 @@ func (s *Snapshot) Walk(apex string, server []netip.Addr, yield func([]dns.RR)) 
 		return false
 	}
 	ttl := s.store.config.TTL
-	q := Query{Type: dns.TypeANY}
+	q := &Query{Type: dns.TypeANY}
 	apexRRs := []dns.RR{s.SOA(apex), &dns.NS{Hdr: header(apex, dns.TypeNS, ttl), Ns: o.ns}}
 	yield(append(apexRRs, s.addresses(q, o.ns, server, ttl)...))
 	s.names.walk(func(n *node) {
@@ -302,7 +303,7 @@ func (s *Snapshot) SOA(apex string) dns.RR {
 	if o == nil {
 		return nil
 	}
-	return s.soa(Query{}, o.name, o, s.store.config.TTL)
+	return s.soa(o.name, o, s.store.config.TTL)
 }
 
 // Serials returns the zones' serials by apex. The map must not be changed.

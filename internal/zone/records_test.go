@@ -17,12 +17,12 @@ func with(e *Entry, texts ...string) *Entry {
 		if err != nil {
 			panic(err)
 		}
-		i := slices.IndexFunc(e.Claims, func(c Claim) bool { return c.Records != nil && c.Name == rr.Header().Name })
+		i := slices.IndexFunc(e.Claims, func(c Claim) bool { return c.Records() != nil && c.Name == rr.Header().Name })
 		if i < 0 {
-			e.Claims = append(e.Claims, Claim{Name: rr.Header().Name, Rank: Shared})
+			e.Claims = append(e.Claims, Claim{Name: rr.Header().Name, Rank: Shared, Data: &Data{}})
 			i = len(e.Claims) - 1
 		}
-		e.Claims[i].Records = append(e.Claims[i].Records, rr)
+		e.Claims[i].Data.Records = append(e.Claims[i].Data.Records, rr)
 	}
 	return e
 }
@@ -32,14 +32,14 @@ func service(e *Entry, name, target string, port uint16, published ...string) *E
 	for _, p := range published {
 		s.Published = append(s.Published, netip.MustParseAddrPort(p))
 	}
-	e.Claims = append(e.Claims, Claim{Name: name, Rank: Shared, Service: s})
+	e.Claims = append(e.Claims, Claim{Name: name, Rank: Shared, Data: &Data{Service: s}})
 	return e
 }
 
 // all returns what the view gets: the answer's records without their owner, class and TTL, and
 // then the extra ones.
 func all(s *Snapshot, v View, name string, qtype uint16) string {
-	r := s.Lookup(Query{Name: name, Asked: name, Type: qtype, View: v})
+	r := lookup(s, Query{Name: name, Asked: name, Type: qtype, View: v})
 	short := func(rrs []dns.RR) string {
 		var out []string
 		for _, rr := range rrs {
@@ -110,7 +110,7 @@ func TestRecords(t *testing.T) {
 			t.Errorf("%s %s: %s, want %s", c.name, dns.TypeToString[c.qtype], got, c.want)
 		}
 	}
-	r := snap.Lookup(Query{Name: "x.docker.", Asked: "X.docker.", Type: dns.TypeTXT})
+	r := lookup(snap, Query{Name: "x.docker.", Asked: "X.docker.", Type: dns.TypeTXT})
 	for _, rr := range r.Answer {
 		if rr.Header().Ttl != 5 || rr.Header().Name != "X.docker." {
 			t.Errorf("not one TTL, or not as asked: %s", rr)
@@ -141,7 +141,7 @@ func TestTTL(t *testing.T) {
 	b.TTL, b.OwnTTL = 10, true
 	s.Apply(add(a, b, entry("c", 2, "a=172.17.0.4", "c.docker.")))
 	for name, want := range map[string]uint32{"a.docker.": 60, "x.docker.": 10, "c.docker.": 30} {
-		for _, rr := range s.Snapshot().Lookup(Query{Name: name, Asked: name, Type: dns.TypeA}).Answer {
+		for _, rr := range lookup(s.Snapshot(), Query{Name: name, Asked: name, Type: dns.TypeA}).Answer {
 			if rr.Header().Ttl != want {
 				t.Errorf("%s has TTL %d, want %d", name, rr.Header().Ttl, want)
 			}
@@ -180,7 +180,7 @@ func TestServices(t *testing.T) {
 			t.Errorf("asker %d: %s, want %s", c.view.Asker, got, c.want)
 		}
 	}
-	for _, rr := range s.Snapshot().Lookup(Query{Name: name, Asked: name, Type: dns.TypeSRV}).Answer {
+	for _, rr := range lookup(s.Snapshot(), Query{Name: name, Asked: name, Type: dns.TypeSRV}).Answer {
 		if rr.Header().Ttl != 9 {
 			t.Errorf("not one TTL: %s", rr)
 		}

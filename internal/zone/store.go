@@ -48,9 +48,11 @@ type node struct {
 	// What the winners give: addresses, as the Docker host sees them, and records; or a
 	// PTR target.
 	addrs   []netip.Addr
-	ttl     uint32 // of the addresses
 	records *rrsets
 	target  string
+	ttl     uint32 // of the addresses
+
+	wildcard bool // one of the children is a wildcard
 }
 
 // held is a claim with its claimant, one of whose it is, or noClaim on a reverse name.
@@ -117,12 +119,13 @@ type edit struct {
 	before    *Snapshot
 	nodes     map[string]*node // touched names
 	changed   map[string]bool  // apexes of the zones whose records differ from before
+	addrs     map[*Entry][]netip.Addr
 	lost      []Lost
 }
 
 func (s *Store) edit(before *Snapshot) *edit {
 	next := *before
-	return &edit{Snapshot: &next, before: before, nodes: map[string]*node{}, changed: map[string]bool{}}
+	return &edit{Snapshot: &next, before: before, nodes: map[string]*node{}, changed: map[string]bool{}, addrs: map[*Entry][]netip.Addr{}}
 }
 
 // at returns the name's node for changing, made with its ancestors if there is none.
@@ -142,7 +145,9 @@ func (e *edit) at(name string) *node {
 		n.origin = nil // addresses' names in the root zone stay the Internet's
 	}
 	if n.origin != nil && name != n.origin.name {
-		e.at(parent(name)).children++
+		up := e.at(parent(name))
+		up.children++
+		up.wildcard = up.wildcard || strings.HasPrefix(name, "*.")
 	}
 	return n
 }
@@ -225,7 +230,7 @@ func (e *edit) settle(n *node) {
 	}
 	n.winners = partition(n.claims[:n.winners], aloneOrNoCNAME(n.claims[:n.winners]))
 	n.records = n.collect()
-	n.addrs = n.addresses(&View{}, e.store.config.RequireWell)
+	n.addrs = e.share(n, n.addresses(&View{}, e.store.config.RequireWell))
 	n.ttl = n.leastTTL(e.store.config.TTL)
 	e.count(old, n)
 	if n.lostClaims() > 0 || old.lostClaims() > 0 {
@@ -234,6 +239,20 @@ func (e *edit) settle(n *node) {
 	if !slices.Equal(old.addrs, n.addrs) || len(n.addrs) > 0 && old.ttl != n.ttl || !old.records.equal(n.records) {
 		e.change(n)
 	}
+}
+
+// share returns the addresses, or the same ones in memory that another name has already: most
+// of a container's names have the same ones.
+func (e *edit) share(n *node, addrs []netip.Addr) []netip.Addr {
+	if len(addrs) == 0 {
+		return nil
+	}
+	first := n.claims[0].entry
+	if known := e.addrs[first]; slices.Equal(known, addrs) {
+		return known
+	}
+	e.addrs[first] = addrs
+	return addrs
 }
 
 // partition moves the claims that are kept to the front, in their order, and returns their
@@ -381,6 +400,7 @@ func (e *edit) prune(n *node) {
 	if n.origin != nil {
 		up := e.at(parent(n.name))
 		up.children--
+		up.wildcard = up.wildcard && !strings.HasPrefix(n.name, "*.")
 		e.prune(up)
 	}
 }

@@ -216,7 +216,7 @@ func (v *View) gateways() []netip.Addr {
 }
 
 // addresses reports whether the claim is answered with addresses.
-func (c *Claim) addresses() bool { return c.Records == nil && c.Service == nil }
+func (c *Claim) addresses() bool { return c.Data == nil }
 
 // gives reports whether the claim lets the address answer.
 func (c *Claim) gives(a Address) bool { return c.Network == "" || c.Network == a.Network }

@@ -28,7 +28,7 @@ func bare(e *Entry) *Entry {
 // viewed returns what the view gets for the name: addresses, a PTR target, or the outcome if
 // there is none.
 func viewed(s *Snapshot, v View, name string, qtype uint16) string {
-	r := s.Lookup(Query{Name: name, Asked: name, Type: qtype, View: v})
+	r := lookup(s, Query{Name: name, Asked: name, Type: qtype, View: v})
 	var out []string
 	for _, rr := range r.Answer {
 		out = append(out, dns.Field(rr, 1))
@@ -243,7 +243,7 @@ func TestOwners(t *testing.T) {
 		{"2.0.17.172.in-addr.arpa.", View{}, "[a]"}, {"nope.docker.", View{}, "[]"}, {"example.org.", View{}, "[]"},
 		{"a.docker.", View{Asker: Container, Isolate: true, Networks: []string{"b"}}, "[]"},
 	} {
-		if got := fmt.Sprint(s.Snapshot().Owners(Query{Name: c.name, View: c.view})); got != c.want {
+		if got := fmt.Sprint(s.Snapshot().Owners(&Query{Name: c.name, View: c.view})); got != c.want {
 			t.Errorf("%s for %v: %s, want %s", c.name, c.view.Networks, got, c.want)
 		}
 	}
@@ -289,7 +289,8 @@ func BenchmarkLookup(b *testing.B) {
 			q := Query{Name: "c7.docker.", Asked: "c7.docker.", Type: dns.TypeA, View: v.view}
 			b.ReportAllocs()
 			for b.Loop() {
-				if r := s.Lookup(q); r.Outcome != Success {
+				var r Result
+				if s.Lookup(&q, &r); r.Outcome != Success {
 					b.Fatal(r.Outcome)
 				}
 			}

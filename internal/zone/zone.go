@@ -55,8 +55,7 @@ type Address struct {
 }
 
 // Claim says that a container wants to answer for a name, with its addresses unless
-// Records or Service is set. Of a name that it claims exclusively it has all other
-// claims too.
+// Data is set. Of a name that it claims exclusively it has all other claims too.
 type Claim struct {
 	Name    string // owner name: absolute, lower case
 	Network string // only the addresses on this network answer; all if empty
@@ -66,10 +65,29 @@ type Claim struct {
 	// an answer only if all claims come from one project, or from one network.
 	Bare bool
 
-	// Records are what answers in place of addresses. Their owner is Name, their class IN.
-	Records []dns.RR
-	// Service is an SRV record in place of addresses.
+	Data *Data
+}
+
+// Data is what answers for a claim in place of addresses: records or a service. Few claims have any.
+type Data struct {
+	Records []dns.RR // their owner is the claim's name, their class IN
 	Service *Service
+}
+
+// Records returns the claim's records, if it has some in place of addresses.
+func (c *Claim) Records() []dns.RR {
+	if c.Data == nil {
+		return nil
+	}
+	return c.Data.Records
+}
+
+// Service returns the claim's service, nil if it has none.
+func (c *Claim) Service() *Service {
+	if c.Data == nil {
+		return nil
+	}
+	return c.Data.Service
 }
 
 // Service is a port of a container, as an SRV record tells it.
@@ -117,14 +135,15 @@ type Config struct {
 type origin struct {
 	name string // the apex
 	ns   string // the name server's owner name, inside the zone
+	mbox string // whom the SOA names as responsible
 	root bool   // zone ".", which we share with the Internet
 }
 
 func newOrigin(name string) *origin {
 	if name == "." {
-		return &origin{name: name, ns: "ns.dns.", root: true}
+		return &origin{name: name, ns: "ns.dns.", mbox: "hostmaster.", root: true}
 	}
-	return &origin{name: name, ns: "ns.dns." + name}
+	return &origin{name: name, ns: "ns.dns." + name, mbox: "hostmaster." + name}
 }
 
 // origins finds the zone in which a name lies.

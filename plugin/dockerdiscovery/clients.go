@@ -9,19 +9,22 @@ import (
 	"time"
 
 	"github.com/dockerdiscovery/dockerdiscovery/internal/container"
-	"github.com/dockerdiscovery/dockerdiscovery/internal/naming"
 	"github.com/dockerdiscovery/dockerdiscovery/internal/zone"
 )
 
 // client is a container as one who asks.
 type client struct {
-	id, name string
-	project  string
-	// The networks that it is on, and where it reaches the host on each.
-	networks []string
-	gateways [][]netip.Addr
-	// own is the index of the network to which the address belongs from which it asks.
-	own int
+	*container.Container
+	networks []string // of its endpoints
+	own      int      // the index of the endpoint to which the address belongs from which it asks
+}
+
+func newClient(facts *container.Container) client {
+	c := client{Container: facts, networks: make([]string, len(facts.Endpoints))}
+	for i := range facts.Endpoints {
+		c.networks[i] = facts.Endpoints[i].Network
+	}
+	return c
 }
 
 // clients finds a container by an address of its own. Readers take no lock.
@@ -39,11 +42,7 @@ func (cs *clients) get(ip netip.Addr) *client {
 func (cs *clients) replace(old, facts *container.Container) {
 	kept := map[netip.Addr]bool{}
 	if facts != nil {
-		base := client{id: facts.ID, name: facts.Name, project: naming.Project(facts)}
-		for i := range facts.Endpoints {
-			base.networks = append(base.networks, facts.Endpoints[i].Network)
-			base.gateways = append(base.gateways, facts.Endpoints[i].Gateways)
-		}
+		base := newClient(facts)
 		for i := range facts.Endpoints {
 			for _, ip := range facts.Endpoints[i].Addrs {
 				c := base
@@ -59,7 +58,7 @@ func (cs *clients) replace(old, facts *container.Container) {
 	for i := range old.Endpoints {
 		for _, ip := range old.Endpoints[i].Addrs {
 			// The address may be another container's by now.
-			if c := cs.get(ip); !kept[ip] && c != nil && c.id == old.ID {
+			if c := cs.get(ip); !kept[ip] && c != nil && c.ID == old.ID {
 				cs.byAddr.Delete(ip)
 			}
 		}
@@ -108,8 +107,10 @@ func (o *ownAddrs) list() []netip.Addr {
 // classify tells who asks from the address: a container, of which the client is
 // returned, the Docker host itself, or somebody elsewhere.
 func (d *Docker) classify(ip netip.Addr) (zone.Asker, *client) {
-	if c := d.clients.get(ip); c != nil {
-		return zone.Container, c
+	if !ip.IsLoopback() { // which no container has for others
+		if c := d.clients.get(ip); c != nil {
+			return zone.Container, c
+		}
 	}
 	host := d.host.Load()
 	if d.own.has(ip) {
@@ -123,7 +124,8 @@ func (d *Docker) classify(ip netip.Addr) (zone.Asker, *client) {
 	case n == nil:
 		return zone.Elsewhere, nil
 	case !slices.Contains(n.Gateways, ip): // a container that is not known yet
-		return zone.Container, &client{networks: []string{n.Name}, gateways: [][]netip.Addr{n.Gateways}}
+		c := newClient(&container.Container{Endpoints: []container.Endpoint{{Network: n.Name, Gateways: n.Gateways}}})
+		return zone.Container, &c
 	case d.remote != nil || !host.Routed:
 		return zone.Elsewhere, nil
 	default: // the host, for us who run in a container

@@ -53,10 +53,11 @@ func (d *Docker) ServeDNS(ctx context.Context, w dns.ResponseWriter, r *dns.Msg)
 		return d.next(ctx, w, r)
 	}
 
-	state := request.Request{W: w, Req: r}
 	a := &asking{Docker: d, w: w}
-	q := a.query(&state)
-	res := d.lookup(q)
+	var q zone.Query
+	var res zone.Result
+	a.query(&q, &r.Question[0])
+	d.lookup(&q, &res)
 	switch res.Outcome {
 	case zone.NotOurs:
 		return d.next(ctx, w, r)
@@ -82,7 +83,7 @@ func (d *Docker) ServeDNS(ctx context.Context, w dns.ResponseWriter, r *dns.Msg)
 		m.Rcode = dns.RcodeNameError
 	}
 	if res.Target != "" {
-		d.follow(ctx, state, m, res.Target)
+		d.follow(ctx, w, r, m, res.Target)
 	}
 	if err := w.WriteMsg(m); err != nil {
 		log.Debugf("Answering %s: %v", q.Name, err)
@@ -97,7 +98,8 @@ func (d *Docker) next(ctx context.Context, w dns.ResponseWriter, r *dns.Msg) (in
 
 // follow adds what others say of the name to which a CNAME of ours points. If they can't
 // be asked the CNAME stands alone, for the asker to follow.
-func (d *Docker) follow(ctx context.Context, state request.Request, m *dns.Msg, target string) {
+func (d *Docker) follow(ctx context.Context, w dns.ResponseWriter, r, m *dns.Msg, target string) {
+	state := request.Request{W: w, Req: r}
 	found, err := d.upstream.Lookup(ctx, state, target, state.QType())
 	if err != nil || found == nil {
 		log.Debugf("Following %s to %s: %v", state.Name(), target, err)
@@ -114,25 +116,29 @@ func (d *Docker) follow(ctx context.Context, state request.Request, m *dns.Msg, 
 // usually answers within a millisecond. Who asks for it as soon as "docker run" returns
 // must not be told that it does not exist. Where the start is reported late, the engine
 // is asked whether there was one.
-func (d *Docker) lookup(q zone.Query) zone.Result {
+func (d *Docker) lookup(q *zone.Query, res *zone.Result) {
+	if d.watcher == nil {
+		d.store.Snapshot().Lookup(q, res)
+		return
+	}
+	arrivals, arrival := d.watcher.Arrivals()
+	d.store.Snapshot().Lookup(q, res)
+	if mayArrive(q, res) {
+		d.lookupArriving(q, res, arrivals, arrival)
+	}
+}
+
+// lookupArriving looks the query up again when a container has arrived.
+func (d *Docker) lookupArriving(q *zone.Query, res *zone.Result, arrivals bool, arrival <-chan struct{}) {
 	var timeout <-chan time.Time
-	for refreshed := false; ; {
-		var arrivals bool
-		var arrival <-chan struct{}
-		if d.watcher != nil {
-			arrivals, arrival = d.watcher.Arrivals()
-		}
-		res := d.store.Snapshot().Lookup(q)
-		if d.watcher == nil || !mayArrive(q, res) {
-			return res
-		}
+	for refreshed := false; mayArrive(q, res); {
 		if !arrivals {
 			if refreshed {
-				return res
+				return
 			}
 			refreshed = true
 			if arrival = d.watcher.Refresh(d.arrivalWait); arrival == nil {
-				return res
+				return
 			}
 		}
 		if timeout == nil {
@@ -141,14 +147,16 @@ func (d *Docker) lookup(q zone.Query) zone.Result {
 		select {
 		case <-arrival:
 		case <-timeout:
-			return res
+			return
 		}
+		arrivals, arrival = d.watcher.Arrivals()
+		d.store.Snapshot().Lookup(q, res)
 	}
 }
 
 // mayArrive reports whether a container's start may change the answer. In zone . the
 // Internet's names are not made to wait.
-func mayArrive(q zone.Query, res zone.Result) bool {
+func mayArrive(q *zone.Query, res *zone.Result) bool {
 	switch res.Outcome {
 	case zone.NameError, zone.EmptyNonTerminal, zone.Ended:
 		return res.Zone != "." || dns.CountLabel(q.Name) == 1

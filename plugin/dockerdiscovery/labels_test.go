@@ -74,7 +74,7 @@ func TestReadmeExamples(t *testing.T) {
 	}}, nil)
 	n := 0
 	for _, c := range e.Claims {
-		n += len(c.Records)
+		n += len(c.Records())
 	}
 	if n != 4 || len(skipped) != 0 {
 		t.Errorf("%d records, skipped %v", n, skipped)

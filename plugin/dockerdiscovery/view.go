@@ -12,6 +12,8 @@ import (
 	"github.com/coredns/coredns/request"
 	"github.com/miekg/dns"
 
+	"github.com/dockerdiscovery/dockerdiscovery/internal/container"
+	"github.com/dockerdiscovery/dockerdiscovery/internal/naming"
 	"github.com/dockerdiscovery/dockerdiscovery/internal/zone"
 )
 
@@ -26,10 +28,10 @@ type asking struct {
 	question [1]dns.Question // of answer
 }
 
-// query makes the store's query of the request.
-func (a *asking) query(state *request.Request) zone.Query {
-	asked := state.QName() // and not its Name too, which reads the whole name again
-	q := zone.Query{Name: strings.ToLower(asked), Asked: asked, Type: state.QType()}
+// query makes the store's query of the question.
+func (a *asking) query(q *zone.Query, asked *dns.Question) {
+	q.Asked = dns.Name(asked.Name).String() // as request.Request has it
+	q.Name, q.Type = strings.ToLower(q.Asked), asked.Qtype
 	q.View.Server = a
 	q.View.Asker, a.client = a.classify(addr(a.w.RemoteAddr()))
 	if a.client != nil {
@@ -38,13 +40,15 @@ func (a *asking) query(state *request.Request) zone.Query {
 	if a.watcher == nil || !a.watcher.Current() {
 		q.MaxTTL = staleTTL
 	}
-	return q
 }
 
-// reply makes answer a reply to the request, without records.
+// reply makes answer a reply to the request, without records, as its SetReply does.
 func (a *asking) reply(r *dns.Msg) *dns.Msg {
-	header := dns.Msg{MsgHdr: r.MsgHdr}
-	m := a.answer.SetReply(&header)
+	m := &a.answer
+	m.Id, m.Response, m.Opcode = r.Id, true, r.Opcode
+	if m.Opcode == dns.OpcodeQuery {
+		m.RecursionDesired, m.CheckingDisabled = r.RecursionDesired, r.CheckingDisabled
+	}
 	a.question[0] = r.Question[0]
 	m.Question = a.question[:]
 	return m
@@ -75,10 +79,10 @@ func (a *asking) Gateways() []netip.Addr {
 	if c == nil {
 		return nil
 	}
-	for i := range c.networks {
-		i = (c.own + i) % len(c.networks)
-		if len(c.gateways[i]) > 0 && !a.direct(c.networks[i]) {
-			return c.gateways[i]
+	for i := range c.Endpoints {
+		e := &c.Endpoints[(c.own+i)%len(c.Endpoints)]
+		if len(e.Gateways) > 0 && !a.direct(e.Network) {
+			return e.Gateways
 		}
 	}
 	return nil
@@ -98,7 +102,7 @@ func (a *asking) HostAddrs() []netip.Addr {
 	}
 	if c := a.clients.get(ip); c != nil { // it is our own, in a container
 		a.hostUnknown.Do(func() {
-			log.Warningf("The server runs in container %s and can't know the host's address, at which published ports are reached: name it, as in 'publish 192.0.2.1'", c.name)
+			log.Warningf("The server runs in container %s and can't know the host's address, at which published ports are reached: name it, as in 'publish 192.0.2.1'", c.Name)
 		})
 		return nil
 	}
@@ -155,18 +159,22 @@ const lookupTimeout = 2 * time.Second
 
 // Metadata implements metadata.Provider.
 func (d *Docker) Metadata(ctx context.Context, state request.Request) context.Context {
-	who := sync.OnceValue(func() *client {
-		_, c := d.classify(addr(state.W.RemoteAddr()))
-		if c == nil {
-			c = &client{}
+	who := sync.OnceValue(func() *container.Container {
+		if _, c := d.classify(addr(state.W.RemoteAddr())); c != nil {
+			return c.Container
 		}
-		return c
+		return &container.Container{}
 	})
-	metadata.SetValueFunc(ctx, "docker/client", func() string { return who().name })
-	metadata.SetValueFunc(ctx, "docker/client-project", func() string { return who().project })
+	metadata.SetValueFunc(ctx, "docker/client", func() string { return who().Name })
+	metadata.SetValueFunc(ctx, "docker/client-project", func() string { return naming.Project(who()) })
 	metadata.SetValueFunc(ctx, "docker/container", func() string {
+		if len(state.Req.Question) == 0 {
+			return ""
+		}
 		a := &asking{Docker: d, w: state.W}
-		return strings.Join(d.store.Snapshot().Owners(a.query(&state)), ",")
+		var q zone.Query
+		a.query(&q, &state.Req.Question[0])
+		return strings.Join(d.store.Snapshot().Owners(&q), ",")
 	})
 	return ctx
 }

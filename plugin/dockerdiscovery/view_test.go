@@ -322,12 +322,12 @@ func TestClientAddressPassesOn(t *testing.T) {
 	d.set(first)
 	d.set(second)
 	d.remove(first)
-	if c := d.clients.get(netip.MustParseAddr("10.1.0.2")); c == nil || c.name != "second" {
+	if c := d.clients.get(netip.MustParseAddr("10.1.0.2")); c == nil || c.Name != "second" {
 		t.Errorf("the address is %+v's", c)
 	}
 	d.remove(second)
 	if c := d.clients.get(netip.MustParseAddr("10.1.0.2")); c != nil {
-		t.Errorf("the address is still %s's", c.name)
+		t.Errorf("the address is still %s's", c.Name)
 	}
 }
 
