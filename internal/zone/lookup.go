@@ -17,7 +17,14 @@ type Query struct {
 
 	// MaxTTL, if not zero, is the longest TTL of the answer, in seconds.
 	MaxTTL uint32
+
+	// Room, if not nil, is used for the answer if that is one address.
+	Room *Room
 }
+
+// Room has place for a record. It is the caller's part of an allocation that it makes anyway, and good
+// for one query.
+type Room struct{ a singleA }
 
 // Outcome says how a lookup ended.
 type Outcome uint8
@@ -61,9 +68,10 @@ type Result struct {
 // query, with a small stack, which is copied to a larger one for each few frames with copies of both.
 func (s *Snapshot) Lookup(q *Query, r *Result) {
 	s.lookup(q, r)
-	if r.cname(q.Type) != "" {
+	switch {
+	case r.cname(q.Type) != "":
 		s.chase(*q, r)
-	} else {
+	case q.Type != dns.TypeA && q.Type != dns.TypeAAAA: // which point to no other name
 		s.addExtra(q, r)
 	}
 }
@@ -140,7 +148,7 @@ func (s *Snapshot) Owners(q *Query) []string {
 		return nil
 	}
 	claimants := n.claims[:n.winners]
-	if n.target == "" {
+	if n.target() == "" {
 		claimants = nil
 		for _, r := range n.reach(nil, &q.View, s.store.config.RequireWell) {
 			claimants = append(claimants, held{entry: r.entry})
@@ -158,8 +166,8 @@ func (s *Snapshot) Owners(q *Query) []string {
 // answer gives the node's records. The origin is nil for an address outside our zones.
 func (s *Snapshot) answer(q *Query, n *node, o *origin, r *Result) {
 	if o == nil {
-		if n.target != "" && q.Type == dns.TypePTR && !n.hidden(&q.View) {
-			r.Outcome, r.Answer = Success, s.ptr(q, n.target)
+		if target := n.target(); target != "" && q.Type == dns.TypePTR && !n.hidden(&q.View) {
+			r.Outcome, r.Answer = Success, s.ptr(q, target)
 		}
 		return
 	}
@@ -177,9 +185,9 @@ func (s *Snapshot) answer(q *Query, n *node, o *origin, r *Result) {
 		return
 	case n.name == o.ns && !o.root:
 		r.Answer = s.addresses(q, q.Asked, serverAddr(&q.View), s.store.config.TTL)
-	case n.target != "":
+	case n.target() != "":
 		if q.Type == dns.TypePTR || q.Type == dns.TypeANY {
-			r.Answer = s.ptr(q, n.target)
+			r.Answer = s.ptr(q, n.records.target)
 		}
 	default:
 		r.Answer = s.records(q, n)
@@ -208,7 +216,7 @@ func (s *Snapshot) apex(q *Query, o *origin, r *Result) {
 	}
 	ttl := s.ttl(q, s.store.config.TTL)
 	if q.Type == dns.TypeSOA || q.Type == dns.TypeANY {
-		r.Answer = append(r.Answer, s.soa(q.Asked, o, ttl))
+		r.Answer = append(r.Answer, s.soa(q.Asked, o, ttl)...)
 	}
 	if q.Type == dns.TypeNS || q.Type == dns.TypeANY {
 		r.Answer = append(r.Answer, &dns.NS{Hdr: header(q.Asked, dns.TypeNS, ttl), Ns: o.ns})
@@ -225,7 +233,7 @@ func (s *Snapshot) apex(q *Query, o *origin, r *Result) {
 
 func (s *Snapshot) negative(q *Query, o *origin, outcome Outcome, r *Result) {
 	ttl := s.ttl(q, s.store.config.NegativeTTL) // RFC 2308 §5
-	r.Outcome, r.Zone, r.Ns = outcome, o.name, []dns.RR{s.soa(o.name, o, ttl)}
+	r.Outcome, r.Zone, r.Ns = outcome, o.name, s.soa(o.name, o, ttl)
 }
 
 func (s *Snapshot) ttl(q *Query, ttl uint32) uint32 {
@@ -247,15 +255,19 @@ const (
 	expire  = 86400
 )
 
-func (s *Snapshot) soa(name string, o *origin, ttl uint32) dns.RR {
-	return &dns.SOA{
+func (s *Snapshot) soa(name string, o *origin, ttl uint32) []dns.RR {
+	rr := &singleSOA{SOA: dns.SOA{
 		Hdr: header(name, dns.TypeSOA, ttl), Ns: o.ns, Mbox: o.mbox, Serial: s.serials[o.name],
 		Refresh: refresh, Retry: retry, Expire: expire, Minttl: s.store.config.NegativeTTL,
-	}
+	}}
+	rr.rrs[0] = &rr.SOA
+	return rr.rrs[:]
 }
 
 func (s *Snapshot) ptr(q *Query, target string) []dns.RR {
-	return []dns.RR{&dns.PTR{Hdr: header(q.Asked, dns.TypePTR, s.ttl(q, s.store.config.TTL)), Ptr: target}}
+	rr := &singlePTR{PTR: dns.PTR{Hdr: header(q.Asked, dns.TypePTR, s.ttl(q, s.store.config.TTL)), Ptr: target}}
+	rr.rrs[0] = &rr.PTR
+	return rr.rrs[:]
 }
 
 // serverAddr returns the address of the name server's name as the asker sees it.
@@ -266,8 +278,8 @@ func serverAddr(v *View) []netip.Addr {
 	return []netip.Addr{v.Server.Addr()} // an invalid one is of no type
 }
 
-// aRecord and aaaaRecord are records with their data, and so one allocation: the library
-// has the data apart.
+// Records with their data, and so one allocation: the library has the data apart. Most answers are
+// a single record, which has its RRset too.
 type (
 	aRecord struct {
 		dns.A
@@ -277,7 +289,31 @@ type (
 		dns.AAAA
 		ip [16]byte
 	}
+	singleA struct {
+		aRecord
+		rrs [1]dns.RR
+	}
+	singleSOA struct {
+		dns.SOA
+		rrs [1]dns.RR
+	}
+	singlePTR struct {
+		dns.PTR
+		rrs [1]dns.RR
+	}
 )
+
+func (rr *aRecord) set(owner string, ttl uint32, ip netip.Addr) *dns.A {
+	rr.ip = ip.As4()
+	rr.Hdr, rr.A.A = header(owner, dns.TypeA, ttl), rr.ip[:]
+	return &rr.A
+}
+
+func (rr *aaaaRecord) set(owner string, ttl uint32, ip netip.Addr) *dns.AAAA {
+	rr.ip = ip.As16()
+	rr.Hdr, rr.AAAA.AAAA = header(owner, dns.TypeAAAA, ttl), rr.ip[:]
+	return &rr.AAAA
+}
 
 // addresses returns the records for those of the addresses that are of the query's
 // type.
@@ -295,22 +331,26 @@ func (s *Snapshot) addresses(q *Query, owner string, addrs []netip.Addr, ttl uin
 		return nil
 	}
 	ttl = s.ttl(q, ttl)
+	if v4 == 1 && len(addrs) == 1 {
+		var rr *singleA
+		if q.Room != nil && q.Room.a.rrs[0] == nil { // else there is a record in it
+			rr = &q.Room.a
+		} else {
+			rr = &singleA{}
+		}
+		rr.rrs[0] = rr.set(owner, ttl, addrs[0])
+		return rr.rrs[:]
+	}
 	rrs := make([]dns.RR, 0, v4+v6)
 	as, aaaas := make([]aRecord, v4), make([]aaaaRecord, v6)
 	for _, ip := range addrs {
 		switch {
 		case ip.Is4() && len(as) > 0:
-			rr := &as[0]
+			rrs = append(rrs, as[0].set(owner, ttl, ip))
 			as = as[1:]
-			rr.ip = ip.As4()
-			rr.Hdr, rr.A.A = header(owner, dns.TypeA, ttl), rr.ip[:]
-			rrs = append(rrs, &rr.A)
 		case ip.Is6() && len(aaaas) > 0:
-			rr := &aaaas[0]
+			rrs = append(rrs, aaaas[0].set(owner, ttl, ip))
 			aaaas = aaaas[1:]
-			rr.ip = ip.As16()
-			rr.Hdr, rr.AAAA.AAAA = header(owner, dns.TypeAAAA, ttl), rr.ip[:]
-			rrs = append(rrs, &rr.AAAA)
 		}
 	}
 	return rrs

@@ -12,6 +12,8 @@ import (
 // rrsets are a name's records that are not a container's addresses. A nil *rrsets has
 // none.
 type rrsets struct {
+	target string // of an address's name: its PTR record, and the only one
+
 	rrs      []dns.RR // by type, each once, with one TTL a type: RFC 2181 §5
 	services []held   // claims with a Service
 }
@@ -20,7 +22,19 @@ func (r *rrsets) len() int {
 	if r == nil {
 		return 0
 	}
-	return len(r.rrs) + len(r.services)
+	n := len(r.rrs) + len(r.services)
+	if r.target != "" {
+		n++
+	}
+	return n
+}
+
+// target is that of the name's PTR record, "" if it has none.
+func (n *node) target() string {
+	if n.records == nil {
+		return ""
+	}
+	return n.records.target
 }
 
 func (r *rrsets) equal(o *rrsets) bool {
@@ -288,8 +302,8 @@ func (s *Snapshot) Walk(apex string, server []netip.Addr, yield func([]dns.RR)) 
 			return
 		}
 		q.Name, q.Asked = n.name, n.name
-		if n.target != "" {
-			yield(s.ptr(q, n.target))
+		if target := n.target(); target != "" {
+			yield(s.ptr(q, target))
 		} else if rrs := s.records(q, n); len(rrs) > 0 {
 			yield(rrs)
 		}
@@ -303,7 +317,7 @@ func (s *Snapshot) SOA(apex string) dns.RR {
 	if o == nil {
 		return nil
 	}
-	return s.soa(o.name, o, s.store.config.TTL)
+	return s.soa(o.name, o, s.store.config.TTL)[0]
 }
 
 // Serials returns the zones' serials by apex. The map must not be changed.

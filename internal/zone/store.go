@@ -38,21 +38,19 @@ type Snapshot struct {
 // node is one owner name, with or without records of its own. Nodes that stand in a
 // published trie are never changed.
 type node struct {
-	name     string
-	origin   *origin // nil for an address's name outside our zones
-	children int32   // nodes one label below: with at least one the name exists, RFC 8020
+	// First what most answers need: it fills one line of the processor's cache.
 
-	winners int32  // the first winners of claims answer
-	claims  []held // the strongest first
-
-	// What the winners give: addresses, as the Docker host sees them, and records; or a
-	// PTR target.
+	name   string
+	origin *origin // nil for an address's name outside our zones
+	// What the winners give: addresses, as the Docker host sees them, and records.
 	addrs   []netip.Addr
 	records *rrsets
-	target  string
 	ttl     uint32 // of the addresses
 
-	wildcard bool // one of the children is a wildcard
+	winners  int32  // the first winners of claims answer
+	claims   []held // the strongest first
+	children int32  // nodes one label below: with at least one the name exists, RFC 8020
+	wildcard bool   // one of them is a wildcard
 }
 
 // held is a claim with its claimant, one of whose it is, or noClaim on a reverse name.
@@ -318,14 +316,15 @@ func (e *edit) settleReverse(n *node) {
 	old := e.old(n)
 	slices.SortStableFunc(n.claims, func(a, b held) int { return a.entry.compare(b.entry) })
 	n.winners = int32(len(n.claims))
-	n.target = ""
+	n.records = nil
 	for _, h := range n.claims {
-		if n.target = e.canonical(h.entry); n.target != "" {
+		if target := e.canonical(h.entry); target != "" {
+			n.records = &rrsets{target: target}
 			break
 		}
 	}
 	e.count(old, n)
-	if old.target != n.target {
+	if old.target() != n.target() {
 		e.change(n)
 	}
 }
@@ -374,9 +373,6 @@ func (e *edit) count(old, n *node) {
 func (n *node) owner() int { return min(len(n.claims), 1) }
 
 func (n *node) count() int {
-	if n.target != "" {
-		return 1
-	}
 	return len(n.addrs) + n.records.len()
 }
 

@@ -26,12 +26,17 @@ type asking struct {
 
 	answer   dns.Msg
 	question [1]dns.Question // of answer
+	room     zone.Room       // for its record
 }
 
 // query makes the store's query of the question.
 func (a *asking) query(q *zone.Query, asked *dns.Question) {
-	q.Asked = dns.Name(asked.Name).String() // as request.Request has it
-	q.Name, q.Type = strings.ToLower(q.Asked), asked.Qtype
+	q.Name, q.Asked, q.Type = asked.Name, asked.Name, asked.Qtype
+	if !plain(asked.Name) {
+		q.Asked = dns.Name(asked.Name).String() // as request.Request has it
+		q.Name = strings.ToLower(q.Asked)
+	}
+	q.Room = &a.room
 	q.View.Server = a
 	q.View.Asker, a.client = a.classify(addr(a.w.RemoteAddr()))
 	if a.client != nil {
@@ -40,6 +45,16 @@ func (a *asking) query(q *zone.Query, asked *dns.Question) {
 	if a.watcher == nil || !a.watcher.Current() {
 		q.MaxTTL = staleTTL
 	}
+}
+
+// plain reports whether the name is in lower case, and has no octet that may need escaping: most names do.
+func plain(name string) bool {
+	for i := range len(name) {
+		if c := name[i]; c-'a' > 'z'-'a' && c-'-' > '9'-'-' && c != '_' { // - . / and digits are in a row
+			return false
+		}
+	}
+	return true
 }
 
 // reply makes answer a reply to the request, without records, as its SetReply does.
