@@ -49,6 +49,8 @@ type proxy struct {
 	on     map[fault]chan struct{} // closed when the fault is undone
 	conns  map[net.Conn]bool       // the plugin's
 	server *http.Server            // nil during an outage
+	late   int                     // events that others overtake
+	caught time.Time               // when the last of them came
 }
 
 func startProxy(socket, engine string, rng *rand.Rand) (*proxy, error) {
@@ -235,6 +237,22 @@ func (p *proxy) answer(ctx context.Context, w http.ResponseWriter, res *http.Res
 	}
 }
 
+// calm reports whether no event is still to come late, nor has just come: until then the plugin can't
+// know what was.
+func (p *proxy) calm() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.late == 0 && time.Since(p.caught) > latest/2
+}
+
+// behind notes that n more events are late, or fewer.
+func (p *proxy) behind(n int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.late += n
+	p.caught = time.Now()
+}
+
 // events forwards a stream of events until it ends.
 func (p *proxy) events(ctx context.Context, w io.Writer, body io.Reader) {
 	ctx, cancel := context.WithCancel(ctx)
@@ -255,6 +273,7 @@ func (p *proxy) events(ctx context.Context, w io.Writer, body io.Reader) {
 		}
 	}()
 	var late []json.RawMessage // what others overtake
+	defer func() { p.behind(-len(late)) }()
 	for {
 		var due <-chan time.Time
 		if len(late) > 0 {
@@ -270,12 +289,14 @@ func (p *proxy) events(ctx context.Context, w io.Writer, body io.Reader) {
 				continue
 			case p.strikes(reorder, 0.5):
 				late = append(late, m)
+				p.behind(1)
 				continue
 			}
 			now = append(now, m)
 			if p.strikes(duplicate, 0.5) {
 				if p.random(2) == 0 {
 					late = append(late, m)
+					p.behind(1)
 				} else {
 					now = append(now, m)
 				}
@@ -284,6 +305,7 @@ func (p *proxy) events(ctx context.Context, w io.Writer, body io.Reader) {
 			i := p.random(len(late))
 			now = append(now, late[i])
 			late = append(late[:i:i], late[i+1:]...)
+			p.behind(-1)
 		case <-ctx.Done():
 			return
 		}
