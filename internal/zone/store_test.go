@@ -244,20 +244,14 @@ func TestStoreAgainstModel(t *testing.T) {
 	for id := range m {
 		s.Apply([]Change{{ID: id}})
 	}
-	if snap, empty := s.Snapshot(), newStore().Snapshot(); snap.Names != 0 || snap.Records != 0 || snap.Lost != 0 || count(snap.names.root) != count(empty.names.root) {
+	if snap, empty := s.Snapshot(), newStore().Snapshot(); snap.Names != 0 || snap.Records != 0 || snap.Lost != 0 || count(snap.names) != count(empty.names) {
 		t.Errorf("an emptied store has %d names, %d records, %d lost claims, %d nodes; a new one has %d nodes",
-			snap.Names, snap.Records, snap.Lost, count(snap.names.root), count(empty.names.root))
+			snap.Names, snap.Records, snap.Lost, count(snap.names), count(empty.names))
 	}
 }
 
-func count(b *branch) (nodes int) {
-	for _, s := range b.slots {
-		if s.node != nil {
-			nodes++
-		} else {
-			nodes += count(s.branch)
-		}
-	}
+func count(t trie) (nodes int) {
+	t.walk(func(*node) { nodes++ })
 	return nodes
 }
 

@@ -2,35 +2,42 @@ package zone
 
 import (
 	"hash/maphash"
-	"math/bits"
 	"slices"
 )
 
-// trie is a persistent map from owner name to node: a hash array mapped trie
-// (Bagwell 2001). A trie that was published is never changed; put and del return a
-// new one that shares all but the path to the name, so a change costs the same
-// however many names there are, and readers need no lock.
-type trie struct {
-	root *branch
-}
+// trie is a persistent map from owner name to node: a radix trie over the names' hashes, of which the lists
+// at its leaves hold a few names each. A trie that was published is never changed; put and del return a
+// new one that shares all but the path to the name, so a change costs about the same however many
+// names there are, and readers need no lock.
+//
+// Of many names most of what a look-up reads is not in the processor's cache, so it is made to read
+// little: the branches of some 100,000 names still are, and then come one list, which has the hashes
+// beside the pointers, and the node.
+type trie struct{ root place }
 
-// branch has a slot for each set bit of bits, in the bits' order. Below the last
-// level, where the hash is used up, bits is unused and slots is a plain list.
-type branch struct {
-	bits  uint32
-	slots []slot
-}
-
-// slot holds either a node or a further branch.
-type slot struct {
-	node   *node
+// place is where the names are whose hashes begin alike: in a further branch if there is one, else in
+// the list.
+type place struct {
 	branch *branch
+	list   []hashed
+}
+
+type branch [1 << levelBits]place
+
+// hashed is a node with the hash of its name.
+type hashed struct {
+	hash uint64
+	node *node
 }
 
 const (
-	levelBits = 5
+	levelBits = 4
 	levelMask = 1<<levelBits - 1
 	hashBits  = 64
+
+	// maxList is the length from which on a list becomes a branch, unless all of the hash is used up, and
+	// to half of which it comes back.
+	maxList = 16
 )
 
 // seed is drawn anew in each process: nobody can choose names that collide.
@@ -38,136 +45,104 @@ var seed = maphash.MakeSeed()
 
 func hash(name string) uint64 { return maphash.String(seed, name) }
 
-func (b *branch) index(h uint64, shift uint) (i int, bit uint32, set bool) {
-	bit = 1 << (h >> shift & levelMask)
-	return bits.OnesCount32(b.bits & (bit - 1)), bit, b.bits&bit != 0
-}
-
 // get returns the node of the name, nil if there is none.
-func (t trie) get(name string) *node { return t.find(hash(name), name) }
-
-func (t trie) find(h uint64, name string) *node {
-	b := t.root
-	for shift := uint(0); b != nil; shift += levelBits {
-		if shift >= hashBits {
-			if i := b.list(name); i >= 0 {
-				return b.slots[i].node
-			}
-			return nil
-		}
-		i, _, set := b.index(h, shift)
-		if !set {
-			return nil
-		}
-		s := &b.slots[i]
-		if s.node != nil {
-			if s.node.name == name {
-				return s.node
-			}
-			return nil
-		}
-		b = s.branch
+func (t *trie) get(name string) *node {
+	h := hash(name)
+	p := &t.root
+	for rest := h; p.branch != nil; rest >>= levelBits {
+		p = &p.branch[rest&levelMask]
+	}
+	if i := p.find(h, name); i >= 0 {
+		return p.list[i].node
 	}
 	return nil
 }
 
-// list returns the index of the name in a branch below the last level, -1 if it is not there.
-func (b *branch) list(name string) int {
-	return slices.IndexFunc(b.slots, func(s slot) bool { return s.node.name == name })
+// find returns the index of the name in the list, -1 if it is not there.
+func (p *place) find(h uint64, name string) int {
+	for i := range p.list {
+		if e := &p.list[i]; e.hash == h && e.node.name == name {
+			return i
+		}
+	}
+	return -1
 }
 
 // put returns a trie in which the node stands under its name.
-func (t trie) put(n *node) trie { return trie{t.root.put(hash(n.name), 0, n)} }
+func (t trie) put(n *node) trie { return trie{t.root.put(hashed{hash(n.name), n}, 0)} }
 
-func (b *branch) put(h uint64, shift uint, n *node) *branch {
-	if b == nil {
-		b = &branch{}
+// put and del get the number of bits of the hash that have been used.
+func (p place) put(e hashed, used int) place {
+	if p.branch != nil {
+		b := *p.branch
+		i := e.hash >> used & levelMask
+		b[i] = b[i].put(e, used+levelBits)
+		return place{branch: &b}
 	}
-	if shift >= hashBits {
-		if i := b.list(n.name); i >= 0 {
-			return b.replace(i, slot{node: n})
-		}
-		return &branch{slots: append(slices.Clip(b.slots), slot{node: n})}
+	if i := p.find(e.hash, e.node.name); i >= 0 {
+		list := slices.Clone(p.list)
+		list[i] = e
+		return place{list: list}
 	}
-	i, bit, set := b.index(h, shift)
-	if !set {
-		slots := make([]slot, len(b.slots)+1)
-		copy(slots, b.slots[:i])
-		slots[i] = slot{node: n}
-		copy(slots[i+1:], b.slots[i:])
-		return &branch{bits: b.bits | bit, slots: slots}
+	if len(p.list) < maxList || used >= hashBits {
+		list := make([]hashed, len(p.list)+1)
+		list[copy(list, p.list)] = e
+		return place{list: list}
 	}
-	s := b.slots[i]
-	switch {
-	case s.branch != nil:
-		s = slot{branch: s.branch.put(h, shift+levelBits, n)}
-	case s.node.name == n.name:
-		s = slot{node: n}
-	default: // two names in one slot: both move a level down
-		sub := (*branch)(nil).put(hash(s.node.name), shift+levelBits, s.node)
-		s = slot{branch: sub.put(h, shift+levelBits, n)}
+	var b branch
+	for _, e := range append(slices.Clip(p.list), e) {
+		i := e.hash >> used & levelMask
+		b[i] = b[i].put(e, used+levelBits)
 	}
-	return b.replace(i, s)
-}
-
-func (b *branch) replace(i int, s slot) *branch {
-	slots := slices.Clone(b.slots)
-	slots[i] = s
-	return &branch{bits: b.bits, slots: slots}
+	return place{branch: &b}
 }
 
 // del returns a trie without the name.
-func (t trie) del(name string) trie { return trie{t.root.del(hash(name), 0, name)} }
+func (t trie) del(name string) trie {
+	if t.get(name) == nil {
+		return t
+	}
+	return trie{t.root.del(hash(name), name, 0)}
+}
 
-// del returns nil for a branch that has become empty.
-func (b *branch) del(h uint64, shift uint, name string) *branch {
-	if b == nil {
-		return nil
-	}
-	var i int
-	var bit uint32
-	if shift >= hashBits {
-		if i = b.list(name); i < 0 {
-			return b
+func (p place) del(h uint64, name string, used int) place {
+	if p.branch == nil {
+		i := p.find(h, name)
+		if len(p.list) == 1 {
+			return place{}
 		}
-	} else {
-		var set bool
-		if i, bit, set = b.index(h, shift); !set {
-			return b
-		}
-		if s := b.slots[i]; s.branch != nil {
-			sub := s.branch.del(h, shift+levelBits, name)
-			switch {
-			case sub == s.branch:
-				return b
-			case sub == nil:
-			case len(sub.slots) == 1 && sub.slots[0].node != nil: // the last one moves up again
-				return b.replace(i, sub.slots[0])
-			default:
-				return b.replace(i, slot{branch: sub})
-			}
-		} else if s.node.name != name {
-			return b
-		}
+		return place{list: slices.Concat(p.list[:i], p.list[i+1:])}
 	}
-	if len(b.slots) == 1 {
-		return nil
+	b := *p.branch
+	i := h >> used & levelMask
+	b[i] = b[i].del(h, name, used+levelBits)
+	left := 0
+	for i := range b {
+		if b[i].branch != nil {
+			return place{branch: &b}
+		}
+		left += len(b[i].list)
 	}
-	return &branch{bits: b.bits &^ bit, slots: slices.Concat(b.slots[:i], b.slots[i+1:])}
+	if left > maxList/2 {
+		return place{branch: &b}
+	}
+	list := make([]hashed, 0, left)
+	for i := range b {
+		list = append(list, b[i].list...)
+	}
+	return place{list: list}
 }
 
 // walk calls f for each node.
 func (t trie) walk(f func(*node)) { t.root.walk(f) }
 
-func (b *branch) walk(f func(*node)) {
-	if b == nil {
-		return
-	}
-	for _, s := range b.slots {
-		if s.node != nil {
-			f(s.node)
-		} else {
-			s.branch.walk(f)
+func (p *place) walk(f func(*node)) {
+	if p.branch != nil {
+		for i := range p.branch {
+			p.branch[i].walk(f)
 		}
+	}
+	for i := range p.list {
+		f(p.list[i].node)
 	}
 }

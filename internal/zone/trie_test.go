@@ -47,35 +47,70 @@ func TestTrieIsAMap(t *testing.T) {
 	for name := range want {
 		tr = tr.del(name)
 	}
-	if tr.root != nil {
-		t.Errorf("after deleting all names the root is %v, want nil", tr.root)
+	if tr.root.branch != nil || tr.root.list != nil {
+		t.Errorf("after deleting all names the root is %v, want an empty place", tr.root)
 	}
 }
 
-// TestTrieCollision puts names with one and the same hash into a branch.
+// TestTrieCollision puts more names with one and the same hash than a list has before it becomes a branch.
 func TestTrieCollision(t *testing.T) {
-	const h = 42
-	var b *branch
-	names := []string{"a", "b", "c"}
-	// Names whose hashes are equal meet below the last level.
-	for _, name := range names {
-		b = b.put(h, hashBits, &node{name: name})
+	const h, number = 42, 2 * maxList
+	var p place
+	for i := range number {
+		p = p.put(hashed{h, &node{name: fmt.Sprint(i)}}, 0)
 	}
-	b = b.put(h, hashBits, &node{name: "b", children: 7})
-	if len(b.slots) != len(names) {
-		t.Fatalf("%d slots, want %d", len(b.slots), len(names))
-	}
-	if i := b.list("b"); i < 0 || b.slots[i].node.children != 7 {
-		t.Errorf("b was not replaced")
-	}
-	b = b.del(h, hashBits, "nope")
-	for i, name := range names {
-		if b.list(name) < 0 {
-			t.Errorf("%s is not found", name)
+	p = p.put(hashed{h, &node{name: "7", children: 7}}, 0)
+	// at is where the hash leads.
+	at := func() *place {
+		p := &p
+		for rest := uint64(h); p.branch != nil; rest >>= levelBits {
+			p = &p.branch[rest&levelMask]
 		}
-		b = b.del(h, hashBits, name)
-		if want := len(names) - i - 1; want == 0 && b != nil || want > 0 && len(b.slots) != want {
-			t.Errorf("after deleting %s: %v, want %d slots", name, b, want)
+		return p
+	}
+	if n := len(at().list); n != number {
+		t.Fatalf("%d names, want %d", n, number)
+	}
+	if i := at().find(h, "7"); i < 0 || at().list[i].node.children != 7 {
+		t.Errorf("7 was not replaced")
+	}
+	if at().find(h, "nope") >= 0 || at().find(h+1, "7") >= 0 {
+		t.Error("found what is not there")
+	}
+	for i := range number {
+		if at().find(h, fmt.Sprint(i)) < 0 {
+			t.Errorf("%d is not found", i)
 		}
+		p = p.del(h, fmt.Sprint(i), 0)
+		if n := len(at().list); n != number-i-1 {
+			t.Errorf("after deleting %d: %d names, want %d", i, n, number-i-1)
+		}
+	}
+	if p.branch != nil || p.list != nil {
+		t.Errorf("after deleting all names %v is left", p)
+	}
+}
+
+// BenchmarkTrie looks names up at random: of many, most of what is read is not in the processor's cache.
+func BenchmarkTrie(b *testing.B) {
+	for _, number := range []int{700, 700_000} {
+		b.Run(fmt.Sprintf("names=%d", number), func(b *testing.B) {
+			var tr trie
+			names := make([]string, number)
+			for i := range names {
+				names[i] = fmt.Sprintf("c%06d.docker.", i)
+				tr = tr.put(&node{name: names[i]})
+			}
+			rand.Shuffle(number, func(i, j int) { names[i], names[j] = names[j], names[i] })
+			i := 0
+			for b.Loop() {
+				if tr.get(names[i]) == nil {
+					b.Fatal(names[i])
+				}
+				if i++; i == number {
+					i = 0
+				}
+			}
+		})
 	}
 }
