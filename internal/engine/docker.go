@@ -65,6 +65,7 @@ type info struct {
 type event struct {
 	kind, action string
 	container    string // ID; empty if the event concerns no container
+	network      string // the name, of actions connect and disconnect
 	signal       string // of action kill
 	at           time.Time
 }
@@ -295,7 +296,7 @@ func fromMessage(m events.Message) event {
 		e.container, e.signal = m.Actor.ID, m.Actor.Attributes["signal"]
 	case events.NetworkEventType:
 		if m.Action == events.ActionConnect || m.Action == events.ActionDisconnect {
-			e.container = cmp.Or(m.Actor.Attributes["container"], m.Actor.ID)
+			e.container, e.network = cmp.Or(m.Actor.Attributes["container"], m.Actor.ID), m.Actor.Attributes["name"]
 		}
 	}
 	if !isID(e.container) {

@@ -3,6 +3,7 @@ package engine
 import (
 	"cmp"
 	"context"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -46,6 +47,7 @@ type session struct {
 
 	routed      bool          // container.Host's
 	networksDue chan struct{} // has an item when networks may have changed
+	latest      time.Time     // the last event's, of the engine's clock; guarded by mu
 	refresher   *refresher
 }
 
@@ -83,10 +85,13 @@ func (s *session) mark(e event) {
 	if t == nil {
 		t = s.track(e.container)
 	}
-	died := deaths[e.action] && s.died(t, e.at)
+	if e.at.After(s.latest) {
+		s.latest = e.at
+	}
+	ended := deaths[e.action] && s.died(t, e.at) || e.action == "disconnect" && s.left(t, e)
 	s.hint(t, e)
-	if died { // last, since it lets go of mu
-		s.deliver(item{change: Change{ID: t.id}, changed: true, since: e.at})
+	if ended { // last, since it lets go of mu
+		s.deliver(item{change: Change{ID: t.id, Container: t.facts}, changed: true, since: e.at})
 	}
 }
 
@@ -116,6 +121,20 @@ func (s *session) died(t *tracked, at time.Time) bool {
 	}
 	s.count.Add(-1)
 	t.facts, t.stopped = nil, true
+	return true
+}
+
+// left takes a network from the facts of a container that has left it, and reports whether it had it: an
+// inspect waits until the engine is done with the network, which takes it some milliseconds. An event that
+// came before the facts were asked for is an old one. The caller holds mu.
+func (s *session) left(t *tracked, e event) bool {
+	is := func(o container.Endpoint) bool { return o.Network == e.network }
+	if t.facts == nil || !e.at.After(t.asked) || !slices.ContainsFunc(t.facts.Endpoints, is) {
+		return false
+	}
+	facts := *t.facts
+	facts.Endpoints = slices.DeleteFunc(slices.Clone(facts.Endpoints), is)
+	t.facts = &facts
 	return true
 }
 
@@ -206,7 +225,7 @@ func (s *session) disarm(t *tracked) {
 func (s *session) begin(t *tracked) item {
 	t.pace.note(time.Now())
 	i := item{since: t.since, round: t.round}
-	t.busy, t.due, t.death, t.round = true, false, time.Time{}, nil
+	t.busy, t.due, t.death, t.round, t.asked = true, false, time.Time{}, nil, s.latest
 	return i
 }
 
@@ -223,6 +242,7 @@ func (s *session) inspect(t *tracked, i item) {
 	if s.ctx.Err() != nil {
 		return
 	}
+	i.awaited = t.arriving
 	if t.arriving && !t.due {
 		t.arriving, i.arrived = false, true
 	}

@@ -69,7 +69,8 @@ type item struct {
 	host    *container.Host // if it has changed
 	since   time.Time       // when the change became true, as far as known
 	round   *round          // the reconciliation that waits for it
-	arrived bool            // the container is arriving no more
+	awaited bool            // the container was arriving
+	arrived bool            // and is no more
 }
 
 func start(e Endpoint, o Observer, age time.Duration, jitter float64, dial func() (api, error)) *Watcher {
@@ -109,7 +110,7 @@ func (w *Watcher) Containers() int { return int(w.count.Load()) }
 
 // Arrivals returns whether containers are arriving: events say that they may run now, and
 // the engine is being asked for their facts. The channel is closed when the sinks have
-// the answer for one of them.
+// an answer for one of them. There may be further events of it, and so a further answer.
 func (w *Watcher) Arrivals() (bool, <-chan struct{}) {
 	arrival := w.arrival.Load() // before the number: a later decrease closes this one
 	return w.arriving.Load() > 0, *arrival
@@ -395,7 +396,9 @@ func (w *Watcher) apply(batch []item, sinks []Sink) {
 		}
 	}
 	var arrived int64
+	awaited := false
 	for _, i := range batch {
+		awaited = awaited || i.awaited
 		if i.arrived {
 			arrived++
 		}
@@ -406,7 +409,7 @@ func (w *Watcher) apply(batch []item, sinks []Sink) {
 			w.finished(i.round, sinks)
 		}
 	}
-	if arrived > 0 {
+	if awaited { // whoever waits has the answer, or looks on
 		w.arrived(arrived)
 	}
 }
@@ -440,6 +443,7 @@ type tracked struct {
 
 	due   bool      // to be inspected
 	busy  bool      // being inspected
+	asked time.Time // the last event before that
 	death time.Time // the last of which an event has told during the inspect under way
 	since time.Time
 	round *round // waits for an inspect that begins from now on

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -610,6 +611,76 @@ func TestInspectAtConnect(t *testing.T) {
 	started.Wait()
 	<-arrival
 	r.waitNames(t, "web")
+}
+
+// onceAPI answers one inspect, with a container that runs, and no further one.
+type onceAPI struct {
+	api
+	asked atomic.Int32
+	ready chan struct{}
+}
+
+func (a *onceAPI) inspect(ctx context.Context, id string) (state, error) {
+	if a.asked.Add(1) > 1 {
+		<-ctx.Done()
+		return state{}, ctx.Err()
+	}
+	<-a.ready
+	return state{facts: &container.Container{ID: id, Name: id}}, nil
+}
+
+// TestFirstAnswer checks that whoever waits for a container is told of the first answer, though an event
+// that came meanwhile has it inspected once more.
+func TestFirstAnswer(t *testing.T) {
+	ctx, end := context.WithCancel(t.Context())
+	w := &Watcher{tracked: map[string]*tracked{}, observer: newRecorder()}
+	w.idle.L = &w.mu
+	w.arrival.Store(new(chan struct{}))
+	*w.arrival.Load() = make(chan struct{})
+	once := &onceAPI{ready: make(chan struct{})}
+	s := &session{Watcher: w, ctx: ctx, api: once, calls: newGate(1)}
+	web := s.track("web")
+	s.mark(event{container: "web", action: "connect", at: time.Unix(1, 0)}) // inspects, which takes a lock that is held
+	_, arrival := w.Arrivals()
+	s.mark(event{container: "web", action: "start", at: time.Unix(2, 0)})
+	close(once.ready)
+	<-arrival
+	if arrivals, _ := w.Arrivals(); !arrivals {
+		t.Error("it is arriving no more, although there is a second answer to come")
+	}
+	s.mu.Lock()
+	if web.facts == nil {
+		t.Error("the first answer was not taken")
+	}
+	s.mu.Unlock()
+	end()
+	s.end()
+}
+
+// TestDisconnectIsImmediate checks that a network's addresses go before an inspect tells that they have,
+// and that an old event takes none away.
+func TestDisconnectIsImmediate(t *testing.T) {
+	e := enginetest.New(t)
+	e.AddNetwork("front", "172.18.0.0/16")
+	id := e.Run(enginetest.Spec{Name: "web", Networks: []enginetest.Attachment{{Network: "bridge"}, {Network: "front"}}})
+	_, r := watch(t, e, time.Hour)
+	synced(t, r)
+	before := time.Now()
+	release := e.HangInspect(id)
+	e.Disconnect(id, "bridge")
+	r.wait(t, "disconnect", func() bool { return addrs(r.containers[id]) == "front=172.18.0.2" })
+	release()
+	e.Rename(id, "web2")
+	r.waitNames(t, "web2")
+	e.EmitRaw(fmt.Appendf(nil, `{"Type":"network","Action":"disconnect","Actor":{"ID":"n","Attributes":{"container":%q,"name":"front"}},"time":%d,"timeNano":%d}`+"\n",
+		id, before.Unix(), before.UnixNano()))
+	e.Rename(id, "web3")
+	r.waitNames(t, "web3")
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if got := strings.Join(r.history, " "); got != "+web +web +web2 +web3" {
+		t.Errorf("the changes were %s", got)
+	}
 }
 
 // TestShared checks that one watcher serves all who watch the same engine, and that
