@@ -137,7 +137,7 @@ func (n *node) leastTTL(ttl uint32) uint32 {
 // records returns the node's records of the query's type as the view has them, or its
 // CNAME whatever the type.
 func (s *Snapshot) records(q *Query, n *node) []dns.RR {
-	addrs := n.addrs
+	addrs := n.addrs()
 	if q.View.Asker != Host {
 		addrs = n.addresses(&q.View, s.store.config.RequireWell)
 	}

@@ -38,12 +38,14 @@ type Snapshot struct {
 // node is one owner name, with or without records of its own. Nodes that stand in a
 // published trie are never changed.
 type node struct {
-	// First what most answers need: it fills one line of the processor's cache.
+	// First what most answers need: little is read to find it.
 
 	name   string
 	origin *origin // nil for an address's name outside our zones
-	// What the winners give: addresses, as the Docker host sees them, and records.
-	addrs   []netip.Addr
+	// What the winners give: addresses, as the Docker host sees them, and records. Most names have one
+	// address.
+	one     [1]netip.Addr
+	several *[]netip.Addr
 	records *rrsets
 	ttl     uint32 // of the addresses
 
@@ -51,6 +53,30 @@ type node struct {
 	claims   []held // the strongest first
 	children int32  // nodes one label below: with at least one the name exists, RFC 8020
 	wildcard bool   // one of them is a wildcard
+}
+
+// addrs returns the node's addresses. The slice must not be changed.
+func (n *node) addrs() []netip.Addr {
+	switch {
+	case n.several != nil:
+		return *n.several
+	case n.one[0].IsValid():
+		return n.one[:]
+	default:
+		return nil
+	}
+}
+
+func (n *node) setAddrs(addrs []netip.Addr) {
+	switch {
+	case len(addrs) > 1:
+		all := addrs // else each call has the parameter moved to the heap
+		n.one, n.several = [1]netip.Addr{}, &all
+	case len(addrs) == 1:
+		n.one, n.several = [1]netip.Addr{addrs[0]}, nil
+	default:
+		n.one, n.several = [1]netip.Addr{}, nil
+	}
 }
 
 // held is a claim with its claimant, one of whose it is, or noClaim on a reverse name.
@@ -117,13 +143,12 @@ type edit struct {
 	before    *Snapshot
 	nodes     map[string]*node // touched names
 	changed   map[string]bool  // apexes of the zones whose records differ from before
-	addrs     map[*Entry][]netip.Addr
 	lost      []Lost
 }
 
 func (s *Store) edit(before *Snapshot) *edit {
 	next := *before
-	return &edit{Snapshot: &next, before: before, nodes: map[string]*node{}, changed: map[string]bool{}, addrs: map[*Entry][]netip.Addr{}}
+	return &edit{Snapshot: &next, before: before, nodes: map[string]*node{}, changed: map[string]bool{}}
 }
 
 // at returns the name's node for changing, made with its ancestors if there is none.
@@ -228,29 +253,15 @@ func (e *edit) settle(n *node) {
 	}
 	n.winners = partition(n.claims[:n.winners], aloneOrNoCNAME(n.claims[:n.winners]))
 	n.records = n.collect()
-	n.addrs = e.share(n, n.addresses(&View{}, e.store.config.RequireWell))
+	n.setAddrs(n.addresses(&View{}, e.store.config.RequireWell))
 	n.ttl = n.leastTTL(e.store.config.TTL)
 	e.count(old, n)
 	if n.lostClaims() > 0 || old.lostClaims() > 0 {
 		e.contested(old, n)
 	}
-	if !slices.Equal(old.addrs, n.addrs) || len(n.addrs) > 0 && old.ttl != n.ttl || !old.records.equal(n.records) {
+	if addrs := n.addrs(); !slices.Equal(old.addrs(), addrs) || len(addrs) > 0 && old.ttl != n.ttl || !old.records.equal(n.records) {
 		e.change(n)
 	}
-}
-
-// share returns the addresses, or the same ones in memory that another name has already: most
-// of a container's names have the same ones.
-func (e *edit) share(n *node, addrs []netip.Addr) []netip.Addr {
-	if len(addrs) == 0 {
-		return nil
-	}
-	first := n.claims[0].entry
-	if known := e.addrs[first]; slices.Equal(known, addrs) {
-		return known
-	}
-	e.addrs[first] = addrs
-	return addrs
 }
 
 // partition moves the claims that are kept to the front, in their order, and returns their
@@ -373,7 +384,7 @@ func (e *edit) count(old, n *node) {
 func (n *node) owner() int { return min(len(n.claims), 1) }
 
 func (n *node) count() int {
-	return len(n.addrs) + n.records.len()
+	return len(n.addrs()) + n.records.len()
 }
 
 // change notes that a record of the name's zone has changed.

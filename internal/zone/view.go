@@ -58,8 +58,8 @@ type reached struct {
 func (n *node) addresses(v *View, requireWell bool) []netip.Addr {
 	var buf [8]reached // enough for most names, without an allocation
 	all := n.reach(buf[:0], v, requireWell)
-	if sameAddrs(all, n.addrs) { // the usual case: the asker reaches all that the host does
-		return n.addrs
+	if addrs := n.addrs(); sameAddrs(all, addrs) { // the usual case: the asker reaches all that the host does
+		return addrs
 	}
 	ips := make([]netip.Addr, 0, len(all))
 	var seen map[netip.Addr]bool

@@ -155,6 +155,9 @@ func (l *latencies) ask(q question) (asked, error) {
 	return asked{len(m.Answer), time.Now()}, nil
 }
 
+// askPause is between two questions about what has not changed yet: the engine needs the machine too.
+const askPause = 100 * time.Microsecond
+
 // until asks until there are so many addresses.
 func (l *latencies) until(q question, addrs int) (time.Time, error) {
 	for deadline := time.Now().Add(patience); ; {
@@ -167,6 +170,7 @@ func (l *latencies) until(q question, addrs int) (time.Time, error) {
 		case a.at.After(deadline):
 			return time.Time{}, fmt.Errorf("%s has %d addresses, want %d, after %v", q.name, a.addrs, addrs, patience)
 		}
+		time.Sleep(askPause)
 	}
 }
 
@@ -386,7 +390,7 @@ func (l *latencies) disconnect(ctx context.Context, network string) (time.Durati
 	return l.change(ctx, qs[0], 2, 1, ids[0], events.ActionDisconnect, func() error { return l.engine.NetworkDisconnect(ctx, network, ids[0], false) })
 }
 
-// change asks without a pause while the action is done, and returns how long after the container's event
+// change asks all the time while the action is done, and returns how long after the container's event
 // the number of addresses was another.
 func (l *latencies) change(ctx context.Context, q question, before, after int, id string, action events.Action, do func() error) (time.Duration, error) {
 	if _, err := l.until(q, before); err != nil {
