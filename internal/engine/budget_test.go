@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"context"
 	"fmt"
 	"testing"
 	"time"
@@ -25,9 +26,9 @@ func TestCallsOfEvents(t *testing.T) {
 		fewest, most /* inspects */, networks int
 	}{
 		{"create", func(e *enginetest.Engine, _, _ string) { e.Create(enginetest.Spec{}) }, 0, 0, 0},
-		{"start", func(e *enginetest.Engine, _, ended string) { e.Start(ended) }, 1, 2, 0},
+		{"start", func(e *enginetest.Engine, _, ended string) { e.Start(ended) }, 1, 1, 0},
 		{"stop", func(e *enginetest.Engine, web, _ string) { e.Stop(web) }, 1, 2, 0},
-		{"restart", func(e *enginetest.Engine, web, _ string) { e.Restart(web) }, 1, 4, 0},
+		{"restart", func(e *enginetest.Engine, web, _ string) { e.Restart(web) }, 1, 3, 0},
 		{"exit", func(e *enginetest.Engine, web, _ string) { e.Exit(web, 1) }, 1, 2, 0},
 		{"kill", func(e *enginetest.Engine, web, _ string) { e.Kill(web, "KILL") }, 1, 2, 0},
 		{"stop signal", func(e *enginetest.Engine, web, _ string) { e.Kill(web, "TERM") }, 0, 0, 0},
@@ -64,6 +65,7 @@ func TestCallsOfEvents(t *testing.T) {
 			if n := e.Calls("inspect") - e.InspectCalls(later); n < c.fewest || n > c.most {
 				t.Errorf("%d inspects, want %d to %d", n, c.fewest, c.most)
 			}
+			await(t, func(ctx context.Context) error { return e.WaitCalls(ctx, "networks", c.networks) })
 			if n := e.Calls("networks"); n != c.networks {
 				t.Errorf("%d lists of networks, want %d", n, c.networks)
 			}

@@ -24,6 +24,9 @@ const (
 	// inspectTimeout ends a call that waits for a lock. The container is tried again.
 	inspectTimeout = 10 * time.Second
 
+	// From the time that a container's state has to the event of its start: in between the engine
+	// writes its state to the disk.
+	startTakes = time.Second
 	// A container is inspected at most paceCalls times in a paceWindow, so that one
 	// that crashes in a loop, or many events at once, cost little. A start needs two:
 	// one when its network is connected, one when it has started.
@@ -82,6 +85,9 @@ func (s *session) mark(e event) {
 	if endings[e.action] && (t == nil || t.idle() && !(t.stopped && removals[e.action])) {
 		return // it ends for us what has ended already
 	}
+	if t != nil && starts[e.action] && t.facts != nil && told(t.started, e.at) {
+		return // it has been inspected since
+	}
 	if t == nil {
 		t = s.track(e.container)
 	}
@@ -97,8 +103,15 @@ func (s *session) mark(e event) {
 
 // hint has the event's container inspected. The caller holds mu.
 func (s *session) hint(t *tracked, e event) {
-	if !t.due {
+	switch {
+	case !t.due:
 		t.due, t.since = true, e.at
+		t.start = time.Time{}
+		if starts[e.action] {
+			t.start = e.at
+		}
+	case !starts[e.action]:
+		t.start = time.Time{}
 	}
 	if t.facts == nil && !t.arriving && !endings[e.action] {
 		t.arriving = true
@@ -106,6 +119,14 @@ func (s *session) hint(t *tracked, e event) {
 	}
 	s.disarm(t) // of a retry; the pace is kept
 	s.kick(t)
+}
+
+// told reports whether facts of a container that was started at the one time include what a start's event of the
+// other time tells. The engine holds the container's lock from before the container runs until the event is
+// out, and an inspect waits for the lock; so facts that know of the start are as new as its event. A further
+// start comes after a death, which has an event of its own.
+func told(started, event time.Time) bool {
+	return !started.IsZero() && !event.Before(started) && event.Sub(started) < startTakes
 }
 
 // died notes that a container has ended, and reports whether this is to be delivered at
@@ -242,6 +263,9 @@ func (s *session) inspect(t *tracked, i item) {
 	if s.ctx.Err() != nil {
 		return
 	}
+	if err == nil && t.due && t.round == nil && now.facts != nil && !t.death.After(now.since) && told(now.since, t.start) {
+		t.due = false // it says what is since the start
+	}
 	i.awaited = t.arriving
 	if t.arriving && !t.due {
 		t.arriving, i.arrived = false, true
@@ -301,7 +325,7 @@ func (s *session) failed(t *tracked, err error) {
 		}
 		t.retry.Reset()
 	}
-	t.due = true
+	t.due, t.start = true, time.Time{}
 	s.arm(t, t.retry.NextBackOff())
 }
 

@@ -238,6 +238,9 @@ var endings = map[string]bool{
 // deaths are those endings after which the container's process has ended.
 var deaths = map[string]bool{"die": true, "died": true, "destroy": true, "remove": true}
 
+// starts are the actions by which a start is told when it is done.
+var starts = map[string]bool{"start": true, "restart": true}
+
 // removals are those endings that are the last.
 var removals = map[string]bool{"destroy": true, "remove": true}
 
@@ -442,6 +445,7 @@ type tracked struct {
 	arriving bool // it counts as arriving
 
 	due   bool      // to be inspected
+	start time.Time // the event's, if that is all that it is due for
 	busy  bool      // being inspected
 	asked time.Time // the last event before that
 	death time.Time // the last of which an event has told during the inspect under way
