@@ -35,7 +35,7 @@ test-engines:
 
 lint:
 	@unformatted=$$(gofmt -l .) && [ -z "$$unformatted" ] || { echo "gofmt -w needed: $$unformatted"; exit 1; }
-	go vet -pgo=off ./... && go run $(STATICCHECK) ./...
+	export GOFLAGS="$$GOFLAGS -pgo=off"; go vet ./... && go run $(STATICCHECK) ./...
 
 bench:
 	for i in 1 2 3 4 5 6 7 8 9 10; do $(MICRO) || exit 1; done >bench.txt
