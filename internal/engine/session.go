@@ -94,6 +94,9 @@ func (s *session) mark(e event) {
 	if e.at.After(s.latest) {
 		s.latest = e.at
 	}
+	if t.busy {
+		t.meanwhile(e)
+	}
 	ended := deaths[e.action] && s.died(t, e.at) || e.action == "disconnect" && s.left(t, e)
 	s.hint(t, e)
 	if ended { // last, since it lets go of mu
@@ -143,6 +146,17 @@ func (s *session) died(t *tracked, at time.Time) bool {
 	s.count.Add(-1)
 	t.facts, t.stopped = nil, true
 	return true
+}
+
+// meanwhile notes which networks the container leaves during an inspect, which may tell of them as they
+// were before.
+func (t *tracked) meanwhile(e event) {
+	switch e.action {
+	case "disconnect":
+		t.leaves = append(t.leaves, e.network)
+	case "connect":
+		t.leaves = slices.DeleteFunc(t.leaves, func(name string) bool { return name == e.network })
+	}
 }
 
 // left takes a network from the facts of a container that has left it, and reports whether it had it: an
@@ -246,7 +260,7 @@ func (s *session) disarm(t *tracked) {
 func (s *session) begin(t *tracked) item {
 	t.pace.note(time.Now())
 	i := item{since: t.since, round: t.round}
-	t.busy, t.due, t.death, t.round, t.asked = true, false, time.Time{}, nil, s.latest
+	t.busy, t.due, t.death, t.leaves, t.round, t.asked = true, false, time.Time{}, nil, nil, s.latest
 	return i
 }
 
@@ -282,6 +296,9 @@ func (s *session) inspect(t *tracked, i item) {
 	}
 	if t.death.After(now.since) { // it says what was before the death, of which we know by now
 		now.facts = nil
+	}
+	if now.facts != nil { // not yet handed on: it may be changed
+		now.facts.Endpoints = slices.DeleteFunc(now.facts.Endpoints, func(o container.Endpoint) bool { return slices.Contains(t.leaves, o.Network) })
 	}
 	if now.facts != nil && t.signalAt.After(now.since) && now.facts.Stops(t.signal) { // one before it started was for the last start
 		now.facts.Stopping = true

@@ -449,8 +449,10 @@ type tracked struct {
 	busy  bool      // being inspected
 	asked time.Time // the last event before that
 	death time.Time // the last of which an event has told during the inspect under way
-	since time.Time
-	round *round // waits for an inspect that begins from now on
+	// Networks that it has left during the inspect under way.
+	leaves []string
+	since  time.Time
+	round  *round // waits for an inspect that begins from now on
 
 	// The last signal that was sent to it, and when. It may have started anew since.
 	signal   string

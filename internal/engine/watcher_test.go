@@ -624,6 +624,7 @@ type onceAPI struct {
 	api
 	asked atomic.Int32
 	ready chan struct{}
+	on    []string
 }
 
 func (a *onceAPI) inspect(ctx context.Context, id string) (state, error) {
@@ -632,7 +633,11 @@ func (a *onceAPI) inspect(ctx context.Context, id string) (state, error) {
 		return state{}, ctx.Err()
 	}
 	<-a.ready
-	return state{facts: &container.Container{ID: id, Name: id}}, nil
+	facts := &container.Container{ID: id, Name: id}
+	for _, n := range a.on {
+		facts.Endpoints = append(facts.Endpoints, container.Endpoint{Network: n})
+	}
+	return state{facts: facts}, nil
 }
 
 // TestFirstAnswer checks that whoever waits for a container is told of the first answer, though an event
@@ -699,6 +704,40 @@ func TestDisconnectIsImmediate(t *testing.T) {
 	defer r.mu.Unlock()
 	if got := strings.Join(r.history, " "); got != "+web +web +web2 +web3" {
 		t.Errorf("the changes were %s", got)
+	}
+}
+
+// TestLeftDuringInspect checks that an inspect that was answered before the container left a network does not
+// bring the network back, and that it does if the container is back there.
+func TestLeftDuringInspect(t *testing.T) {
+	for _, back := range []bool{false, true} {
+		ctx, end := context.WithCancel(t.Context())
+		w := &Watcher{tracked: map[string]*tracked{}, observer: newRecorder()}
+		w.idle.L = &w.mu
+		w.arrival.Store(new(chan struct{}))
+		*w.arrival.Load() = make(chan struct{})
+		s := &session{Watcher: w, ctx: ctx, api: &onceAPI{ready: make(chan struct{}), on: []string{"back", "front"}}, calls: newGate(1)}
+		web := s.track("web")
+		i := s.begin(web)
+		s.mark(event{container: "web", action: "disconnect", network: "back", at: time.Unix(1, 0)})
+		want := "front"
+		if back {
+			s.mark(event{container: "web", action: "connect", network: "back", at: time.Unix(2, 0)})
+			want = "back front"
+		}
+		close(s.api.(*onceAPI).ready)
+		s.inspect(web, i)
+		s.mu.Lock()
+		var got []string
+		for _, e := range web.facts.Endpoints {
+			got = append(got, e.Network)
+		}
+		s.mu.Unlock()
+		if strings.Join(got, " ") != want {
+			t.Errorf("connected again: %t: it is on %v, want %s", back, got, want)
+		}
+		end()
+		s.end()
 	}
 }
 

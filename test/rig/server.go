@@ -5,9 +5,9 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/http"
-	"net/netip"
 	"strconv"
 	"strings"
 	"sync"
@@ -43,21 +43,24 @@ func (l *Log) Lines(text string) (found []string) {
 	return found
 }
 
-// FreePort finds a port of the address that is free for UDP and TCP.
+// FreePort finds a port of the address that is free for UDP and TCP. It lies below those from which
+// sockets get theirs when they ask for none, so that none takes it before the caller does.
 func FreePort(ip string) (int, error) {
 	for range 100 {
-		tcp, err := net.Listen("tcp", net.JoinHostPort(ip, "0"))
+		port := 20000 + rand.IntN(12000)
+		addr := net.JoinHostPort(ip, strconv.Itoa(port))
+		tcp, err := net.Listen("tcp", addr)
 		if err != nil {
-			return 0, err
+			continue
 		}
-		udp, err := net.ListenPacket("udp", tcp.Addr().String())
+		udp, err := net.ListenPacket("udp", addr)
 		tcp.Close()
 		if err == nil {
 			udp.Close()
-			return int(netip.MustParseAddrPort(tcp.Addr().String()).Port()), nil
+			return port, nil
 		}
 	}
-	return 0, errors.New("no free port")
+	return 0, fmt.Errorf("no free port of %s", ip)
 }
 
 // Metrics reads a server's metrics: by name, the sum of the samples over all labels.
