@@ -44,13 +44,14 @@ type proxy struct {
 	socket    string
 	transport *http.Transport // to the engine
 
-	mu     sync.Mutex // guards the following
-	rng    *rand.Rand
-	on     map[fault]chan struct{} // closed when the fault is undone
-	conns  map[net.Conn]bool       // the plugin's
-	server *http.Server            // nil during an outage
-	late   int                     // events that others overtake
-	caught time.Time               // when the last of them came
+	mu       sync.Mutex // guards the following
+	rng      *rand.Rand
+	on       map[fault]chan struct{} // closed when the fault is undone
+	conns    map[net.Conn]bool       // the plugin's
+	server   *http.Server            // nil during an outage, as is listener
+	listener net.Listener
+	late     int       // events that others overtake
+	caught   time.Time // when the last of them came
 }
 
 func startProxy(socket, engine string, rng *rand.Rand) (*proxy, error) {
@@ -81,7 +82,7 @@ func (p *proxy) listen() error {
 		}
 	}}
 	p.mu.Lock()
-	p.server = s
+	p.server, p.listener = s, l
 	p.mu.Unlock()
 	go s.Serve(l) // ends with the server's Close
 	return nil
@@ -89,11 +90,12 @@ func (p *proxy) listen() error {
 
 func (p *proxy) close() {
 	p.mu.Lock()
-	s := p.server
-	p.server = nil
+	s, l := p.server, p.listener
+	p.server, p.listener = nil, nil
 	p.mu.Unlock()
 	if s != nil {
 		s.Close()
+		l.Close() // the server may not have got to serve it
 	}
 }
 
