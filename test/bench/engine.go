@@ -1,13 +1,10 @@
 package main
 
 import (
-	"bufio"
-	"cmp"
 	"context"
 	"errors"
 	"flag"
 	"fmt"
-	"net/http"
 	"os"
 	"slices"
 	"strconv"
@@ -220,7 +217,7 @@ func (l *latencies) bursts(ctx context.Context, name string) error {
 		if err != nil {
 			return err
 		}
-		before, err := l.metric("coredns_docker_api_calls_total")
+		before, err := rig.Metric(l.metrics, "coredns_docker_api_calls_total")
 		if err != nil {
 			return err
 		}
@@ -232,7 +229,7 @@ func (l *latencies) bursts(ctx context.Context, name string) error {
 			return err
 		}
 		lags = append(lags, float64(time.Since(returned))/1e6)
-		after, err := l.metric("coredns_docker_api_calls_total")
+		after, err := rig.Metric(l.metrics, "coredns_docker_api_calls_total")
 		if err != nil {
 			return err
 		}
@@ -307,7 +304,7 @@ func (l *latencies) first(ctx context.Context, name string) error {
 			return err
 		}
 		started = append(started, float64(time.Since(begin))/1e6)
-		sum, err := l.metric("coredns_docker_reconcile_duration_seconds_sum")
+		sum, err := rig.Metric(l.metrics, "coredns_docker_reconcile_duration_seconds_sum")
 		l.conn.Close()
 		if err := errors.Join(err, l.server.stop()); err != nil {
 			return err
@@ -417,30 +414,4 @@ func (l *latencies) change(ctx context.Context, q question, before, after int, i
 			return 0, fmt.Errorf("waiting for the event %s: %w", action, err)
 		}
 	}
-}
-
-// metric is the sum of a metric's samples.
-func (l *latencies) metric(name string) (sum float64, err error) {
-	resp, err := http.Get(l.metrics)
-	if err != nil {
-		return 0, err
-	}
-	defer resp.Body.Close()
-	found := false
-	lines := bufio.NewScanner(resp.Body)
-	for lines.Scan() {
-		rest, ok := strings.CutPrefix(lines.Text(), name)
-		if !ok || rest == "" || rest[0] != '{' && rest[0] != ' ' {
-			continue
-		}
-		v, err := strconv.ParseFloat(rest[strings.LastIndexByte(rest, ' ')+1:], 64)
-		if err != nil {
-			return 0, fmt.Errorf("metric %s: %w", name, err)
-		}
-		sum, found = sum+v, true
-	}
-	if !found {
-		return 0, fmt.Errorf("no metric %s: %w", name, cmp.Or(lines.Err(), errors.New("not among those told")))
-	}
-	return sum, nil
 }

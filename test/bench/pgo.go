@@ -4,8 +4,6 @@ import (
 	"context"
 	"flag"
 	"fmt"
-	"io"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -114,17 +112,9 @@ func reverse(i int) question {
 }
 
 func download(url, path string) error {
-	resp, err := http.Get(url)
+	b, err := rig.Get(url)
 	if err != nil {
 		return err
-	}
-	defer resp.Body.Close()
-	b, err := io.ReadAll(resp.Body)
-	if err != nil {
-		return err
-	}
-	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s: %s: %s", url, resp.Status, b)
 	}
 	return os.WriteFile(path, b, 0o644)
 }

@@ -91,7 +91,7 @@ func TestStartBeforeEngine(t *testing.T) {
 	s.check("example.org.", dns.TypeA, exampleOrg)
 	s.check("first.docker.", dns.TypeA, dns.RcodeToString[dns.RcodeServerFailure]) // it may exist
 	s.check("docker.", dns.TypeNS, "ns.dns.docker.")                               // this does
-	if _, err := get(s.ready); err == nil || !strings.Contains(err.Error(), fmt.Sprint(http.StatusServiceUnavailable)) {
+	if err := s.isReady(); err == nil || !strings.Contains(err.Error(), fmt.Sprint(http.StatusServiceUnavailable)) {
 		t.Errorf("ready endpoint: got %v, want %d", err, http.StatusServiceUnavailable)
 	}
 	eventually(t, func() error {

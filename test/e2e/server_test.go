@@ -3,9 +3,7 @@ package e2e
 import (
 	"errors"
 	"fmt"
-	"io"
 	"net"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -143,7 +141,7 @@ func (s *server) isReady() error {
 		s.t.Fatal("coredns ended before it was ready")
 	default:
 	}
-	_, err := get(s.ready)
+	_, err := rig.Get(s.ready)
 	return err
 }
 
@@ -155,18 +153,7 @@ func (s *server) isServing() error {
 	return nil
 }
 
-// metric returns the sum of a metric's samples over all its labels.
-func (s *server) metric(name string) (float64, error) {
-	all, err := rig.Metrics(s.metrics)
-	if err != nil {
-		return 0, err
-	}
-	sum, found := all[name]
-	if !found {
-		return 0, fmt.Errorf("no metric %s", name)
-	}
-	return sum, nil
-}
+func (s *server) metric(name string) (float64, error) { return rig.Metric(s.metrics, name) }
 
 // wantMetric is metric for eventually.
 func (s *server) wantMetric(name string, want float64) error {
@@ -175,18 +162,6 @@ func (s *server) wantMetric(name string, want float64) error {
 		err = fmt.Errorf("metric %s is %v, want %v", name, got, want)
 	}
 	return err
-}
-
-func get(url string) ([]byte, error) {
-	resp, err := http.Get(url)
-	if err != nil {
-		return nil, err
-	}
-	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		return nil, errors.New(resp.Status)
-	}
-	return io.ReadAll(resp.Body)
 }
 
 // freePort finds a port that is free for UDP and TCP.

@@ -1,10 +1,9 @@
 package rig
 
 import (
-	"bufio"
 	"bytes"
-	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"net"
 	"net/http"
@@ -63,20 +62,29 @@ func FreePort(ip string) (int, error) {
 	return 0, fmt.Errorf("no free port of %s", ip)
 }
 
-// Metrics reads a server's metrics: by name, the sum of the samples over all labels.
-func Metrics(url string) (map[string]float64, error) {
+// Get reads what is at the URL. Another status than 200 is an error, which has the body.
+func Get(url string) ([]byte, error) {
 	resp, err := http.Get(url)
 	if err != nil {
 		return nil, err
 	}
 	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		return nil, errors.New(resp.Status)
+	b, err := io.ReadAll(resp.Body)
+	if err == nil && resp.StatusCode != http.StatusOK {
+		err = fmt.Errorf("%s: %s: %s", url, resp.Status, b)
+	}
+	return b, err
+}
+
+// Metrics reads a server's metrics: by name, the sum of the samples over all labels.
+func Metrics(url string) (map[string]float64, error) {
+	b, err := Get(url)
+	if err != nil {
+		return nil, err
 	}
 	sums := map[string]float64{}
-	lines := bufio.NewScanner(resp.Body)
-	for lines.Scan() {
-		line := lines.Text()
+	for line := range strings.Lines(string(b)) {
+		line = strings.TrimSuffix(line, "\n")
 		end := strings.IndexAny(line, "{ ")
 		if end < 0 || line[0] == '#' {
 			continue
@@ -87,5 +95,18 @@ func Metrics(url string) (map[string]float64, error) {
 		}
 		sums[line[:end]] += value
 	}
-	return sums, lines.Err()
+	return sums, nil
+}
+
+// Metric reads one metric of a server's: the sum of its samples over all labels.
+func Metric(url, name string) (float64, error) {
+	all, err := Metrics(url)
+	if err != nil {
+		return 0, err
+	}
+	sum, found := all[name]
+	if !found {
+		return 0, fmt.Errorf("no metric %s", name)
+	}
+	return sum, nil
 }
