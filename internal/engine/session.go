@@ -24,12 +24,13 @@ const (
 	// inspectTimeout ends a call that waits for a lock. The container is tried again.
 	inspectTimeout = 10 * time.Second
 
-	// From the time that a container's state has to the event of its start: in between the engine
-	// writes its state to the disk.
+	// startTakes bounds the time from that at which a container was started, as its state has it, to the
+	// event of its start: in between the engine writes the state to the disk.
 	startTakes = time.Second
 	// A container is inspected at most paceCalls times in a paceWindow, so that one
-	// that crashes in a loop, or many events at once, cost little. A start needs two:
-	// one when its network is connected, one when it has started.
+	// that crashes in a loop, or many events at once, cost little. A start needs one, or
+	// two where the first does not wait for it: when its network is connected, and when it
+	// has started.
 	paceCalls  = 2
 	paceWindow = 100 * time.Millisecond
 

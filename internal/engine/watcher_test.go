@@ -619,6 +619,15 @@ func TestInspectAtConnect(t *testing.T) {
 	r.waitNames(t, "web")
 }
 
+// bareSession is a session that reads no events and compares nothing.
+func bareSession(ctx context.Context, a api) *session {
+	w := &Watcher{tracked: map[string]*tracked{}, observer: newRecorder()}
+	w.idle.L = &w.mu
+	arrival := make(chan struct{})
+	w.arrival.Store(&arrival)
+	return &session{Watcher: w, ctx: ctx, api: a, calls: newGate(1)}
+}
+
 // onceAPI answers one inspect, with a container that runs, and no further one.
 type onceAPI struct {
 	api
@@ -644,19 +653,15 @@ func (a *onceAPI) inspect(ctx context.Context, id string) (state, error) {
 // that came meanwhile has it inspected once more.
 func TestFirstAnswer(t *testing.T) {
 	ctx, end := context.WithCancel(t.Context())
-	w := &Watcher{tracked: map[string]*tracked{}, observer: newRecorder()}
-	w.idle.L = &w.mu
-	w.arrival.Store(new(chan struct{}))
-	*w.arrival.Load() = make(chan struct{})
 	once := &onceAPI{ready: make(chan struct{})}
-	s := &session{Watcher: w, ctx: ctx, api: once, calls: newGate(1)}
+	s := bareSession(ctx, once)
 	web := s.track("web")
 	s.mark(event{container: "web", action: "connect", at: time.Unix(1, 0)}) // inspects, which takes a lock that is held
-	_, arrival := w.Arrivals()
+	_, arrival := s.Arrivals()
 	s.mark(event{container: "web", action: "start", at: time.Unix(2, 0)})
 	close(once.ready)
 	<-arrival
-	if arrivals, _ := w.Arrivals(); !arrivals {
+	if arrivals, _ := s.Arrivals(); !arrivals {
 		t.Error("it is arriving no more, although there is a second answer to come")
 	}
 	s.mu.Lock()
@@ -712,11 +717,8 @@ func TestDisconnectIsImmediate(t *testing.T) {
 func TestLeftDuringInspect(t *testing.T) {
 	for _, back := range []bool{false, true} {
 		ctx, end := context.WithCancel(t.Context())
-		w := &Watcher{tracked: map[string]*tracked{}, observer: newRecorder()}
-		w.idle.L = &w.mu
-		w.arrival.Store(new(chan struct{}))
-		*w.arrival.Load() = make(chan struct{})
-		s := &session{Watcher: w, ctx: ctx, api: &onceAPI{ready: make(chan struct{}), on: []string{"back", "front"}}, calls: newGate(1)}
+		once := &onceAPI{ready: make(chan struct{}), on: []string{"back", "front"}}
+		s := bareSession(ctx, once)
 		web := s.track("web")
 		i := s.begin(web)
 		s.mark(event{container: "web", action: "disconnect", network: "back", at: time.Unix(1, 0)})
@@ -725,7 +727,7 @@ func TestLeftDuringInspect(t *testing.T) {
 			s.mark(event{container: "web", action: "connect", network: "back", at: time.Unix(2, 0)})
 			want = "back front"
 		}
-		close(s.api.(*onceAPI).ready)
+		close(once.ready)
 		s.inspect(web, i)
 		s.mu.Lock()
 		var got []string
@@ -1057,20 +1059,17 @@ func TestDestroyWithoutDeath(t *testing.T) {
 // it did, even if a list came in between.
 func TestArrivalEndsWithSession(t *testing.T) {
 	ctx, end := context.WithCancel(t.Context())
-	w := &Watcher{tracked: map[string]*tracked{}, applying: true}
-	w.arrival.Store(new(chan struct{}))
-	*w.arrival.Load() = make(chan struct{})
-	s := &session{Watcher: w, ctx: ctx, api: failingAPI{}}
+	s := bareSession(ctx, failingAPI{})
 	got := s.track("web")
 	got.arriving = true
-	w.arriving.Store(1)
+	s.arriving.Store(1)
 	i := s.begin(got)
 	end()
 	s.inspect(got, i)
 	s.compare(&round{session: s}, nil)
 	s.end()
-	if arrivals, _ := w.Arrivals(); arrivals {
-		t.Errorf("%d containers are arriving", w.arriving.Load())
+	if arrivals, _ := s.Arrivals(); arrivals {
+		t.Errorf("%d containers are arriving", s.arriving.Load())
 	}
 }
 
