@@ -67,16 +67,19 @@ func (n *node) addrs() []netip.Addr {
 	}
 }
 
+// setAddrs sets the node's addresses, which may be those that it has.
 func (n *node) setAddrs(addrs []netip.Addr) {
-	switch {
-	case len(addrs) > 1:
-		all := addrs // else each call has the parameter moved to the heap
-		n.one, n.several = [1]netip.Addr{}, &all
-	case len(addrs) == 1:
-		n.one, n.several = [1]netip.Addr{addrs[0]}, nil
+	var one [1]netip.Addr
+	n.several = nil
+	switch len(addrs) {
+	case 0:
+	case 1:
+		one[0] = addrs[0]
 	default:
-		n.one, n.several = [1]netip.Addr{}, nil
+		all := addrs // else each call has the parameter moved to the heap
+		n.several = &all
 	}
+	n.one = one
 }
 
 // held is a claim with its claimant, one of whose it is, or noClaim on a reverse name.
