@@ -122,14 +122,18 @@ func dial(e Endpoint, o Observer) (api, error) {
 
 func newDocker(host string, o Observer, opts ...client.Opt) (*docker, error) {
 	var h *http.Client
+	var transport http.RoundTripper
 	c, err := client.NewClientWithOpts(append(opts, func(c *client.Client) error {
 		h = c.HTTPClient()
+		transport = h.Transport
 		return client.WithHTTPClient(h)(c)
 	})...)
 	if err != nil {
 		return nil, err
 	}
-	h.Transport = copying{h.Transport} // only now: the client looks at the transport to learn of TLS
+	// Only now: the client looks at the transport to learn of TLS. It wraps it into one that traces and counts
+	// for OpenTelemetry, which nobody reads here: that is left out.
+	h.Transport = keeping{transport}
 	return &docker{c, host, o}, nil
 }
 
@@ -140,45 +144,64 @@ func (d *docker) timed(name string, start time.Time, err *error) {
 	d.observer.Call(name, time.Since(start), *err)
 }
 
-// copying is a transport that copies the body of a good answer to where the request's
-// context says.
-type copying struct{ http.RoundTripper }
+// keeping is a transport that keeps the body of a good answer for whoever is named by the request's
+// context, and has the client read null instead.
+type keeping struct{ http.RoundTripper }
 
-type copyTo struct{} // the context's key of a *bytes.Buffer
+type keepIn struct{} // the context's key of a *bytes.Buffer
 
-func (t copying) RoundTrip(r *http.Request) (*http.Response, error) {
+func (t keeping) RoundTrip(r *http.Request) (*http.Response, error) {
 	resp, err := t.RoundTripper.RoundTrip(r)
-	if body, ok := r.Context().Value(copyTo{}).(*bytes.Buffer); ok {
-		body.Reset() // of the version's negotiation
-		if err == nil && resp.StatusCode == http.StatusOK {
-			resp.Body = struct {
-				io.Reader
-				io.Closer
-			}{io.TeeReader(resp.Body, body), resp.Body}
-		}
+	body, ok := r.Context().Value(keepIn{}).(*bytes.Buffer)
+	if !ok {
+		return resp, err
 	}
-	return resp, err
+	body.Reset() // of the version's negotiation
+	if err != nil || resp.StatusCode != http.StatusOK {
+		return resp, err
+	}
+	_, err = body.ReadFrom(resp.Body)
+	resp.Body.Close()
+	if err != nil {
+		return nil, err
+	}
+	resp.Body = io.NopCloser(strings.NewReader("null"))
+	return resp, nil
 }
 
+// usualAnswer is room for an inspect's, in bytes.
+const usualAnswer = 8 << 10
+
 // read makes a call and decodes the answer into what has only the fields that are of use
-// here. The client decodes all, and one that it can't read costs it the whole answer: an
-// engine with one odd network would be as good as away. A field of use that has another
-// type than it should is left out and reported.
-func (d *docker) read(ctx context.Context, name string, call func(context.Context) error, into any) error {
-	var body bytes.Buffer
-	callErr := call(context.WithValue(ctx, copyTo{}, &body))
-	if body.Len() == 0 {
-		return cmp.Or(callErr, io.ErrUnexpectedEOF)
+// here. The client would decode all: that takes longer, and one field that it can't read costs it the whole
+// answer.
+func (d *docker) read(ctx context.Context, call func(context.Context) error, into any) error {
+	body := bytes.NewBuffer(make([]byte, 0, usualAnswer))
+	if err := call(context.WithValue(ctx, keepIn{}, body)); err != nil {
+		return err
 	}
-	err := json.NewDecoder(&body).Decode(into)
-	if wrong := (*json.UnmarshalTypeError)(nil); errors.As(err, &wrong) && wrong.Type != reflect.TypeOf(into).Elem() {
+	return json.Unmarshal(body.Bytes(), into)
+}
+
+// misfit returns the error if it says that a field has another type than it should, and so was left out. All
+// else was read.
+func misfit(err error, into any) *json.UnmarshalTypeError {
+	var wrong *json.UnmarshalTypeError
+	if errors.As(err, &wrong) && wrong.Type != reflect.TypeOf(into).Elem() {
+		return wrong
+	}
+	return nil
+}
+
+// readMost reads what is of use even if some of it has another type than it should, which is left out and
+// reported. An engine with one odd network would be as good as away else.
+func (d *docker) readMost(ctx context.Context, name string, call func(context.Context) error, into any) error {
+	err := d.read(ctx, call, into)
+	if wrong := misfit(err, into); wrong != nil {
 		d.observer.Unreadable(d.host, name, fmt.Errorf("%s is of type %s", cmp.Or(wrong.Field, "an entry"), wrong.Value))
 		return nil
 	}
-	if err != nil {
-		return cmp.Or(callErr, err)
-	}
-	return nil
+	return err
 }
 
 func (d *docker) info(ctx context.Context) (_ info, err error) {
@@ -188,7 +211,7 @@ func (d *docker) info(ctx context.Context) (_ info, err error) {
 		SecurityOptions                            []string
 		Plugins                                    struct{ Log []string }
 	}
-	err = d.read(ctx, "info", func(ctx context.Context) error {
+	err = d.readMost(ctx, "info", func(ctx context.Context) error {
 		_, err := d.client.Info(ctx)
 		return err
 	}, &i)
@@ -220,7 +243,7 @@ func (d *docker) networks(ctx context.Context) (_ []container.Network, err error
 		Name, Driver string
 		IPAM         network.IPAM
 	}
-	err = d.read(ctx, "networks", func(ctx context.Context) error {
+	err = d.readMost(ctx, "networks", func(ctx context.Context) error {
 		_, err := d.client.NetworkList(ctx, network.ListOptions{})
 		return err
 	}, &list)
@@ -311,12 +334,24 @@ func isID(s string) bool {
 	return s != "" && len(s) <= 64 && strings.Trim(s, "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ") == ""
 }
 
+// listed is what is of use of an entry in the list of containers.
+type listed struct {
+	ID              string `json:"Id"`
+	Names           []string
+	State, Status   string
+	NetworkSettings networkSettings
+}
+
 func (d *docker) list(ctx context.Context) (_ []summary, err error) {
 	defer d.timed("list", time.Now(), &err)
-	list, err := d.client.ContainerList(ctx, dockercontainer.ListOptions{})
-	// What has another type than it should is left out of the list, and the list is still good: it
-	// decides only whom to inspect. Else one bad entry would keep all others from us.
-	if wrong := (*json.UnmarshalTypeError)(nil); errors.As(err, &wrong) && list != nil {
+	var list []listed
+	err = d.read(ctx, func(ctx context.Context) error {
+		_, err := d.client.ContainerList(ctx, dockercontainer.ListOptions{})
+		return err
+	}, &list)
+	// With a field left out the list is still good: it decides only whom to inspect. Else one bad entry would
+	// keep all others from us.
+	if misfit(err, &list) != nil {
 		err = nil
 	}
 	if err != nil {
@@ -325,14 +360,14 @@ func (d *docker) list(ctx context.Context) (_ []summary, err error) {
 	summaries := make([]summary, 0, len(list))
 	for i := range list {
 		if isID(list[i].ID) {
-			summaries = append(summaries, fromSummary(&list[i]))
+			summaries = append(summaries, fromListed(&list[i]))
 		}
 	}
 	return summaries, nil
 }
 
-func fromSummary(c *dockercontainer.Summary) summary {
-	s := summary{id: c.ID, paused: c.State == dockercontainer.StatePaused}
+func fromListed(c *listed) summary {
+	s := summary{id: c.ID, paused: c.State == dockercontainer.StatePaused, endpoints: fromEndpoints(c.NetworkSettings.Networks)}
 	for _, name := range c.Names {
 		// Links of other containers stand here too: /other/alias.
 		if name = strings.TrimPrefix(name, "/"); !strings.Contains(name, "/") {
@@ -348,22 +383,23 @@ func fromSummary(c *dockercontainer.Summary) summary {
 	case strings.Contains(c.Status, "(health: starting)"):
 		s.health = container.HealthStarting
 	}
-	if c.NetworkSettings != nil {
-		s.endpoints = fromEndpoints(c.NetworkSettings.Networks)
-	}
 	return s
 }
 
 func (d *docker) inspect(ctx context.Context, id string) (_ state, err error) {
 	defer d.timed("inspect", time.Now(), &err)
-	c, err := d.client.ContainerInspect(ctx, id)
+	var c inspected
+	err = d.read(ctx, func(ctx context.Context) error {
+		_, err := d.client.ContainerInspect(ctx, id)
+		return err
+	}, &c)
 	switch {
 	case errdefs.IsNotFound(err), removed(err):
 		err = nil
 		return state{gone: true}, nil
 	case err != nil:
 		return state{}, err
-	case c.ContainerJSONBase == nil || c.ID == "" || c.State == nil || c.Config == nil || c.HostConfig == nil:
+	case c.ID == "" || c.State == nil || c.Config == nil || c.HostConfig == nil:
 		return state{}, errors.New("the engine's answer lacks Id, State, Config or HostConfig")
 	case c.ID != id:
 		return state{}, fmt.Errorf("the engine answered with container %.12s", c.ID)
@@ -374,7 +410,7 @@ func (d *docker) inspect(ctx context.Context, id string) (_ state, err error) {
 		return state{since: ended}, nil
 	}
 	started, _ := time.Parse(time.RFC3339Nano, c.State.StartedAt)
-	return state{facts: fromInspect(&c), since: started}, nil
+	return state{facts: c.facts(), since: started}, nil
 }
 
 // stopping is the status that Podman 5.4 gives a container from its stop signal to its end, in which

@@ -9,13 +9,43 @@ import (
 	"time"
 
 	dockercontainer "github.com/docker/docker/api/types/container"
-	"github.com/docker/docker/api/types/network"
 	"github.com/docker/go-connections/nat"
 
 	"github.com/dockerdiscovery/dockerdiscovery/internal/container"
 )
 
-func fromInspect(c *dockercontainer.InspectResponse) *container.Container {
+// inspected is what is of use of the engine's answer to an inspect.
+type inspected struct {
+	ID      string `json:"Id"`
+	Name    string
+	Created string
+	State   *struct {
+		Running, Paused               bool
+		Status, StartedAt, FinishedAt string
+		Health                        *struct{ Status string }
+	}
+	Config *struct {
+		Hostname, Domainname, Image, StopSignal string
+		Labels                                  map[string]string
+		ExposedPorts                            nat.PortSet
+	}
+	HostConfig      *struct{ NetworkMode string }
+	NetworkSettings networkSettings
+}
+
+type networkSettings struct {
+	Ports    nat.PortMap          // only in an inspect
+	Networks map[string]*endpoint // by name
+}
+
+type endpoint struct {
+	EndpointID                     string
+	Aliases                        []string
+	IPAddress, Gateway             string
+	GlobalIPv6Address, IPv6Gateway string
+}
+
+func (c *inspected) facts() *container.Container {
 	created, _ := time.Parse(time.RFC3339Nano, c.Created) // unreadable: the oldest of all
 	facts := &container.Container{
 		ID:          c.ID,
@@ -25,7 +55,9 @@ func fromInspect(c *dockercontainer.InspectResponse) *container.Container {
 		Image:       c.Config.Image,
 		Created:     created,
 		Labels:      c.Config.Labels,
-		NetworkMode: string(c.HostConfig.NetworkMode),
+		NetworkMode: c.HostConfig.NetworkMode,
+		Endpoints:   fromEndpoints(c.NetworkSettings.Networks),
+		Ports:       fromPorts(c.Config.ExposedPorts, c.NetworkSettings.Ports),
 		Paused:      c.State.Paused,
 		StopSignal:  c.Config.StopSignal,
 		Stopping:    c.State.Status == stopping,
@@ -40,12 +72,6 @@ func fromInspect(c *dockercontainer.InspectResponse) *container.Container {
 			facts.Health = container.Unhealthy
 		}
 	}
-	var published nat.PortMap
-	if c.NetworkSettings != nil {
-		facts.Endpoints = fromEndpoints(c.NetworkSettings.Networks)
-		published = c.NetworkSettings.Ports
-	}
-	facts.Ports = fromPorts(c.Config.ExposedPorts, published)
 	return facts
 }
 
@@ -89,7 +115,7 @@ func fromPorts(exposed nat.PortSet, published nat.PortMap) []container.Port {
 	return ports
 }
 
-func fromEndpoints(networks map[string]*network.EndpointSettings) []container.Endpoint {
+func fromEndpoints(networks map[string]*endpoint) []container.Endpoint {
 	var endpoints []container.Endpoint
 	for name, ep := range networks {
 		if ep != nil {
@@ -100,7 +126,7 @@ func fromEndpoints(networks map[string]*network.EndpointSettings) []container.En
 	return endpoints
 }
 
-func fromEndpoint(name string, ep *network.EndpointSettings) container.Endpoint {
+func fromEndpoint(name string, ep *endpoint) container.Endpoint {
 	return container.Endpoint{
 		ID: ep.EndpointID, Network: name, Aliases: ep.Aliases,
 		Addrs:    fromAddrs(ep.IPAddress, ep.GlobalIPv6Address),
