@@ -340,9 +340,11 @@ func (e *modelEngine) lose(ev *modelEvent) {
 		}
 		lost = &c.lost
 	}
-	if ev.at.After(*lost) {
-		*lost = ev.at
+	at := ev.at
+	if deaths[ev.action] { // until then a start's event may be taken for that of the start before
+		at = at.Add(startTakes)
 	}
+	*lost = later(*lost, at)
 }
 
 // found notes that the watcher will know what was at the given time.

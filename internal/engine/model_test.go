@@ -138,6 +138,9 @@ func (m *model) heal() time.Duration {
 	for _, c := range m.containers {
 		if c.locked {
 			m.do(c, "started")
+			m.mu.Unlock()
+			m.settle() // what it has answered arrives before anything else
+			m.mu.Lock()
 		}
 	}
 	for _, kind := range []string{"dial", "info", "networks", "events", "list", "inspect"} {

@@ -440,6 +440,7 @@ type tracked struct {
 	id      string
 	facts   *container.Container // nil while it does not run
 	started time.Time            // when, if it runs and the engine has told
+	heard   time.Time            // the last event of a start
 
 	stopped  bool // it has ended, and exists as far as is known
 	arriving bool // it counts as arriving

@@ -686,6 +686,47 @@ func TestTold(t *testing.T) {
 	}
 }
 
+// TestNewsOfEvents checks after which ends and starts the engine is asked for more.
+func TestNewsOfEvents(t *testing.T) {
+	at := func(ms int) time.Time { return time.Unix(1000, 0).Add(time.Duration(ms) * time.Millisecond) }
+	for name, c := range map[string]struct {
+		facts  container.Container // that started at 0
+		events []event
+		ended  bool
+		asked  bool
+	}{
+		"death":                               {events: []event{{action: "die", at: at(300)}}, ended: true},
+		"death and removal":                   {events: []event{{action: "die", at: at(300)}, {action: "destroy", at: at(301)}}, ended: true},
+		"removal":                             {events: []event{{action: "destroy", at: at(300)}}, ended: true},
+		"death before the start":              {events: []event{{action: "die", at: at(-1)}}, asked: true},
+		"new start told before the death":     {events: []event{{action: "start", at: at(200)}, {action: "die", at: at(100)}}, ended: true, asked: true},
+		"its start":                           {events: []event{{action: "start", at: at(4)}}},
+		"its start told twice":                {events: []event{{action: "start", at: at(4)}, {action: "start", at: at(4)}}},
+		"two starts":                          {events: []event{{action: "start", at: at(4)}, {action: "start", at: at(100)}}, asked: true},
+		"start of what was stopping":          {facts: container.Container{Stopping: true}, events: []event{{action: "start", at: at(4)}}, asked: true},
+		"start long after that which we know": {events: []event{{action: "start", at: at(300)}}, asked: true},
+	} {
+		ctx, end := context.WithCancel(t.Context())
+		api := &onceAPI{ready: make(chan struct{})} // does not answer
+		s := bareSession(ctx, api)
+		web := s.track("web")
+		web.facts, web.started = &c.facts, at(0)
+		for _, e := range c.events {
+			e.container = "web"
+			s.mark(e)
+		}
+		s.mu.Lock()
+		ended, busy := web.facts == nil, web.busy
+		s.mu.Unlock()
+		if ended != c.ended || busy != c.asked {
+			t.Errorf("%s: ended %t, the engine is asked %t", name, ended, busy)
+		}
+		close(api.ready)
+		end()
+		s.end()
+	}
+}
+
 // TestDisconnectIsImmediate checks that a network's addresses go before an inspect tells that they have,
 // and that an old event takes none away.
 func TestDisconnectIsImmediate(t *testing.T) {
@@ -990,6 +1031,7 @@ func TestDeathWhileInspectHangs(t *testing.T) {
 	synced(t, r)
 	release := e.HangInspect(id)
 	e.Emit("container", "die", id, nil)
+	e.Emit("container", "start", id, nil)
 	r.waitNames(t)
 	if w.Containers() != 0 {
 		t.Errorf("%d containers", w.Containers())
@@ -1142,7 +1184,7 @@ func TestLateAnswer(t *testing.T) {
 	}
 }
 
-// TestGone checks that a removal is told from an end, and costs one inspect.
+// TestGone checks that a removal is told from an end, and costs no inspect.
 func TestGone(t *testing.T) {
 	e := enginetest.New(t)
 	id := e.Run(enginetest.Spec{Name: "web"})
@@ -1156,8 +1198,8 @@ func TestGone(t *testing.T) {
 	before := e.InspectCalls(id)
 	e.Remove(id)
 	r.wait(t, "gone", func() bool { return slices.Equal(r.gone, []string{id}) })
-	if n := e.InspectCalls(id) - before; n != 1 {
-		t.Errorf("%d inspects for a removal, want 1", n)
+	if n := e.InspectCalls(id) - before; n != 0 {
+		t.Errorf("%d inspects for a removal, want none", n)
 	}
 }
 
