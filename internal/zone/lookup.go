@@ -171,7 +171,7 @@ func (s *Snapshot) answer(q *Query, n *node, o *origin, r *Result) {
 		}
 		return
 	}
-	if n.name == o.name {
+	if n.is(o.name) {
 		s.apex(q, o, r)
 		return
 	}
@@ -183,7 +183,7 @@ func (s *Snapshot) answer(q *Query, n *node, o *origin, r *Result) {
 			s.negative(q, o, EmptyNonTerminal, r)
 		}
 		return
-	case n.name == o.ns && !o.root:
+	case n.is(o.ns) && !o.root:
 		r.Answer = s.addresses(q, q.Asked, serverAddr(&q.View), s.store.config.TTL)
 	case n.target() != "":
 		if q.Type == dns.TypePTR || q.Type == dns.TypeANY {
@@ -195,7 +195,7 @@ func (s *Snapshot) answer(q *Query, n *node, o *origin, r *Result) {
 	switch {
 	case len(r.Answer) > 0:
 		r.Outcome, r.Zone = Success, o.name
-	case n.winners == 0 && n.name != o.ns:
+	case n.winners == 0 && !n.is(o.ns):
 		s.negative(q, o, EmptyNonTerminal, r)
 	case n.ended():
 		s.negative(q, o, Ended, r)

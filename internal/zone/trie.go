@@ -12,7 +12,7 @@ import (
 //
 // Of many names most of what a look-up reads is not in the processor's cache, so it is made to read
 // little: the branches of some 100,000 names still are, and then come one list, which has the hashes
-// beside the pointers, and the node.
+// beside the pointers, and the node, which has its name in it.
 type trie struct{ root place }
 
 // place is where the names are whose hashes begin alike: in a further branch if there is one, else in
@@ -61,7 +61,7 @@ func (t *trie) get(name string) *node {
 // find returns the index of the name in the list, -1 if it is not there.
 func (p *place) find(h uint64, name string) int {
 	for i := range p.list {
-		if e := &p.list[i]; e.hash == h && e.node.name == name {
+		if e := &p.list[i]; e.hash == h && e.node.is(name) {
 			return i
 		}
 	}

@@ -23,7 +23,7 @@ func TestTrieIsAMap(t *testing.T) {
 			tr = tr.del(name)
 			delete(want, name)
 		} else {
-			n := &node{name: name}
+			n := newNode(name, nil)
 			tr = tr.put(n)
 			want[name] = n
 		}
@@ -57,9 +57,11 @@ func TestTrieCollision(t *testing.T) {
 	const h, number = 42, 2 * maxList
 	var p place
 	for i := range number {
-		p = p.put(hashed{h, &node{name: fmt.Sprint(i)}}, 0)
+		p = p.put(hashed{h, newNode(fmt.Sprint(i), nil)}, 0)
 	}
-	p = p.put(hashed{h, &node{name: "7", children: 7}}, 0)
+	seven := newNode("7", nil)
+	seven.children = 7
+	p = p.put(hashed{h, seven}, 0)
 	// at is where the hash leads.
 	at := func() *place {
 		p := &p
@@ -99,7 +101,7 @@ func BenchmarkTrie(b *testing.B) {
 			names := make([]string, number)
 			for i := range names {
 				names[i] = fmt.Sprintf("c%06d.docker.", i)
-				tr = tr.put(&node{name: names[i]})
+				tr = tr.put(newNode(names[i], nil))
 			}
 			rand.Shuffle(number, func(i, j int) { names[i], names[j] = names[j], names[i] })
 			i := 0
@@ -112,5 +114,19 @@ func BenchmarkTrie(b *testing.B) {
 				}
 			}
 		})
+	}
+}
+
+// TestNodeIs has names around the length up to which they stand in the node.
+func TestNodeIs(t *testing.T) {
+	const letters = "abcdefghijklmnopqrstuvwxyz"
+	names := []string{"", "a", "b", "ab", letters[:23], letters[1:24], letters[:24], letters[1:25], letters[:25], letters[1:26], letters}
+	for _, has := range names {
+		n := newNode(has, nil)
+		for _, name := range names {
+			if n.is(name) != (name == has) {
+				t.Errorf("%q is %q: %t", has, name, n.is(name))
+			}
+		}
 	}
 }
