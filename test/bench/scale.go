@@ -99,7 +99,7 @@ func measureSize(containers, slices int) ([]table, error) {
 	if err := few.start(time.Hour); err != nil {
 		return nil, err
 	}
-	z := sizing{few: few, many: many, name: fmt.Sprint(containers), slices: slices}
+	z := sizing{dir: dir, few: few, many: many, name: fmt.Sprint(containers), slices: slices}
 	for _, measure := range []func() error{z.first, z.resyncs, z.lookups, z.changes} {
 		if err := measure(); err != nil {
 			return nil, err
@@ -110,6 +110,7 @@ func measureSize(containers, slices int) ([]table, error) {
 
 // sizing measures one size. Its methods each add a table with one row.
 type sizing struct {
+	dir       string
 	few, many *site
 	name      string
 	slices    int
@@ -209,7 +210,8 @@ func (z *sizing) nextResync(changed bool) (took, cpu time.Duration, calls map[st
 		due = due.Add(z.resync)
 	}
 	if changed {
-		if err := z.many.fake.call("RenameSilently", z.many.containers/100, nil); err != nil {
+		z.many.renamed = z.many.containers / 100
+		if err := z.many.fake.call("RenameSilently", z.many.renamed, nil); err != nil {
 			return 0, 0, nil, err
 		}
 	}
@@ -239,18 +241,27 @@ func (z *sizing) nextResync(changed bool) (took, cpu time.Duration, calls map[st
 
 // lookups measures single ones, and parallel ones while containers change and while none does.
 func (z *sizing) lookups() error {
-	var many, few, quiet, busy []float64
-	for range z.slices {
-		for site, slices := range map[*site]*[]float64{z.many: &many, z.few: &few} { // in random order
-			ns, err := site.lookupSlice()
+	hosts, err := hostsSite(z.dir, z.many.containers)
+	if err != nil {
+		return err
+	}
+	sites := []*site{z.many, z.few, hosts}
+	var ns [3][]float64
+	for round := range z.slices {
+		for i := range sites {
+			i = (i + round) % len(sites)
+			each, err := sites[i].lookupSlice()
 			if err != nil {
 				return err
 			}
-			*slices = append(*slices, ns)
+			ns[i] = append(ns[i], each)
 		}
 	}
-	z.add("lookup (ServeDNS)", []column{{Title: "ns"}, {Title: fmt.Sprintf("× %d", fewContainers), Digits: 2, Plot: true, Line: 1.6}},
-		estimateOf(many), estimateOf(ratios(many, few)))
+	hosts.stop()
+	z.add("lookup (ServeDNS)", []column{
+		{Title: "ns"}, {Title: fmt.Sprintf("× %d", fewContainers), Digits: 2, Plot: true, Line: 1.6},
+		{Title: "hosts, as many names, ns"}, {Title: "× hosts", Digits: 2, Plot: true, Line: 1},
+	}, estimateOf(ns[0]), estimateOf(ratios(ns[0], ns[1])), estimateOf(ns[2]), estimateOf(ratios(ns[0], ns[2])))
 
 	const lasts = time.Second
 	churns := map[*site]Churn{}
@@ -265,22 +276,30 @@ func (z *sizing) lookups() error {
 		p999, err = z.many.parallelSlice(lasts)
 		return p999, changes, errors.Join(err, <-done)
 	}
-	var elsewhere, changes []float64
-	for range z.slices {
-		p, err := z.many.parallelSlice(lasts)
-		if err != nil {
+	var quiet, elsewhere, busy, changes []float64
+	slices := []func() error{
+		func() error {
+			p, err := z.many.parallelSlice(lasts)
+			quiet = append(quiet, p)
 			return err
-		}
-		quiet = append(quiet, p)
-		if p, _, err = churned(z.few); err != nil {
+		},
+		func() error {
+			p, _, err := churned(z.few)
+			elsewhere = append(elsewhere, p)
 			return err
-		}
-		elsewhere = append(elsewhere, p)
-		p, n, err := churned(z.many)
-		if err != nil {
+		},
+		func() error {
+			p, n, err := churned(z.many)
+			busy, changes = append(busy, p), append(changes, float64(n)/lasts.Seconds())
 			return err
+		},
+	}
+	for round := range z.slices {
+		for i := range slices {
+			if err := slices[(i+round)%len(slices)](); err != nil {
+				return err
+			}
 		}
-		busy, changes = append(busy, p), append(changes, float64(n)/lasts.Seconds())
 	}
 	z.add("parallel lookups, p99.9", []column{
 		{Title: "µs, nothing changes", Digits: 1}, {Title: "µs, another engine's containers change", Digits: 1},

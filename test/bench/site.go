@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"sync"
@@ -26,6 +27,22 @@ type site struct {
 	handler    plugin.Handler
 	instance   *caddy.Instance
 	extra      int // containers that were made later
+	renamed    int // the first ones, which have another name now
+}
+
+// hostsSite is CoreDNS's hosts plugin with as many names as so many containers have.
+func hostsSite(dir string, containers int) (*site, error) {
+	var b []byte
+	for i := range containers {
+		b = fmt.Appendf(b, "10.%d.%d.%d %s.docker h%06d.docker a%06d.docker a%06d.%s.docker s%d.p%06d.docker %012x.docker\n",
+			i/62500, i/250%250, i%250+2, containerName(i), i, i, i, networkName(i), i%10, i/10, i)
+	}
+	file := filepath.Join(dir, fmt.Sprint("hosts", containers))
+	if err := os.WriteFile(file, b, 0o644); err != nil {
+		return nil, err
+	}
+	h, instance, err := inProcess(fmt.Sprintf("hosts %s docker.\n", file))
+	return &site{containers: containers, handler: h, instance: instance}, err
 }
 
 // newSite makes an engine with containers. The plugin does not run yet.
@@ -54,7 +71,9 @@ func (s *site) stop() {
 	if s.instance != nil {
 		stopInProcess(s.instance)
 	}
-	s.fake.stop()
+	if s.fake != nil {
+		s.fake.stop()
+	}
 }
 
 // until waits until the condition holds, which it looks at from time to time.
@@ -122,15 +141,28 @@ func (s *site) calls() (calls map[string]int, all int, err error) {
 	return calls, all, err
 }
 
+// teller counts the answers with records.
+type teller struct {
+	test.ResponseWriter
+	answers int
+}
+
+func (t *teller) WriteMsg(m *dns.Msg) error {
+	if len(m.Answer) > 0 {
+		t.answers++
+	}
+	return nil
+}
+
 // lookups asks for names of the site's containers at random, so many in a row, and hands over how long
 // each took, or all of them if each is false. The names are made just before, as a server's are: they are
 // in the processor's cache, whatever else is not.
 func (s *site) lookups(number int, each bool, took []time.Duration) ([]time.Duration, error) {
 	requests := make([]*dns.Msg, number)
 	for i := range requests {
-		requests[i] = new(dns.Msg).SetQuestion(existing(rand.IntN(s.containers)).name, dns.TypeA)
+		requests[i] = new(dns.Msg).SetQuestion(existing(s.renamed+rand.IntN(s.containers-s.renamed)).name, dns.TypeA)
 	}
-	w := &test.ResponseWriter{RemoteIP: "127.0.0.1"}
+	w := &teller{ResponseWriter: test.ResponseWriter{RemoteIP: "127.0.0.1"}}
 	ctx := context.Background()
 	begin := time.Now()
 	for _, r := range requests {
@@ -145,6 +177,9 @@ func (s *site) lookups(number int, each bool, took []time.Duration) ([]time.Dura
 	}
 	if !each {
 		took = append(took, time.Since(begin))
+	}
+	if w.answers != number {
+		return nil, fmt.Errorf("%d of %d names have no address", number-w.answers, number)
 	}
 	return took, nil
 }
