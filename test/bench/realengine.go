@@ -26,6 +26,7 @@ type realEngine struct {
 	labels map[string]string
 	image  string
 	idle   []string // containers that do nothing but run
+	known  question // the first one's name
 	made   int
 }
 
@@ -123,9 +124,12 @@ func (e *realEngine) createNamed(ctx context.Context, n int) (ids []string, qs [
 
 // ensure has so many containers run besides those that are measured.
 func (e *realEngine) ensure(ctx context.Context, n int) error {
-	ids, _, err := e.createNamed(ctx, max(0, n-len(e.idle)))
+	ids, qs, err := e.createNamed(ctx, max(0, n-len(e.idle)))
 	if err != nil {
 		return err
+	}
+	if len(e.idle) == 0 {
+		e.known = qs[0]
 	}
 	e.idle = append(e.idle, ids...)
 	return inParallel(len(ids), func(i int) error { return e.start(ctx, ids[i]) })
