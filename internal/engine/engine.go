@@ -1,8 +1,9 @@
 // Package engine watches a Docker Engine and tells what its running containers are.
 //
 // The watch is level-triggered: an event says only which container to look at again,
-// and the truth is what inspect then says. A lost, doubled or reordered event can
-// make us late, never wrong.
+// and the truth is what inspect then says. What takes something away is taken from the
+// event, since nothing that is asked later could say otherwise: an end, a stop signal, a
+// network left. A lost, doubled or reordered event can make us late, never wrong.
 package engine
 
 import (
