@@ -49,10 +49,10 @@ type session struct {
 
 	calls, bulk gate
 
-	routed      bool          // container.Host's
-	networksDue chan struct{} // has an item when networks may have changed
-	latest      time.Time     // the last event's, of the engine's clock; guarded by mu
-	refresher   *refresher
+	routed, late bool          // info's
+	networksDue  chan struct{} // has an item when networks may have changed
+	latest       time.Time     // the last event's, of the engine's clock; guarded by mu
+	refresher    *refresher
 }
 
 // end waits for all that the session has under way. Its context is done.
@@ -106,8 +106,9 @@ func (s *session) mark(e event) {
 		t.stopped = false
 	}
 	left := e.action == "disconnect" && s.left(t, e)
-	// What has ended needs no inspect, unless it has started anew since, as an event told before that of the end.
-	if !gone && (!ended || t.heard.After(e.at)) {
+	// What has ended needs no inspect, unless it has started anew since, as an event told before that of the end
+	// or may have where events are late.
+	if !gone && (!ended || s.late || t.heard.After(e.at)) {
 		s.hint(t, e)
 	}
 	if ended || gone || left { // last, since it lets go of mu

@@ -190,7 +190,7 @@ func (w *Watcher) session(ctx context.Context) error {
 		return err
 	}
 	defer events.stop()
-	s.routed = info.routed
+	s.routed, s.late = info.routed, info.late
 	if info.late {
 		w.onDemand.Store(s.refresher)
 		defer w.onDemand.Store(nil)

@@ -691,11 +691,13 @@ func TestNewsOfEvents(t *testing.T) {
 	at := func(ms int) time.Time { return time.Unix(1000, 0).Add(time.Duration(ms) * time.Millisecond) }
 	for name, c := range map[string]struct {
 		facts  container.Container // that started at 0
+		late   bool                // events are
 		events []event
 		ended  bool
 		asked  bool
 	}{
 		"death":                               {events: []event{{action: "die", at: at(300)}}, ended: true},
+		"death where events are late":         {late: true, events: []event{{action: "die", at: at(300)}}, ended: true, asked: true},
 		"death and removal":                   {events: []event{{action: "die", at: at(300)}, {action: "destroy", at: at(301)}}, ended: true},
 		"removal":                             {events: []event{{action: "destroy", at: at(300)}}, ended: true},
 		"death before the start":              {events: []event{{action: "die", at: at(-1)}}, asked: true},
@@ -709,6 +711,7 @@ func TestNewsOfEvents(t *testing.T) {
 		ctx, end := context.WithCancel(t.Context())
 		api := &onceAPI{ready: make(chan struct{})} // does not answer
 		s := bareSession(ctx, api)
+		s.late = c.late
 		web := s.track("web")
 		web.facts, web.started = &c.facts, at(0)
 		for _, e := range c.events {
