@@ -16,6 +16,7 @@ import (
 	"github.com/docker/docker/api/types/filters"
 	"github.com/docker/docker/api/types/network"
 	"github.com/miekg/dns"
+	"golang.org/x/sys/unix"
 
 	"github.com/dockerdiscovery/dockerdiscovery/test/rig"
 )
@@ -167,7 +168,11 @@ func (l *latencies) until(q question, addrs int) (time.Time, error) {
 		case a.at.After(deadline):
 			return time.Time{}, fmt.Errorf("%s has %d addresses, want %d, after %v", q.name, a.addrs, addrs, patience)
 		}
-		time.Sleep(askPause)
+		// Not time.Sleep, by which an idle process sleeps whole milliseconds.
+		pause := unix.NsecToTimespec(askPause.Nanoseconds())
+		if err := unix.Nanosleep(&pause, nil); err != nil && !errors.Is(err, unix.EINTR) {
+			return time.Time{}, err
+		}
 	}
 }
 
