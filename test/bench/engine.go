@@ -246,8 +246,10 @@ func (l *latencies) bursts(ctx context.Context, name string) error {
 			return err
 		}
 		calls = append(calls, (after-before)/float64(l.burst))
-		if err := inParallel(len(ids), func(i int) error { return l.engine.drop(ids[i]) }); err != nil {
-			return err
+		for _, id := range ids {
+			if err := l.engine.drop(id); err != nil {
+				return err
+			}
 		}
 	}
 	l.add(fmt.Sprintf("%d starts by %d workers → all names answer", l.burst, workers),

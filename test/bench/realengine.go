@@ -58,7 +58,9 @@ func (e *realEngine) remove() error {
 	if err != nil {
 		return err
 	}
-	err = inParallel(len(list), func(i int) error { return e.drop(list[i].ID) })
+	for i := range list {
+		err = errors.Join(err, e.drop(list[i].ID))
+	}
 	networks, listErr := e.NetworkList(ctx, network.ListOptions{Filters: ours})
 	err = errors.Join(err, listErr)
 	for i := range networks {
@@ -68,6 +70,7 @@ func (e *realEngine) remove() error {
 	return errors.Join(err, imageErr, e.Close())
 }
 
+// drop removes a container. One at a time: Docker 20.10 has stood still for good over some at a time.
 func (e *realEngine) drop(id string) error {
 	return e.ContainerRemove(context.Background(), id, container.RemoveOptions{Force: true})
 }
