@@ -90,8 +90,11 @@ func (s *session) mark(e event) {
 		t = s.track(e.container)
 	}
 	if starts[e.action] {
-		again := !t.heard.Before(t.started) && e.at.After(t.heard)
-		t.heard = later(t.heard, e.at)
+		again := false
+		if e.action == "start" { // "restart" comes after it, for the same start
+			again = !t.heard.Before(t.started) && e.at.After(t.heard) // the start that we know of has been told
+			t.heard = later(t.heard, e.at)
+		}
 		if t.facts != nil && !t.facts.Stopping && !again && told(t.started, e.at) {
 			return // it has been inspected since
 		}
@@ -116,6 +119,7 @@ func (s *session) mark(e event) {
 	}
 }
 
+// later returns the later of two times.
 func later(a, b time.Time) time.Time {
 	if b.After(a) {
 		return b
@@ -153,8 +157,8 @@ func told(started, event time.Time) bool {
 }
 
 // died notes that a container has ended, and reports whether this is to be delivered: no inspect could tell
-// more, and while the container is being restarted it would tell only when that runs again. A death before the start that we know of is an old one. The caller
-// holds mu.
+// more, and while the container is being restarted it would tell only when that runs again. A death before
+// the start that we know of is an old one. The caller holds mu.
 func (s *session) died(t *tracked, at time.Time) bool {
 	if t.busy {
 		t.death = later(t.death, at)

@@ -704,6 +704,7 @@ func TestNewsOfEvents(t *testing.T) {
 		"new start told before the death":     {events: []event{{action: "start", at: at(200)}, {action: "die", at: at(100)}}, ended: true, asked: true},
 		"its start":                           {events: []event{{action: "start", at: at(4)}}},
 		"its start told twice":                {events: []event{{action: "start", at: at(4)}, {action: "start", at: at(4)}}},
+		"a restart, told by two events":       {events: []event{{action: "start", at: at(4)}, {action: "restart", at: at(5)}}},
 		"two starts":                          {events: []event{{action: "start", at: at(4)}, {action: "start", at: at(100)}}, asked: true},
 		"start of what was stopping":          {facts: container.Container{Stopping: true}, events: []event{{action: "start", at: at(4)}}, asked: true},
 		"start long after that which we know": {events: []event{{action: "start", at: at(300)}}, asked: true},
