@@ -305,9 +305,7 @@ func (e *modelEngine) tell(ev *modelEvent) {
 
 // read notes that the watcher gets the event.
 func (e *modelEngine) read(ev *modelEvent) {
-	if ev.at.After(e.told) {
-		e.told = ev.at
-	}
+	e.told = later(e.told, ev.at)
 	c := ev.of
 	if c == nil {
 		e.found(ev.at)
