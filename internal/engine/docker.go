@@ -114,7 +114,7 @@ func dial(e Endpoint, o Observer) (api, error) {
 		opts = append(opts, client.WithTLSClientConfigFromEnv())
 	}
 	opts = append(opts, client.WithHost(e.Address()))
-	if e.Cert != "" {
+	if e.TLS {
 		opts = append(opts, client.WithTLSClientConfig(e.CACert, e.Cert, e.Key))
 	}
 	return newDocker(e.Address(), o, opts...)

@@ -25,7 +25,9 @@ type Endpoint struct {
 	// environment decides: DOCKER_HOST, DOCKER_TLS_VERIFY, DOCKER_CERT_PATH,
 	// DOCKER_API_VERSION, and without DOCKER_HOST the engine's usual socket.
 	Host string
-	// Files in PEM; all empty for no TLS. They are read anew for each connection.
+	// TLS is set for an engine that is reached by TLS, with these files in PEM: the client's certificate and
+	// key, if it needs one, and the engine's CA, if that is none of the system's. Each connection reads them anew.
+	TLS               bool
 	Cert, Key, CACert string
 	// Resync is the time between two periodic reconciliations.
 	Resync time.Duration

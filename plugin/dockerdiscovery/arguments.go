@@ -3,24 +3,62 @@ package dockerdiscovery
 import (
 	"fmt"
 	"net/netip"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
+	"github.com/coredns/coredns/plugin/pkg/tls"
+
 	"github.com/dockerdiscovery/dockerdiscovery/internal/naming"
 )
 
-func parseSources(args []string) ([]naming.Source, error) {
-	var sources []naming.Source
-	for _, arg := range args {
-		s := naming.Source(arg)
-		if !slices.Contains(naming.Sources(), s) {
-			return nil, fmt.Errorf("'%s' is not a source of names", arg)
+// isEndpoint reports whether the argument says where an engine is: a URL, or the path of a socket.
+func isEndpoint(arg string) bool {
+	return strings.Contains(arg, "://") || strings.HasPrefix(arg, "/") || strings.HasPrefix(arg, "unix:")
+}
+
+// addOnce adds the values to those of earlier lines. One that stands there twice is a mistake.
+func addOnce[T ~string](all []T, values []string) ([]T, error) {
+	for _, v := range values {
+		if slices.Contains(all, T(v)) {
+			return nil, fmt.Errorf("'%s' stands there twice", v)
 		}
-		sources = append(sources, s)
+		all = append(all, T(v))
 	}
-	return sources, nil
+	return all, nil
+}
+
+func (cfg *config) addSources(args []string) (err error) {
+	for _, arg := range args {
+		if !slices.Contains(naming.Sources(), naming.Source(arg)) {
+			return fmt.Errorf("'%s' is not a source of names", arg)
+		}
+	}
+	cfg.sources, err = addOnce(cfg.sources, args)
+	return err
+}
+
+// setTLS takes the files as other plugins do. They are read here so that a wrong one is told with
+// its line; each connection reads them anew.
+func (cfg *config) setTLS(args []string) error {
+	for i, arg := range args {
+		if !filepath.IsAbs(arg) && cfg.root != "" {
+			args[i] = filepath.Join(cfg.root, arg)
+		}
+	}
+	if _, err := tls.NewTLSConfigFromArgs(args...); err != nil {
+		return err
+	}
+	cfg.endpoint.TLS = true
+	if len(args)%2 == 1 {
+		cfg.endpoint.CACert = args[len(args)-1]
+	}
+	if len(args) > 1 {
+		cfg.endpoint.Cert, cfg.endpoint.Key = args[0], args[1]
+	}
+	return nil
 }
 
 func parseTTL(s string) (uint32, error) {

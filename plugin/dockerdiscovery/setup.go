@@ -54,6 +54,7 @@ type config struct {
 	endpoint engine.Endpoint
 	sources  []naming.Source
 	fall     fall.F
+	root     string // the server block's, in which relative paths start
 
 	networks     []string
 	health       string
@@ -131,7 +132,7 @@ func warnOfCache(cfg *dnsserver.Config) {
 // properties are the accepted forms.
 var properties = map[string]string{
 	"endpoint":     "endpoint unix:///PATH|tcp://HOST:PORT",
-	"tls":          "tls CERT KEY CACERT",
+	"tls":          "tls [CERT KEY] [CACERT]",
 	"names":        "names SOURCE..., with sources " + sourceNames(),
 	"template":     "template TEMPLATE, a Go template in quotes, as in \"{{.Service}}-{{.Number}}.{{.Project}}\"",
 	"label_prefix": "label_prefix PREFIX, of letters, digits, dots, hyphens and underscores, without the last dot",
@@ -155,7 +156,7 @@ func sourceNames() string {
 }
 
 func parse(c *caddy.Controller) (config, error) {
-	cfg := config{sources: naming.Sources(), labelPrefix: naming.DefaultLabelPrefix}
+	cfg := config{labelPrefix: naming.DefaultLabelPrefix, root: dnsserver.GetConfig(c).Root}
 	cfg.zone.TTL, cfg.zone.NegativeTTL = defaultTTL, defaultNegativeTTL
 	cfg.endpoint.Resync = defaultResync
 	cfg.hold, cfg.health = defaultHold, healthPrefer
@@ -169,26 +170,49 @@ func parse(c *caddy.Controller) (config, error) {
 			return cfg, err
 		}
 		cfg.zone.Zones = zones
-		for c.NextBlock() {
-			property := c.Val()
-			if _, ok := properties[property]; !ok {
-				return cfg, c.Errf("unknown property '%s': want one of %s", property, strings.Join(slices.Sorted(maps.Keys(properties)), ", "))
-			}
-			if err := cfg.set(property, c.RemainingArgs()); err != nil {
-				return cfg, c.Errf("%s; want '%s'", err, properties[property])
-			}
+		if err := cfg.parseBlock(c); err != nil {
+			return cfg, err
 		}
 	}
-	if cfg.endpoint.Cert != "" && !strings.HasPrefix(cfg.endpoint.Host, "tcp://") {
+	if len(cfg.sources) == 0 {
+		cfg.sources = naming.Sources()
+	}
+	if cfg.endpoint.TLS && !strings.HasPrefix(cfg.endpoint.Host, "tcp://") {
 		return cfg, c.Err("tls needs an endpoint tcp://HOST:PORT")
 	}
 	return cfg, nil
+}
+
+// adding are the properties that add to what an earlier line of theirs says. Of all others a second
+// line would silently take the place of the first.
+var adding = []string{"names", "network", "template"}
+
+func (cfg *config) parseBlock(c *caddy.Controller) error {
+	lines := map[string]int{} // of the properties that were given
+	for c.NextBlock() {
+		property := c.Val()
+		form, ok := properties[property]
+		if !ok {
+			return c.Errf("unknown property '%s': want one of %s", property, strings.Join(slices.Sorted(maps.Keys(properties)), ", "))
+		}
+		if line, given := lines[property]; given && !slices.Contains(adding, property) {
+			return c.Errf("%s stands in line %d already; want '%s' once", property, line, form)
+		}
+		lines[property] = c.Line()
+		if err := cfg.set(property, c.RemainingArgs()); err != nil {
+			return c.Errf("%s; want '%s'", err, form)
+		}
+	}
+	return nil
 }
 
 // parseZones returns the zones of the arguments, of the server block if there are
 // none.
 func parseZones(c *caddy.Controller, args []string) ([]string, error) {
 	for _, arg := range args {
+		if isEndpoint(arg) {
+			return nil, c.Errf("'%s' is not a zone but an engine's endpoint; write endpoint in the block: '%s'", arg, properties["endpoint"])
+		}
 		if reason := invalidZone(arg); reason != "" {
 			return nil, c.Errf("'%s' is not a zone: %s; want a domain name or a CIDR, as in 'docker. 172.16.0.0/12'", arg, reason)
 		}
@@ -229,7 +253,7 @@ func checkCount(property string, args []string) error {
 	atLeast, atMost := 1, 1
 	switch property {
 	case "tls":
-		atLeast, atMost = 3, 3
+		atLeast, atMost = 0, 3
 	case "ttl":
 		atMost = 2
 	case "names", "network":
@@ -256,9 +280,9 @@ func (cfg *config) set(property string, args []string) error {
 		cfg.endpoint.Host = args[0]
 		err = engine.ValidHost(args[0])
 	case "tls":
-		cfg.endpoint.Cert, cfg.endpoint.Key, cfg.endpoint.CACert = args[0], args[1], args[2]
+		err = cfg.setTLS(args)
 	case "names":
-		cfg.sources, err = parseSources(args)
+		err = cfg.addSources(args)
 	case "template":
 		err = cfg.addTemplate(args[0])
 	case "label_prefix":
@@ -271,7 +295,7 @@ func (cfg *config) set(property string, args []string) error {
 			cfg.zone.NegativeTTL, err = parseTTL(args[1])
 		}
 	case "network":
-		cfg.networks = args
+		cfg.networks, err = addOnce(cfg.networks, args)
 	case "health":
 		cfg.health = args[0]
 		if args[0] != healthPrefer && args[0] != healthRequire && args[0] != healthIgnore {

@@ -3,12 +3,15 @@ package dockerdiscovery
 import (
 	"fmt"
 	"net/netip"
+	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/coredns/caddy"
+	"github.com/coredns/coredns/core/dnsserver"
+	"github.com/coredns/coredns/plugin/test"
 
 	"github.com/dockerdiscovery/dockerdiscovery/internal/engine"
 	"github.com/dockerdiscovery/dockerdiscovery/internal/naming"
@@ -49,11 +52,11 @@ func TestParse(t *testing.T) {
 		{"docker {\n endpoint unix:///run/engine.sock\n}", []string{"docker."}, defaults(func(c *config) {
 			c.endpoint.Host = "unix:///run/engine.sock"
 		})},
-		{"docker {\n endpoint tcp://engine.example:2376\n tls c.pem k.pem ca.pem\n}", []string{"docker."}, defaults(func(c *config) {
-			c.endpoint = engine.Endpoint{Host: "tcp://engine.example:2376", Cert: "c.pem", Key: "k.pem", CACert: "ca.pem", Resync: time.Minute}
-		})},
 		{"docker {\n names container compose\n}", []string{"docker."}, defaults(func(c *config) {
 			c.sources = []naming.Source{naming.Container, naming.Compose}
+		})},
+		{"docker {\n names alias\n ttl 30\n names compose id\n}", []string{"docker."}, defaults(func(c *config) {
+			c.sources, c.zone.TTL = []naming.Source{naming.Alias, naming.Compose, naming.ID}, 30
 		})},
 		{"docker {\n template \"{{.Service}}-{{.Number}}.{{.Project}}\"\n template {{.Name}}.x\n}", []string{"docker."}, defaults(func(c *config) {
 			c.templates = templates(t, "{{.Service}}-{{.Number}}.{{.Project}}", "{{.Name}}.x")
@@ -67,6 +70,7 @@ func TestParse(t *testing.T) {
 		{"docker {\n ttl 0 3600\n}", []string{"docker."}, defaults(func(c *config) { c.zone.TTL, c.zone.NegativeTTL = 0, 3600 })},
 		{"docker {\n resync 90s\n}", []string{"docker."}, defaults(func(c *config) { c.endpoint.Resync = 90 * time.Second })},
 		{"docker {\n network front back\n}", []string{"docker."}, defaults(func(c *config) { c.networks = []string{"front", "back"} })},
+		{"docker {\n network front\n network back mid\n}", []string{"docker."}, defaults(func(c *config) { c.networks = []string{"front", "back", "mid"} })},
 		{"docker {\n health require\n}", []string{"docker."}, defaults(func(c *config) { c.health = healthRequire })},
 		{"docker {\n hold 0s\n}", []string{"docker."}, defaults(func(c *config) { c.hold = 0 })},
 		{"docker {\n isolate\n}", []string{"docker."}, defaults(func(c *config) { c.isolate = true })},
@@ -92,6 +96,31 @@ func TestParse(t *testing.T) {
 	}
 }
 
+// TestParseTLS checks the forms that other plugins take too, from the server block's root.
+func TestParseTLS(t *testing.T) {
+	dir, err := test.WritePEMFiles(t)
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := func(file string) string { return filepath.Join(dir, file) }
+	for args, want := range map[string]engine.Endpoint{
+		"":                                     {},
+		"ca.pem":                               {CACert: at("ca.pem")},
+		"cert.pem key.pem":                     {Cert: at("cert.pem"), Key: at("key.pem")},
+		"cert.pem key.pem ca.pem":              {Cert: at("cert.pem"), Key: at("key.pem"), CACert: at("ca.pem")},
+		at("ca.pem"):                           {CACert: at("ca.pem")},
+		"../" + filepath.Base(dir) + "/ca.pem": {CACert: at("ca.pem")},
+	} {
+		c := caddy.NewTestController("dns", "docker docker. {\n tls "+args+"\n endpoint tcp://engine.example:2376\n}")
+		dnsserver.GetConfig(c).Root = dir
+		cfg, err := parse(c)
+		want.Host, want.Resync, want.TLS = "tcp://engine.example:2376", time.Minute, true
+		if err != nil || cfg.endpoint != want {
+			t.Errorf("tls %s: %+v, %v; want %+v", args, cfg.endpoint, err, want)
+		}
+	}
+}
+
 func templates(t *testing.T, texts ...string) (all []*naming.NameTemplate) {
 	for _, text := range texts {
 		tmpl, err := naming.NewTemplate(text)
@@ -105,49 +134,61 @@ func templates(t *testing.T, texts ...string) (all []*naming.NameTemplate) {
 
 // TestParseErrors checks that an error says what is wrong, where, and what is accepted.
 func TestParseErrors(t *testing.T) {
-	block := func(property string) string { return "docker docker. {\n    ttl 5\n    " + property + "\n}" }
+	block := func(property string) string { return "docker docker. {\n    template x\n    " + property + "\n}" }
 	for text, want := range map[string][]string{
-		block("cache 5"):                      {":3", "unknown property 'cache'", "endpoint, fallthrough, health, hold, isolate, label_prefix, names, network, opt_in, publish, resync, template, tls, ttl"},
-		block("ttl"):                          {":3", "ttl has 0 arguments", "ttl SECONDS [NEGATIVE_SECONDS]"},
-		block("ttl 5 5 5"):                    {":3", "ttl has 3 arguments", "ttl SECONDS [NEGATIVE_SECONDS]"},
-		block("ttl -1"):                       {":3", "'-1' is not a TTL", "from 0 to 3600"},
-		block("ttl 5s"):                       {":3", "'5s' is not a TTL", "SECONDS"},
-		block("ttl 5 99999999999"):            {":3", "'99999999999' is not a TTL"},
-		block("endpoint"):                     {":3", "endpoint has 0 arguments", "unix:///PATH|tcp://HOST:PORT"},
-		block("endpoint /run/docker.sock"):    {":3", "'/run/docker.sock' is not an endpoint", "unix:///PATH or tcp://HOST:PORT"},
-		block("endpoint ssh://me@host"):       {":3", "'ssh://me@host' is not an endpoint"},
-		block("endpoint unix:///a unix:///b"): {":3", "endpoint has 2 arguments"},
-		block("tls cert key"):                 {":3", "tls has 2 arguments", "tls CERT KEY CACERT"},
-		block("tls a b c"):                    {"tls needs an endpoint tcp://HOST:PORT"},
-		block("names"):                        {":3", "names has 0 arguments", "container, id, hostname, compose, alias, label, template"},
-		block("names container label_x"):      {":3", "'label_x' is not a source of names", "container, id, hostname, compose, alias, label, template"},
-		block("template"):                     {":3", "template has 0 arguments", "template TEMPLATE, a Go template in quotes"},
-		block("template {{.Name}} {{.ID}}"):   {":3", "template has 2 arguments", "in quotes"},
-		block("template {{.Name"):             {":3", "'{{.Name' is not a template", "template TEMPLATE"},
-		block("template {{.Nmae}}"):           {":3", "'{{.Nmae}}' is not a template", "Nmae", "{{.Service}}-{{.Number}}.{{.Project}}"},
-		block("template {{upper}}"):           {":3", "function \"upper\" not defined", "template TEMPLATE"},
-		block("label_prefix"):                 {":3", "label_prefix has 0 arguments", "label_prefix PREFIX"},
-		block("label_prefix org.example."):    {":3", "'org.example.' is not a label prefix", "without the last dot"},
-		block("opt_in yes"):                   {":3", "opt_in has 1 arguments", "want 'opt_in'"},
-		block("resync"):                       {":3", "resync has 0 arguments", "resync DURATION"},
-		block("resync 5"):                     {":3", "'5' is not a duration", "at least 1s"},
-		block("resync 10ms"):                  {":3", "'10ms' is not a duration", "at least 1s"},
-		block("network"):                      {":3", "network has 0 arguments", "network NAME..."},
-		block("health good"):                  {":3", "'good' is not a way to treat health", "health prefer|require|ignore"},
-		block("hold"):                         {":3", "hold has 0 arguments", "hold DURATION"},
-		block("hold -1s"):                     {":3", "'-1s' is not a duration", "from 0s to 10m0s"},
-		block("hold 1h"):                      {":3", "'1h' is not a duration", "from 0s to 10m0s"},
-		block("isolate yes"):                  {":3", "isolate has 1 arguments", "want 'isolate'"},
-		block("publish eth0"):                 {":3", "'eth0' is not an address", "publish [ADDRESS...]"},
-		block("publish 0.0.0.0"):              {":3", "'0.0.0.0' is not an address"},
-		"docker a..b":                         {":1", "'a..b' is not a zone", "empty label", "a domain name or a CIDR"},
-		"docker 10.0.0.0/33":                  {":1", "'10.0.0.0/33' is not a zone", "a domain name or a CIDR"},
-		"docker do$cker":                      {":1", "'do$cker' is not a zone", "letters, digits"},
-		"docker docker.:1053":                 {":1", "'docker.:1053' is not a zone"},
-		"docker " + strings.Repeat("a", 64):   {":1", "is not a zone", "63 octets"},
-		"docker " + strings.Repeat("a.", 130): {":1", "is not a zone"},
-		"docker 10.0.0.0/8":                   {":1", "all zones are reverse zones", "docker docker. 172.16.0.0/12"},
-		"docker docker.\ndocker lan.":         {"only be used once"},
+		block("cache 5"):                                 {":3", "unknown property 'cache'", "endpoint, fallthrough, health, hold, isolate, label_prefix, names, network, opt_in, publish, resync, template, tls, ttl"},
+		block("ttl"):                                     {":3", "ttl has 0 arguments", "ttl SECONDS [NEGATIVE_SECONDS]"},
+		block("ttl 5 5 5"):                               {":3", "ttl has 3 arguments", "ttl SECONDS [NEGATIVE_SECONDS]"},
+		block("ttl -1"):                                  {":3", "'-1' is not a TTL", "from 0 to 3600"},
+		block("ttl 5s"):                                  {":3", "'5s' is not a TTL", "SECONDS"},
+		block("ttl 5 99999999999"):                       {":3", "'99999999999' is not a TTL"},
+		block("endpoint"):                                {":3", "endpoint has 0 arguments", "unix:///PATH|tcp://HOST:PORT"},
+		block("endpoint /run/docker.sock"):               {":3", "'/run/docker.sock' is not an endpoint", "unix:///PATH or tcp://HOST:PORT"},
+		block("endpoint ssh://me@host"):                  {":3", "'ssh://me@host' is not an endpoint"},
+		block("endpoint unix:///a unix:///b"):            {":3", "endpoint has 2 arguments"},
+		block("tls a b c d"):                             {":3", "tls has 4 arguments", "tls [CERT KEY] [CACERT]"},
+		block("tls none.pem"):                            {":3", "none.pem: no such file", "tls [CERT KEY] [CACERT]"},
+		block("tls none.pem none.key"):                   {":3", "none.pem: no such file", "tls [CERT KEY] [CACERT]"},
+		block("tls"):                                     {"tls needs an endpoint tcp://HOST:PORT"},
+		block("ttl 5\n ttl 7"):                           {":4", "ttl stands in line 3 already", "'ttl SECONDS [NEGATIVE_SECONDS], each from 0 to 3600' once"},
+		block("isolate\n isolate"):                       {":4", "isolate stands in line 3 already"},
+		block("endpoint unix:///a\n endpoint unix:///b"): {":4", "endpoint stands in line 3 already"},
+		block("fallthrough a\n fallthrough b"):           {":4", "fallthrough stands in line 3 already"},
+		block("names container id container"):            {":3", "'container' stands there twice", "names SOURCE..."},
+		block("names container\n names id container"):    {":4", "'container' stands there twice", "names SOURCE..."},
+		block("network a\n network b a"):                 {":4", "'a' stands there twice", "network NAME..."},
+		block("names"):                                   {":3", "names has 0 arguments", "container, id, hostname, compose, alias, label, template"},
+		block("names container label_x"):                 {":3", "'label_x' is not a source of names", "container, id, hostname, compose, alias, label, template"},
+		block("template"):                                {":3", "template has 0 arguments", "template TEMPLATE, a Go template in quotes"},
+		block("template {{.Name}} {{.ID}}"):              {":3", "template has 2 arguments", "in quotes"},
+		block("template {{.Name"):                        {":3", "'{{.Name' is not a template", "template TEMPLATE"},
+		block("template {{.Nmae}}"):                      {":3", "'{{.Nmae}}' is not a template", "Nmae", "{{.Service}}-{{.Number}}.{{.Project}}"},
+		block("template {{upper}}"):                      {":3", "function \"upper\" not defined", "template TEMPLATE"},
+		block("label_prefix"):                            {":3", "label_prefix has 0 arguments", "label_prefix PREFIX"},
+		block("label_prefix org.example."):               {":3", "'org.example.' is not a label prefix", "without the last dot"},
+		block("opt_in yes"):                              {":3", "opt_in has 1 arguments", "want 'opt_in'"},
+		block("resync"):                                  {":3", "resync has 0 arguments", "resync DURATION"},
+		block("resync 5"):                                {":3", "'5' is not a duration", "at least 1s"},
+		block("resync 10ms"):                             {":3", "'10ms' is not a duration", "at least 1s"},
+		block("network"):                                 {":3", "network has 0 arguments", "network NAME..."},
+		block("health good"):                             {":3", "'good' is not a way to treat health", "health prefer|require|ignore"},
+		block("hold"):                                    {":3", "hold has 0 arguments", "hold DURATION"},
+		block("hold -1s"):                                {":3", "'-1s' is not a duration", "from 0s to 10m0s"},
+		block("hold 1h"):                                 {":3", "'1h' is not a duration", "from 0s to 10m0s"},
+		block("isolate yes"):                             {":3", "isolate has 1 arguments", "want 'isolate'"},
+		block("publish eth0"):                            {":3", "'eth0' is not an address", "publish [ADDRESS...]"},
+		block("publish 0.0.0.0"):                         {":3", "'0.0.0.0' is not an address"},
+		"docker a..b":                                    {":1", "'a..b' is not a zone", "empty label", "a domain name or a CIDR"},
+		"docker 10.0.0.0/33":                             {":1", "'10.0.0.0/33' is not a zone", "a domain name or a CIDR"},
+		"docker do$cker":                                 {":1", "'do$cker' is not a zone", "letters, digits"},
+		"docker docker.:1053":                            {":1", "'docker.:1053' is not a zone"},
+		"docker " + strings.Repeat("a", 64):              {":1", "is not a zone", "63 octets"},
+		"docker " + strings.Repeat("a.", 130):            {":1", "is not a zone"},
+		"docker 10.0.0.0/8":                              {":1", "all zones are reverse zones", "docker docker. 172.16.0.0/12"},
+		"docker unix:///run/docker.sock":                 {":1", "'unix:///run/docker.sock' is not a zone but an engine's endpoint", "write endpoint", "endpoint unix:///PATH|tcp://HOST:PORT"},
+		"docker docker. tcp://[::1]:2376":                {":1", "'tcp://[::1]:2376' is not a zone", "write endpoint"},
+		"docker /var/run/docker.sock":                    {":1", "'/var/run/docker.sock' is not a zone", "write endpoint"},
+		"docker docker.\ndocker lan.":                    {"only be used once"},
 	} {
 		_, err := parseText(text, ".")
 		if err == nil {

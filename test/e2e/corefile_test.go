@@ -26,7 +26,10 @@ func TestWrongCorefile(t *testing.T) {
 		{"endpoint missing", "docker {\n endpoint\n}", 3, "endpoint unix:///PATH|tcp://HOST:PORT"},
 		{"endpoint with extra argument", "docker {\n endpoint unix:///a b\n}", 3, "endpoint unix:///PATH|tcp://HOST:PORT"},
 		{"names unknown", "docker {\n names nickname\n}", 3, "names SOURCE..."},
-		{"tls incomplete", "docker {\n tls cert.pem\n}", 3, "tls CERT KEY CACERT"},
+		{"names doubled", "docker {\n names id\n names id\n}", 4, "names SOURCE..."},
+		{"tls without its file", "docker {\n tls none.pem\n}", 3, "tls [CERT KEY] [CACERT]"},
+		{"ttl twice", "docker {\n ttl 5\n ttl 6\n}", 4, "ttl SECONDS [NEGATIVE_SECONDS]"},
+		{"endpoint as a zone", "docker unix:///run/docker.sock", 2, "write endpoint in the block: 'endpoint unix:///PATH|tcp://HOST:PORT'"},
 		{"resync", "docker {\n resync often\n}", 3, "resync DURATION"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
