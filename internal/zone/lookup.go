@@ -40,13 +40,14 @@ const (
 
 // Result is the answer. The records are the caller's own, to change as it likes.
 type Result struct {
+	// Outcome and Zone are those of the last name: the one asked for, or that to which CNAMEs lead.
 	Outcome       Outcome
 	Zone          string // the apex; empty for an address outside our zones
 	Answer, Extra []dns.RR
 	Ns            []dns.RR // the SOA of a negative answer
 
-	// Target is a name outside our zones to which a CNAME at the end of Answer points: what
-	// it has is for others to say.
+	// Target is a name to which a CNAME at the end of Answer points and of which we have nothing: what
+	// it has is for others to say. Where it lies in a zone of ours, Outcome denies it as if there were no others.
 	Target string
 }
 
@@ -96,9 +97,15 @@ func (s *Snapshot) chase(q Query, r *Result) {
 		if r.has(next.Answer) { // a loop
 			break
 		}
+		dead := len(next.Answer) == 0
 		next.Answer = append(r.Answer, next.Answer...)
-		next.Zone = r.Zone
 		*r = next
+		if dead {
+			if r.Outcome == NameError || r.Outcome == EmptyNonTerminal {
+				r.Target = target
+			}
+			break
+		}
 	}
 	s.addExtra(&q, r)
 }

@@ -2,6 +2,7 @@ package zone
 
 import (
 	"cmp"
+	"math"
 	"net/netip"
 	"slices"
 	"strings"
@@ -45,7 +46,8 @@ func (r *rrsets) equal(o *rrsets) bool {
 		return a.Header().Ttl == b.Header().Ttl && dns.IsDuplicate(a, b)
 	}) && slices.EqualFunc(r.services, o.services, func(a, b held) bool {
 		return a.claim.Data.Service.Target == b.claim.Data.Service.Target && a.claim.Data.Service.Port == b.claim.Data.Service.Port &&
-			slices.Equal(a.claim.Data.Service.Published, b.claim.Data.Service.Published)
+			slices.Equal(a.claim.Data.Service.Published, b.claim.Data.Service.Published) &&
+			a.entry.OwnTTL == b.entry.OwnTTL && a.entry.TTL == b.entry.TTL
 	})
 }
 
@@ -102,36 +104,60 @@ func (n *node) collect() *rrsets {
 	}
 	slices.SortStableFunc(r.rrs, func(a, b dns.RR) int { return cmp.Compare(a.Header().Rrtype, b.Header().Rrtype) })
 	for i, rr := range r.rrs {
-		ttl := rr.Header().Ttl
-		for _, o := range r.rrs {
-			if o.Header().Rrtype == rr.Header().Rrtype {
-				ttl = min(ttl, o.Header().Ttl)
-			}
-		}
-		if ttl != rr.Header().Ttl { // the claim keeps its own
+		if least := r.leastTTL(rr.Header().Rrtype); least != rr.Header().Ttl { // the claim keeps its own
 			r.rrs[i] = dns.Copy(rr)
-			r.rrs[i].Header().Ttl = ttl
+			r.rrs[i].Header().Ttl = least
 		}
 	}
 	return &r
 }
 
-// leastTTL returns the TTL of the name's addresses.
-func (n *node) leastTTL(ttl uint32) uint32 {
-	own := false
-	for _, h := range n.claims[:n.winners] {
-		if h.entry.OwnTTL && h.claim.addresses() && (!own || h.entry.TTL < ttl) {
-			ttl, own = h.entry.TTL, true
-		}
-	}
-	if n.records != nil {
-		for _, rr := range n.records.rrs {
-			if t := rr.Header().Rrtype; t == dns.TypeA || t == dns.TypeAAAA {
-				ttl = min(ttl, rr.Header().Ttl)
+// noTTL is that of an RRset without records.
+const noTTL = math.MaxUint32
+
+// leastTTL returns the least TTL of the records of the types: a record that stays in caches for longer
+// than another one of its RRset would keep that too.
+func (r *rrsets) leastTTL(types ...uint16) uint32 {
+	var least uint32 = noTTL
+	if r != nil {
+		for _, rr := range r.rrs {
+			if slices.Contains(types, rr.Header().Rrtype) {
+				least = min(least, rr.Header().Ttl)
 			}
 		}
 	}
-	return ttl
+	return least
+}
+
+// ttl returns the TTL of what the container itself answers with: its wish, or else the zone's.
+func (entry *Entry) ttl(zone uint32) uint32 {
+	if entry.OwnTTL {
+		return entry.TTL
+	}
+	return zone
+}
+
+// serviceTTL returns the TTL of the name's SRV records, the least of its services' and records'. The TTL is the zone's.
+func (r *rrsets) serviceTTL(zone uint32) uint32 {
+	least := r.leastTTL(dns.TypeSRV)
+	for _, h := range r.services {
+		least = min(least, h.entry.ttl(zone))
+	}
+	return least
+}
+
+// leastTTL returns the TTL of the name's addresses: the least of its claimants'. The TTL is the zone's.
+func (n *node) leastTTL(zone uint32) uint32 {
+	least := n.records.leastTTL(dns.TypeA, dns.TypeAAAA)
+	for _, h := range n.claims[:n.winners] {
+		if h.claim.addresses() && !h.entry.Held {
+			least = min(least, h.entry.ttl(zone))
+		}
+	}
+	if least == noTTL {
+		return zone
+	}
+	return least
 }
 
 // records returns the node's records of the query's type as the view has them, or its
@@ -155,8 +181,11 @@ func (s *Snapshot) records(q *Query, n *node) []dns.RR {
 		}
 		rr = dns.Copy(rr)
 		rr.Header().Name, rr.Header().Ttl = q.Asked, s.ttl(q, rr.Header().Ttl)
-		if rrtype == dns.TypeA || rrtype == dns.TypeAAAA {
+		switch rrtype {
+		case dns.TypeA, dns.TypeAAAA:
 			rr.Header().Ttl = s.ttl(q, n.ttl)
+		case dns.TypeSRV:
+			rr.Header().Ttl = s.ttl(q, n.records.serviceTTL(s.store.config.TTL))
 		}
 		answer = append(answer, rr)
 	}
@@ -179,18 +208,7 @@ func sameData(a, b dns.RR) bool {
 // services adds an SRV record for each port: for those elsewhere the one that is published,
 // at the host.
 func (s *Snapshot) services(q *Query, n *node, answer []dns.RR) []dns.RR {
-	ttl := s.store.config.TTL
-	for i, rr := range answer {
-		if rr.Header().Rrtype == dns.TypeSRV {
-			ttl = min(ttl, answer[i].Header().Ttl)
-		}
-	}
-	for _, h := range n.records.services {
-		if h.entry.OwnTTL {
-			ttl = min(ttl, h.entry.TTL)
-		}
-	}
-	ttl = s.ttl(q, ttl)
+	ttl := s.ttl(q, n.records.serviceTTL(s.store.config.TTL))
 	for _, h := range n.records.services {
 		if !s.names.get(h.claim.Data.Service.Target).answersFor(h.entry) {
 			continue // the target is another's
@@ -200,11 +218,6 @@ func (s *Snapshot) services(q *Query, n *node, answer []dns.RR) []dns.RR {
 			if !slices.ContainsFunc(answer, func(o dns.RR) bool { return dns.IsDuplicate(o, srv) }) {
 				answer = append(answer, srv)
 			}
-		}
-	}
-	for _, rr := range answer {
-		if rr.Header().Rrtype == dns.TypeSRV {
-			rr.Header().Ttl = ttl
 		}
 	}
 	return answer

@@ -72,7 +72,8 @@ func TestRecords(t *testing.T) {
 	other := with(entry("other", 1, "a=172.17.0.3", "other.docker./name", "x.docker."),
 		"x.docker. 5 TXT from-other", "x.docker. 5 TXT from-web", "web.docker. 30 TXT stolen",
 		"alias.docker. 30 CNAME web.docker.", "chain.docker. 30 CNAME Alias.docker.", "out.docker. 30 CNAME example.org.",
-		"dead.docker. 30 CNAME nope.docker.", "loop1.docker. 30 CNAME loop2.docker.", "loop2.docker. 30 CNAME loop1.docker.",
+		"dead.docker. 30 CNAME nope.docker.", "empty.docker. 30 CNAME t.web.docker.", "lacking.docker. 30 CNAME mail.web.docker.",
+		"loop1.docker. 30 CNAME loop2.docker.", "loop2.docker. 30 CNAME loop1.docker.",
 		"self.docker. 30 CNAME self.docker.", "other.docker. 30 CNAME web.docker.", "*.c.docker. 30 CNAME web.docker.")
 	late := with(entry("late", 2, "a=172.17.0.4", "late.docker./name"), "alias.docker. 30 CNAME late.docker.")
 	s.Apply(add(web, other, late))
@@ -100,7 +101,9 @@ func TestRecords(t *testing.T) {
 		{"alias.docker.", dns.TypeCAA, "CNAME web.docker. (nodata)"},
 		{"chain.docker.", dns.TypeAAAA, "AAAA fd01::2, CNAME Alias.docker., CNAME web.docker."},
 		{"out.docker.", dns.TypeA, "CNAME example.org. → example.org."},
-		{"dead.docker.", dns.TypeA, "CNAME nope.docker. (nxdomain)"},
+		{"dead.docker.", dns.TypeA, "CNAME nope.docker. (nxdomain) → nope.docker."},
+		{"empty.docker.", dns.TypeA, "CNAME t.web.docker. (empty) → t.web.docker."},
+		{"lacking.docker.", dns.TypeAAAA, "CNAME mail.web.docker. (nodata)"},
 		{"loop1.docker.", dns.TypeA, "CNAME loop1.docker., CNAME loop2.docker."},
 		{"self.docker.", dns.TypeA, "CNAME self.docker."},
 		{"other.docker.", dns.TypeA, "A 172.17.0.3"}, // has other records too
@@ -134,18 +137,52 @@ func TestRecords(t *testing.T) {
 	}
 }
 
+// TestTTL checks that the TTL of an RRset is the least of all its claimants', who each have their own or the zone's, 30.
 func TestTTL(t *testing.T) {
 	s := newStore()
-	a, b := entry("a", 0, "a=172.17.0.2", "a.docker./name", "x.docker."), entry("b", 1, "a=172.17.0.3", "x.docker.")
-	a.TTL, a.OwnTTL = 60, true
-	b.TTL, b.OwnTTL = 10, true
-	s.Apply(add(a, b, entry("c", 2, "a=172.17.0.4", "c.docker.")))
-	for name, want := range map[string]uint32{"a.docker.": 60, "x.docker.": 10, "c.docker.": 30} {
-		for _, rr := range lookup(s.Snapshot(), Query{Name: name, Asked: name, Type: dns.TypeA}).Answer {
-			if rr.Header().Ttl != want {
-				t.Errorf("%s has TTL %d, want %d", name, rr.Header().Ttl, want)
+	own := func(ttl uint32, e *Entry) *Entry { e.TTL, e.OwnTTL = ttl, true; return e }
+	serving := func(id string, age int, names ...string) *Entry {
+		e := entry(id, age, fmt.Sprintf("a=172.17.1.%d", age), append(names, id+".docker.")...)
+		for _, n := range names {
+			service(e, "_http._tcp."+n, id+".docker.", 80)
+		}
+		return e
+	}
+	ended := own(1, serving("ended", 9, "long.docker."))
+	s.Apply(add(
+		own(60, entry("a", 0, "a=172.17.0.2", "a.docker./name", "x.docker.", "mixed.docker.")),
+		own(10, entry("b", 1, "a=172.17.0.3", "x.docker.")),
+		entry("c", 2, "a=172.17.0.4", "c.docker.", "mixed.docker."),
+		with(entry("d", 3, "a=172.17.0.5", "d.docker.", "low.docker."), "low.docker. 20 A 192.0.2.1", "alone.docker. 60 A 192.0.2.1", "alone.docker. 90 AAAA 2001:db8::1"),
+		own(60, serving("e", 4, "long.docker.", "half.docker.")),
+		own(50, serving("f", 5, "long.docker.", "records.docker.")),
+		with(serving("g", 6, "half.docker."), "_http._tcp.records.docker. 40 SRV 0 0 81 g.docker.", "_x._tcp.g.docker. 70 SRV 0 0 81 g.docker."),
+		held1(ended),
+	))
+	for _, c := range []struct {
+		name  string
+		qtype uint16
+		want  uint32
+	}{
+		{"a.docker.", dns.TypeA, 60}, {"x.docker.", dns.TypeA, 10}, {"c.docker.", dns.TypeA, 30},
+		{"mixed.docker.", dns.TypeA, 30}, {"low.docker.", dns.TypeA, 20}, {"alone.docker.", dns.TypeA, 60}, {"alone.docker.", dns.TypeAAAA, 60},
+		{"long.docker.", dns.TypeA, 50}, {"_http._tcp.long.docker.", dns.TypeSRV, 50}, {"_http._tcp.half.docker.", dns.TypeSRV, 30},
+		{"_http._tcp.records.docker.", dns.TypeSRV, 40}, {"_x._tcp.g.docker.", dns.TypeSRV, 70},
+	} {
+		answer := lookup(s.Snapshot(), Query{Name: c.name, Asked: c.name, Type: c.qtype}).Answer
+		if len(answer) == 0 {
+			t.Errorf("%s %s: no answer", c.name, dns.TypeToString[c.qtype])
+		}
+		for _, rr := range answer {
+			if rr.Header().Ttl != c.want {
+				t.Errorf("TTL %d, want %d: %s", rr.Header().Ttl, c.want, rr)
 			}
 		}
+	}
+	serial := s.Snapshot().Serials()["docker."]
+	s.Apply(add(own(55, serving("f", 5, "long.docker.", "records.docker."))))
+	if !newer(s.Snapshot().Serials()["docker."], serial) {
+		t.Error("the serial has not grown with another TTL")
 	}
 }
 

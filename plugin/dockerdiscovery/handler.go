@@ -3,6 +3,7 @@ package dockerdiscovery
 import (
 	"context"
 	"net/netip"
+	"strings"
 	"sync"
 	"time"
 
@@ -62,17 +63,15 @@ func (d *Docker) ServeDNS(ctx context.Context, w dns.ResponseWriter, r *dns.Msg)
 	case zone.NotOurs:
 		return d.next(ctx, w, r)
 	case zone.NameError, zone.EmptyNonTerminal:
-		if len(res.Answer) > 0 { // a CNAME of ours leads there
-			break
-		}
-		// Zone . is shared with the Internet: what is not ours there is not for us to
-		// deny, and names below a name of ours must not hide it.
-		if res.Zone == "." && d.Next != nil || res.Outcome == zone.NameError && d.Fall.Through(q.Name) {
+		switch {
+		case d.others(&q, &res) && res.Target == "":
 			return d.next(ctx, w, r)
-		}
-		// A name that is not known yet may exist.
-		if !d.synced.Load() {
+		case d.others(&q, &res): // a CNAME of ours leads there
+			res.Outcome, res.Ns = zone.Success, nil
+		case !d.synced.Load(): // a name that is not known yet may exist
 			return dns.RcodeServerFailure, nil
+		default:
+			res.Target = ""
 		}
 	}
 
@@ -96,6 +95,20 @@ func (d *Docker) next(ctx context.Context, w dns.ResponseWriter, r *dns.Msg) (in
 	return plugin.NextOrFailure(d.Name(), d.Next, ctx, w, r)
 }
 
+// others reports whether a name in our zones that no container has is for others to answer or deny.
+// Zone . is shared with the Internet, and names below a name of ours must not hide what it has.
+func (d *Docker) others(q *zone.Query, res *zone.Result) bool {
+	return res.Zone == "." && d.Next != nil || res.Outcome == zone.NameError && d.Fall.Through(last(q, res))
+}
+
+// last is the last name that was looked up: the one asked for, or that to which a CNAME leads.
+func last(q *zone.Query, res *zone.Result) string {
+	if res.Target != "" {
+		return strings.ToLower(res.Target)
+	}
+	return q.Name
+}
+
 // follow adds what others say of the name to which a CNAME of ours points. If they can't
 // be asked the CNAME stands alone, for the asker to follow.
 func (d *Docker) follow(ctx context.Context, w dns.ResponseWriter, r, m *dns.Msg, target string) {
@@ -106,8 +119,14 @@ func (d *Docker) follow(ctx context.Context, w dns.ResponseWriter, r, m *dns.Msg
 		return
 	}
 	m.Answer = append(m.Answer, found.Answer...)
+	// The outcome is that for the last name, RFC 6604 §3, and so is the SOA that says how long it may be kept.
 	if found.Rcode == dns.RcodeNameError {
 		m.Rcode = dns.RcodeNameError
+	}
+	for _, rr := range found.Ns {
+		if rr.Header().Rrtype == dns.TypeSOA {
+			m.Ns = append(m.Ns, rr)
+		}
 	}
 }
 
@@ -159,7 +178,7 @@ func (d *Docker) lookupArriving(q *zone.Query, res *zone.Result, arrivals bool, 
 func mayArrive(q *zone.Query, res *zone.Result) bool {
 	switch res.Outcome {
 	case zone.NameError, zone.EmptyNonTerminal, zone.Ended:
-		return res.Zone != "." || dns.CountLabel(q.Name) == 1
+		return res.Zone != "." || dns.CountLabel(last(q, res)) == 1
 	default:
 		return false
 	}
