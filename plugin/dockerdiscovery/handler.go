@@ -3,10 +3,12 @@ package dockerdiscovery
 import (
 	"context"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"time"
 
+	"github.com/coredns/coredns/core/dnsserver"
 	"github.com/coredns/coredns/plugin"
 	"github.com/coredns/coredns/plugin/pkg/fall"
 	"github.com/coredns/coredns/plugin/pkg/upstream"
@@ -20,6 +22,10 @@ import (
 // staleTTL is the longest TTL, in seconds, of what may no longer be so: answers while
 // the engine is away.
 const staleTTL = 5
+
+// maxFollows bounds how often a query may enter the server anew for a CNAME's target. It is the bound
+// of CoreDNS's own plugins, which count in the same place: a loop may lead through several of them.
+const maxFollows = 8
 
 // Docker answers for the names of an engine's running containers.
 type Docker struct {
@@ -111,14 +117,27 @@ func last(q *zone.Query, res *zone.Result) string {
 
 // follow adds what others say of the name to which a CNAME of ours points. If they can't
 // be asked the CNAME stands alone, for the asker to follow.
+//
+// The others may be another server block's containers, or ours under a rewritten name, and their
+// CNAMEs may lead back here. A container's label must not keep the server busy with that for ever.
 func (d *Docker) follow(ctx context.Context, w dns.ResponseWriter, r, m *dns.Msg, target string) {
+	follows, _ := ctx.Value(dnsserver.LoopKey{}).(int)
+	if follows >= maxFollows {
+		return
+	}
+	ctx = context.WithValue(ctx, dnsserver.LoopKey{}, follows+1)
 	state := request.Request{W: w, Req: r}
 	found, err := d.upstream.Lookup(ctx, state, target, state.QType())
 	if err != nil || found == nil {
 		log.Debugf("Following %s to %s: %v", state.Name(), target, err)
 		return
 	}
-	m.Answer = append(m.Answer, found.Answer...)
+	own := m.Answer
+	for _, rr := range found.Answer { // a loop brings our CNAMEs again
+		if !slices.ContainsFunc(own, func(has dns.RR) bool { return dns.IsDuplicate(has, rr) }) {
+			m.Answer = append(m.Answer, rr)
+		}
+	}
 	// The outcome is that for the last name, RFC 6604 §3, and so is the SOA that says how long it may be kept.
 	if found.Rcode == dns.RcodeNameError {
 		m.Rcode = dns.RcodeNameError

@@ -12,6 +12,7 @@ import (
 	"github.com/coredns/caddy"
 	"github.com/coredns/coredns/core/dnsserver"
 	_ "github.com/coredns/coredns/plugin/cache"
+	_ "github.com/coredns/coredns/plugin/rewrite"
 	_ "github.com/coredns/coredns/plugin/whoami"
 	"github.com/miekg/dns"
 	"github.com/prometheus/client_golang/prometheus"
@@ -313,5 +314,40 @@ func TestServerAddr(t *testing.T) {
 	r := query(t, port, "ns.dns.docker.")
 	if len(r.Answer) != 1 || r.Answer[0].(*dns.A).A.String() != "127.0.0.1" {
 		t.Errorf("the name server's address on a socket for all addresses:\n%s", r)
+	}
+}
+
+// TestLoopOfCNAMEs has labels point in a ring that no store sees as a whole: through two server
+// blocks, and through a rewritten name. Each query comes to an end by itself.
+func TestLoopOfCNAMEs(t *testing.T) {
+	e := enginetest.New(t)
+	e.Run(enginetest.Spec{Name: "pair", Labels: map[string]string{
+		"coredns.dockerdiscovery.records": "a.docker. CNAME b.lab.\nb.lab. CNAME a.docker.\nself CNAME self.pair.new.",
+	}})
+	for i := range 10 { // each points to the next one in the other block's zone
+		zones := []string{"docker", "lab"}
+		e.Run(enginetest.Spec{Name: fmt.Sprint("ring", i), Labels: map[string]string{
+			"coredns.dockerdiscovery.records": fmt.Sprintf("x.ring%d.%s. CNAME x.ring%d.%s.", i, zones[i%2], (i+1)%10, zones[(i+1)%2]),
+		}})
+	}
+	port := freePort(t)
+	block := "%s:" + port + " {\n rewrite stop name suffix .new. .docker.\n docker %[1]s {\n endpoint " + e.Host() + "\n }\n}\n"
+	i := startCoreDNS(t, fmt.Sprintf(block, "docker")+fmt.Sprintf(block, "lab")+
+		fmt.Sprintf("new:%s {\n rewrite stop name suffix .new. .docker.\n docker docker {\n endpoint %s\n }\n}", port, e.Host()))
+	defer stopCoreDNS(t, i)
+	for _, c := range []struct {
+		name    string
+		records int // the ring's, each once; fewer if following ends before
+	}{{"a.docker.", 2}, {"b.lab.", 2}, {"x.ring0.docker.", 9}, {"x.ring7.lab.", 9}, {"self.pair.docker.", 1}} {
+		for range 5 {
+			begin := time.Now()
+			r := query(t, port, c.name)
+			if took := time.Since(begin); took > 100*time.Millisecond {
+				t.Errorf("%s took %v", c.name, took)
+			}
+			if r.Rcode != dns.RcodeSuccess || len(r.Answer) != c.records {
+				t.Errorf("%s: want %d records:\n%s", c.name, c.records, r)
+			}
+		}
 	}
 }

@@ -144,6 +144,49 @@ func TestHostileLabels(t *testing.T) {
 	}
 }
 
+// CNAMEs in a ring that no server block's data has as a whole, through two blocks and through rewrite,
+// cost no more than their own answers.
+func TestHostileRings(t *testing.T) {
+	t.Parallel()
+	prefix := "ring-" + suffix()
+	property := " {\nlabel_prefix " + prefix + "\n}\n"
+	port := freePort(t, "127.0.0.1")
+	s := serve(t, config{port: port, keys: "docker", body: "rewrite stop name suffix .anew. .docker.\ndocker docker" + property + "}\n" +
+		"lab {\nbind 127.0.0.1\ndocker lab" + property + "}\n" +
+		"anew {\nbind 127.0.0.1\nrewrite stop name suffix .anew. .docker.\ndocker docker" + property})
+	run := func(name, records string) {
+		t.Helper()
+		machine.run(t, "--name", name, "--label", prefix+".records="+records)
+	}
+	pair, self, ring := "pair-"+suffix(), "self-"+suffix(), "ring-"+suffix()
+	run(pair, "a.docker. CNAME b.lab.\nb.lab. CNAME a.docker.")
+	run(self, "x CNAME x."+self+".anew.")
+	zones := []string{"docker.", "lab."}
+	for i := range 10 {
+		run(fmt.Sprintf("%s-%d", ring, i), fmt.Sprintf("%s-%d.%s CNAME %[1]s-%[4]d.%[5]s", "x."+ring, i, zones[i%2], (i+1)%10, zones[(i+1)%2]))
+	}
+	last := fmt.Sprintf("x.%s-9.lab.", ring)
+	eventually(t, func() error {
+		if m := s.ask(last, dns.TypeCNAME); len(m.Answer) != 1 {
+			return fmt.Errorf("%s CNAME: %s", last, outcome(m))
+		}
+		return nil
+	})
+	memory := s.memory()
+	for _, name := range []string{"a.docker.", "b.lab.", "x." + self + ".docker.", fmt.Sprintf("x.%s-0.docker.", ring), last} {
+		for range 5 {
+			begin := time.Now()
+			m := s.ask(name, dns.TypeA)
+			if took := time.Since(begin); took > 100*time.Millisecond || m.Rcode != dns.RcodeSuccess || len(m.Answer) == 0 || len(m.Answer) > 10 {
+				t.Errorf("%s: %d records after %v: %s", name, len(m.Answer), took, outcome(m))
+			}
+		}
+	}
+	if grown := (s.memory() - memory) >> 20; grown > 16 {
+		t.Errorf("resident memory grew by %d MiB", grown)
+	}
+}
+
 // megabyte is zone-file text of a million octets.
 func megabyte() string {
 	text := &strings.Builder{}
