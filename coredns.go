@@ -12,15 +12,18 @@ import (
 	_ "github.com/dockerdiscovery/dockerdiscovery/plugin/dockerdiscovery"
 )
 
-// directives puts docker directly above cache, and dnssec directly above docker.
+// above are the plugins that change answers on their way back, and so stand above docker. CoreDNS
+// has these below cache.
+var above = []string{"header", "dnssec", "minimal"}
+
+// directives puts docker directly above cache, and the plugins that change answers directly above docker.
 //
 // Our answers depend on who asks and are right only now, and CoreDNS's cache keys
 // by name and type alone and keeps what it has for seconds: it must stand below us,
-// where it caches what forward brings. dnssec signs what passes it on the way
-// back, so it must stand above us.
+// where it caches what forward brings.
 func directives(all []string) []string {
-	all = slices.DeleteFunc(slices.Clone(all), func(d string) bool { return d == "dnssec" })
-	return slices.Insert(all, slices.Index(all, "cache"), "dnssec", "docker")
+	all = slices.DeleteFunc(slices.Clone(all), func(d string) bool { return slices.Contains(above, d) })
+	return slices.Insert(all, slices.Index(all, "cache"), append(slices.Clone(above), "docker")...)
 }
 
 func init() { dnsserver.Directives = directives(dnsserver.Directives) }

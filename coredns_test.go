@@ -10,15 +10,16 @@ import (
 func TestDirectives(t *testing.T) {
 	d := dnsserver.Directives
 	i := slices.Index(d, "docker")
-	if i < 1 || !slices.Equal(d[i-1:i+2], []string{"dnssec", "docker", "cache"}) {
-		t.Errorf("around docker the directives are not dnssec, docker, cache: %v", d)
+	around := []string{"header", "dnssec", "minimal", "docker", "cache"}
+	if i < 3 || !slices.Equal(d[i-3:i+2], around) {
+		t.Errorf("around docker the directives are not %v: %v", around, d)
 	}
-	for _, name := range []string{"dnssec", "docker", "cache"} {
+	for _, name := range around {
 		if slices.Index(d[slices.Index(d, name)+1:], name) >= 0 {
 			t.Errorf("%s stands twice", name)
 		}
 	}
-	for _, above := range []string{"metadata", "prometheus", "errors", "log", "dns64", "loadbalance", "rewrite", "acl"} {
+	for _, above := range []string{"metadata", "prometheus", "errors", "log", "dns64", "loadbalance", "rewrite", "acl", "nsid", "bufsize", "siit", "tsig", "local", "any"} {
 		if slices.Index(d, above) > i {
 			t.Errorf("%s stands below docker", above)
 		}

@@ -39,8 +39,9 @@ type Docker struct {
 	watcher     *engine.Watcher // nil before startup
 	arrivalWait time.Duration   // bounds how long a query waits for a name that is not known yet
 
-	upstream *upstream.Upstream
-	notifier notifier
+	upstream  *upstream.Upstream
+	notifier  notifier
+	recursion bool // is offered by the server block
 
 	own         ownAddrs
 	remote      []netip.Addr // of an engine on another machine
@@ -55,9 +56,12 @@ func (d *Docker) ServeDNS(ctx context.Context, w dns.ResponseWriter, r *dns.Msg)
 	if len(r.Question) == 0 || r.Question[0].Qclass != dns.ClassINET {
 		return d.next(ctx, w, r)
 	}
+	if r.Opcode != dns.OpcodeQuery {
+		return d.notQuery(ctx, w, r)
+	}
 	switch r.Question[0].Qtype {
-	case dns.TypeAXFR, dns.TypeIXFR: // transfer stands below us and asks us itself
-		return d.next(ctx, w, r)
+	case dns.TypeAXFR, dns.TypeIXFR:
+		return d.zoneTransfer(ctx, w, r)
 	}
 
 	a := &asking{Docker: d, w: w}
@@ -82,7 +86,7 @@ func (d *Docker) ServeDNS(ctx context.Context, w dns.ResponseWriter, r *dns.Msg)
 	}
 
 	m := a.reply(r)
-	m.Authoritative = true
+	m.Authoritative, m.RecursionAvailable = true, d.recursion
 	m.Answer, m.Ns, m.Extra = res.Answer, res.Ns, res.Extra
 	if res.Outcome == zone.NameError {
 		m.Rcode = dns.RcodeNameError
@@ -99,6 +103,24 @@ func (d *Docker) ServeDNS(ctx context.Context, w dns.ResponseWriter, r *dns.Msg)
 
 func (d *Docker) next(ctx context.Context, w dns.ResponseWriter, r *dns.Msg) (int, error) {
 	return plugin.NextOrFailure(d.Name(), d.Next, ctx, w, r)
+}
+
+// notQuery leaves a NOTIFY or UPDATE to the plugins below, such as secondary and dynupdate.
+func (d *Docker) notQuery(ctx context.Context, w dns.ResponseWriter, r *dns.Msg) (int, error) {
+	if d.Next == nil {
+		return dns.RcodeNotImplemented, nil
+	}
+	return d.next(ctx, w, r)
+}
+
+// zoneTransfer leaves a transfer to the plugin transfer, which stands below us and asks us itself.
+// Without it our zones are nobody's to give: forward must not ask others for them.
+func (d *Docker) zoneTransfer(ctx context.Context, w dns.ResponseWriter, r *dns.Msg) (int, error) {
+	apex := plugin.Zones(d.config.zone.Zones).Matches(r.Question[0].Name)
+	if d.notifier.transfer == nil && apex != "" && apex != "." {
+		return dns.RcodeRefused, nil
+	}
+	return d.next(ctx, w, r)
 }
 
 // others reports whether a name in our zones that no container has is for others to answer or deny.

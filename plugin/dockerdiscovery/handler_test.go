@@ -12,6 +12,7 @@ import (
 	"github.com/coredns/coredns/plugin/pkg/dnstest"
 	clog "github.com/coredns/coredns/plugin/pkg/log"
 	"github.com/coredns/coredns/plugin/test"
+	"github.com/coredns/coredns/plugin/transfer"
 	"github.com/miekg/dns"
 
 	"github.com/dockerdiscovery/dockerdiscovery/internal/container"
@@ -61,8 +62,9 @@ const toNext = -1
 
 type handlerCase struct {
 	test.Case
-	Class uint16
-	From  string // the asker's address; the host's if empty
+	Class  uint16
+	Opcode int
+	From   string // the asker's address; the host's if empty
 }
 
 // serve asks the plugin and compares: the message, or that the query has gone on or
@@ -70,6 +72,7 @@ type handlerCase struct {
 func serve(t *testing.T, d *Docker, c handlerCase) {
 	t.Helper()
 	m := c.Msg()
+	m.Opcode = c.Opcode
 	if c.Class != 0 {
 		m.Question[0].Qclass = c.Class
 	}
@@ -83,9 +86,9 @@ func serve(t *testing.T, d *Docker, c handlerCase) {
 		}
 	case err != nil:
 		t.Errorf("%s: %v", name, err)
-	case c.Rcode == dns.RcodeServerFailure:
-		if rcode != dns.RcodeServerFailure || rec.Msg != nil {
-			t.Errorf("%s: rcode %d, message %v, want SERVFAIL and no message", name, rcode, rec.Msg)
+	case !plugin.ClientWrite(c.Rcode):
+		if rcode != c.Rcode || rec.Msg != nil {
+			t.Errorf("%s: rcode %d, message %v, want %s and no message", name, rcode, rec.Msg, dns.RcodeToString[c.Rcode])
 		}
 	case rec.Msg == nil || !plugin.ClientWrite(rcode):
 		t.Errorf("%s: rcode %d, message %v", name, rcode, rec.Msg)
@@ -128,12 +131,27 @@ func TestServeDNS(t *testing.T) {
 		{Case: test.Case{Qname: "9.0.17.172.in-addr.arpa.", Qtype: dns.TypePTR, Rcode: toNext}},
 		{Case: test.Case{Qname: "2.0.17.172.in-addr.arpa.", Qtype: dns.TypeTXT, Rcode: toNext}},
 		{Case: test.Case{Qname: "example.org.", Qtype: dns.TypeA, Rcode: toNext}},
-		{Case: test.Case{Qname: "docker.", Qtype: dns.TypeAXFR, Rcode: toNext}},
-		{Case: test.Case{Qname: "docker.", Qtype: dns.TypeIXFR, Rcode: toNext}},
+		{Case: test.Case{Qname: "docker.", Qtype: dns.TypeAXFR, Rcode: dns.RcodeRefused}},
+		{Case: test.Case{Qname: "doCker.", Qtype: dns.TypeIXFR, Rcode: dns.RcodeRefused}},
+		{Case: test.Case{Qname: "web.docker.", Qtype: dns.TypeAXFR, Rcode: dns.RcodeRefused}},
+		{Case: test.Case{Qname: "example.org.", Qtype: dns.TypeAXFR, Rcode: toNext}},
+		{Case: test.Case{Qname: "docker.", Qtype: dns.TypeSOA, Rcode: toNext}, Opcode: dns.OpcodeNotify},
+		{Case: test.Case{Qname: "docker.", Qtype: dns.TypeSOA, Rcode: toNext}, Opcode: dns.OpcodeUpdate},
+		{Case: test.Case{Qname: "web.docker.", Qtype: dns.TypeA, Rcode: toNext}, Opcode: dns.OpcodeStatus},
+		{Case: test.Case{Qname: "docker.", Qtype: dns.TypeAXFR, Rcode: toNext}, Opcode: dns.OpcodeNotify},
 		{Case: test.Case{Qname: "web.docker.", Qtype: dns.TypeA, Rcode: toNext}, Class: dns.ClassCHAOS},
 		{Case: test.Case{Qname: "web.docker.", Qtype: dns.TypeA, Rcode: toNext}, Class: dns.ClassANY},
 	} {
 		serve(t, d, c)
+	}
+
+	d.notifier.transfer = &transfer.Transfer{}
+	for _, qtype := range []uint16{dns.TypeAXFR, dns.TypeIXFR} {
+		serve(t, d, handlerCase{Case: test.Case{Qname: "docker.", Qtype: qtype, Rcode: toNext}})
+	}
+	d.Next = nil // nobody else to ask
+	for _, opcode := range []int{dns.OpcodeNotify, dns.OpcodeUpdate} {
+		serve(t, d, handlerCase{Case: test.Case{Qname: "docker.", Qtype: dns.TypeSOA, Rcode: dns.RcodeNotImplemented}, Opcode: opcode})
 	}
 }
 
@@ -170,6 +188,8 @@ func TestRootZone(t *testing.T) {
 		{Case: test.Case{Qname: "example.org.", Qtype: dns.TypeA, Rcode: toNext}},
 		{Case: test.Case{Qname: ".", Qtype: dns.TypeNS, Rcode: toNext}},
 		{Case: test.Case{Qname: ".", Qtype: dns.TypeSOA, Rcode: toNext}},
+		{Case: test.Case{Qname: ".", Qtype: dns.TypeAXFR, Rcode: toNext}},
+		{Case: test.Case{Qname: "example.org.", Qtype: dns.TypeAXFR, Rcode: toNext}},
 		{Case: test.Case{Qname: "2.0.17.172.in-addr.arpa.", Qtype: dns.TypePTR, Answer: []dns.RR{
 			test.PTR("2.0.17.172.in-addr.arpa. 5 IN PTR web.")}}},
 	}
@@ -246,6 +266,9 @@ func FuzzServeDNS(f *testing.F) {
 			rec := dnstest.NewRecorder(&test.ResponseWriter{RemoteIP: "127.0.0.1"})
 			rcode, err := d.ServeDNS(t.Context(), rec, m)
 			if errors.Is(err, errNext) && rec.Msg == nil {
+				continue
+			}
+			if qtype := m.Question[0].Qtype; rcode == dns.RcodeRefused && rec.Msg == nil && (qtype == dns.TypeAXFR || qtype == dns.TypeIXFR) {
 				continue
 			}
 			if err != nil || rcode != dns.RcodeSuccess || rec.Msg == nil {

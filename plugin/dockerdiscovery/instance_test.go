@@ -12,6 +12,7 @@ import (
 	"github.com/coredns/caddy"
 	"github.com/coredns/coredns/core/dnsserver"
 	_ "github.com/coredns/coredns/plugin/cache"
+	_ "github.com/coredns/coredns/plugin/forward"
 	_ "github.com/coredns/coredns/plugin/rewrite"
 	_ "github.com/coredns/coredns/plugin/whoami"
 	"github.com/miekg/dns"
@@ -348,6 +349,39 @@ func TestLoopOfCNAMEs(t *testing.T) {
 			if r.Rcode != dns.RcodeSuccess || len(r.Answer) != c.records {
 				t.Errorf("%s: want %d records:\n%s", c.name, c.records, r)
 			}
+		}
+	}
+}
+
+// TestRecursionAvailable looks at the flag in answers of all kinds, in a server block that forwards
+// other names and in one beside it that does not.
+func TestRecursionAvailable(t *testing.T) {
+	e := enginetest.New(t)
+	web := e.IP(e.Run(enginetest.Spec{Name: "web"}), "bridge")
+	reverse, err := dns.ReverseAddr(web.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	port := freePort(t)
+	docker := fmt.Sprintf("docker docker. lab. {\n endpoint %s\n }\n", e.Host())
+	i := startCoreDNS(t, fmt.Sprintf(".:%s {\n %s forward . 127.0.0.1:9\n}\nlab:%[1]s {\n %s}", port, docker, docker))
+	defer stopCoreDNS(t, i)
+	for _, c := range []struct {
+		name  string
+		qtype uint16
+		want  bool
+	}{
+		{"web.docker.", dns.TypeA, true}, {"web.docker.", dns.TypeAAAA, true}, {"web.docker.", dns.TypeMX, true}, {"nope.docker.", dns.TypeA, true},
+		{"docker.", dns.TypeNS, true}, {"docker.", dns.TypeSOA, true}, {reverse, dns.TypePTR, true},
+		{"web.lab.", dns.TypeA, false}, {"web.lab.", dns.TypeAAAA, false}, {"nope.lab.", dns.TypeA, false}, {"lab.", dns.TypeSOA, false},
+	} {
+		m := new(dns.Msg).SetQuestion(c.name, c.qtype)
+		r, _, err := (&dns.Client{Timeout: 5 * time.Second}).Exchange(m, "127.0.0.1:"+port)
+		if err != nil {
+			t.Fatalf("%s: %v", c.name, err)
+		}
+		if r.RecursionAvailable != c.want || !r.Authoritative {
+			t.Errorf("%s %s: want RA %v, and AA:\n%s", c.name, dns.TypeToString[c.qtype], c.want, r)
 		}
 	}
 }

@@ -85,6 +85,7 @@ func setup(c *caddy.Controller) error {
 	c.OnStartup(func() error {
 		cfg := dnsserver.GetConfig(c)
 		warnOfCache(cfg)
+		d.recursion = recurses(cfg)
 		d.notifier.transfer, _ = cfg.Handler("transfer").(*transfer.Transfer) // nil without the plugin
 		return d.start()
 	})
@@ -118,6 +119,15 @@ func newDocker(cfg config, i *instance) *Docker {
 		upstream: upstream.New(),
 		own:      ownAddrs{now: time.Now, read: net.InterfaceAddrs},
 	}
+}
+
+// recursors are the plugins that answer for any name on the asker's behalf, some of them not CoreDNS's own.
+var recursors = []string{"forward", "grpc", "unbound", "recursor", "fanout", "dnsredir", "alternate", "proxy"}
+
+// recurses reports whether the server block offers recursion. Where our answers don't say so (RFC 1035
+// §4.1.1), nslookup and host take the server for one that has none, and ask the next one.
+func recurses(cfg *dnsserver.Config) bool {
+	return slices.ContainsFunc(recursors, func(name string) bool { return cfg.Handler(name) != nil })
 }
 
 // warnOfCache warns of a cache that keeps our answers: they depend on who asks, and

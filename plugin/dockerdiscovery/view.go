@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/coredns/coredns/plugin/metadata"
+	"github.com/coredns/coredns/plugin/pkg/proxyproto"
 	"github.com/coredns/coredns/request"
 	"github.com/miekg/dns"
 
@@ -130,13 +131,16 @@ func (a *asking) Publish() bool { return a.config.publish }
 // Direct implements zone.Server.
 func (a *asking) Direct(network string) bool { return a.direct(network) }
 
-// addr returns the IP of a transport's address, the zero Addr if it has none.
+// addr returns the IP of a transport's address, the zero Addr if it has none. Behind a proxy that
+// speaks the PROXY protocol the transport's address holds the asker's.
 func addr(a net.Addr) netip.Addr {
 	switch a := a.(type) {
 	case *net.UDPAddr:
 		return a.AddrPort().Addr().Unmap().WithZone("")
 	case *net.TCPAddr:
 		return a.AddrPort().Addr().Unmap().WithZone("")
+	case *proxyproto.Addr:
+		return addr(a.Unwrap())
 	}
 	return netip.Addr{}
 }

@@ -228,6 +228,7 @@ func serveDNS(t *testing.T, network, addr string, handler dns.Handler) {
 // ServeDNS answers A of example.org, and no other name.
 func (u *upstream) ServeDNS(w dns.ResponseWriter, req *dns.Msg) {
 	m := new(dns.Msg).SetReply(req)
+	m.RecursionAvailable = true
 	name := strings.ToLower(req.Question[0].Name)
 	u.mu.Lock()
 	u.asked[name]++

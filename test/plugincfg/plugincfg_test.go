@@ -33,15 +33,16 @@ func readmeLines(t *testing.T) []string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, block, ok := strings.Cut(string(b), "~~~ txt\ndnssec:dnssec\n")
+	const first = "header:header"
+	_, block, ok := strings.Cut(string(b), "~~~ txt\n"+first+"\n")
 	if !ok {
 		t.Fatal("the README has no lines for plugin.cfg")
 	}
 	block, _, _ = strings.Cut(block, "\n~~~")
-	return append([]string{"dnssec:dnssec"}, strings.Split(block, "\n")...)
+	return append([]string{first}, strings.Split(block, "\n")...)
 }
 
-// edit puts the README's lines into plugin.cfg, where cache stands.
+// edit puts the README's lines into plugin.cfg where cache stands, and takes away where they stood.
 func edit(t *testing.T, file string) {
 	t.Helper()
 	b, err := os.ReadFile(file)
@@ -49,10 +50,11 @@ func edit(t *testing.T, file string) {
 		t.Fatal(err)
 	}
 	ours := readmeLines(t)
-	lines := slices.DeleteFunc(strings.Split(string(b), "\n"), func(l string) bool { return l == "dnssec:dnssec" })
-	cache := slices.Index(lines, "cache:cache")
-	if cache < 0 || ours[len(ours)-1] != "cache:cache" {
-		t.Fatal("no line cache:cache to stand above")
+	const last = "cache:cache"
+	lines := slices.DeleteFunc(strings.Split(string(b), "\n"), func(l string) bool { return l != last && slices.Contains(ours, l) })
+	cache := slices.Index(lines, last)
+	if cache < 0 || ours[len(ours)-1] != last {
+		t.Fatalf("no line %s to stand above", last)
 	}
 	lines = slices.Replace(lines, cache, cache+1, ours...)
 	if err := os.WriteFile(file, []byte(strings.Join(lines, "\n")), 0o644); err != nil {
@@ -83,7 +85,7 @@ func TestPluginCfg(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !strings.Contains(string(directives), "\t\"dnssec\",\n\t\"docker\",\n\t\"cache\",\n") {
-		t.Error("the directives are not in the order dnssec, docker, cache")
+	if !strings.Contains(string(directives), "\t\"header\",\n\t\"dnssec\",\n\t\"minimal\",\n\t\"docker\",\n\t\"cache\",\n") {
+		t.Error("the directives are not in the order header, dnssec, minimal, docker, cache")
 	}
 }

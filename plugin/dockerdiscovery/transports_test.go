@@ -1,0 +1,165 @@
+package dockerdiscovery
+
+import (
+	"bytes"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/binary"
+	"encoding/pem"
+	"fmt"
+	"io"
+	"math/big"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	_ "github.com/coredns/coredns/plugin/proxyproto"
+	_ "github.com/coredns/coredns/plugin/tls"
+	"github.com/miekg/dns"
+
+	"github.com/dockerdiscovery/dockerdiscovery/internal/enginetest"
+)
+
+// proxyHeader is what a proxy puts in front of a query, PROXY protocol version 2.
+func proxyHeader(stream bool, from netip.Addr, tlvs string) []byte {
+	family := byte(0x12) // IPv4, datagrams
+	if stream {
+		family = 0x11
+	}
+	b := append([]byte("\r\n\r\n\x00\r\nQUIT\n"), 0x21, family)
+	b = binary.BigEndian.AppendUint16(b, uint16(12+len(tlvs)))
+	b = append(b, from.AsSlice()...)
+	b = append(b, 203, 0, 113, 80, 0x30, 0x39, 0, 53) // to whom, and the ports
+	return append(b, tlvs...)
+}
+
+// TestProxyProtocol asks through the PROXY protocol with real sockets.
+func TestProxyProtocol(t *testing.T) {
+	e := enginetest.New(t)
+	e.AddNetwork("own")
+	web := e.Run(enginetest.Spec{Name: "web", Networks: []enginetest.Attachment{{Network: "bridge"}, {Network: "own"}}, Publish: []string{"80:80/tcp"}})
+	neighbour := e.Run(enginetest.Spec{Name: "neighbour", NetworkMode: "own"})
+	onOwn := e.IP(web, "own").String()
+
+	cert, key := certificate(t)
+	for _, tlvs := range []string{"", "\xe0\x00\x01x"} {
+		option := ""
+		if tlvs != "" {
+			option = "tlv_metadata"
+		}
+		ports := map[string]string{}
+		corefile := ""
+		for _, scheme := range []string{"dns", "tls", "https"} {
+			ports[scheme] = freePort(t)
+			corefile += fmt.Sprintf("%s://docker:%s {\n tls %s %s\n proxyproto {\n allow 127.0.0.1/32\n %s\n }\n docker {\n endpoint %s\n publish 192.0.2.1\n }\n}\n",
+				scheme, ports[scheme], cert, key, option, e.Host())
+		}
+		i := startCoreDNS(t, corefile)
+		for _, c := range []struct {
+			from netip.Addr
+			want []string
+		}{
+			{e.IP(neighbour, "own"), []string{onOwn}},
+			{netip.MustParseAddr(fromHost), []string{e.IP(web, "bridge").String(), onOwn}},
+			{netip.MustParseAddr(fromLAN), []string{"192.0.2.1"}},
+		} {
+			for _, transport := range []string{"udp", "tcp", "tls", "https"} {
+				m := new(dns.Msg).SetQuestion("web.docker.", dns.TypeA)
+				r, err := askProxied(transport, ports, m, proxyHeader(transport != "udp", c.from, tlvs))
+				if err != nil {
+					t.Errorf("%s from %s: %v", transport, c.from, err)
+					continue
+				}
+				got := map[string]bool{}
+				for _, rr := range r.Answer {
+					got[dns.Field(rr, 1)] = true
+				}
+				if len(got) != len(c.want) || !got[c.want[0]] || !got[c.want[len(c.want)-1]] {
+					t.Errorf("%s from %s, TLVs %q: %v, want %v", transport, c.from, tlvs, got, c.want)
+				}
+			}
+		}
+		stopCoreDNS(t, i)
+	}
+}
+
+// certificate makes a certificate and its key, and returns the files.
+func certificate(t *testing.T) (cert, key string) {
+	t.Helper()
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour)}
+	public, err := x509.CreateCertificate(rand.Reader, template, template, &private.PublicKey, private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	secret, err := x509.MarshalECPrivateKey(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cert, key = filepath.Join(t.TempDir(), "cert.pem"), filepath.Join(t.TempDir(), "key.pem")
+	for file, block := range map[string]*pem.Block{cert: {Type: "CERTIFICATE", Bytes: public}, key: {Type: "EC PRIVATE KEY", Bytes: secret}} {
+		if err := os.WriteFile(file, pem.EncodeToMemory(block), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return cert, key
+}
+
+// askProxied asks as a proxy does: the header stands in front of all else.
+func askProxied(transport string, ports map[string]string, m *dns.Msg, header []byte) (*dns.Msg, error) {
+	question, err := m.Pack()
+	if err != nil {
+		return nil, err
+	}
+	network, port := "tcp", ports[transport]
+	if transport == "udp" || transport == "tcp" {
+		network, port = transport, ports["dns"]
+	}
+	conn, err := net.DialTimeout(network, "127.0.0.1:"+port, 5*time.Second)
+	if err != nil {
+		return nil, err
+	}
+	defer conn.Close()
+	conn.SetDeadline(time.Now().Add(5 * time.Second))
+	if transport == "udp" {
+		if _, err := conn.Write(append(header, question...)); err != nil {
+			return nil, err
+		}
+		return (&dns.Conn{Conn: conn}).ReadMsg()
+	}
+	if _, err := conn.Write(header); err != nil {
+		return nil, err
+	}
+	if transport != "tcp" {
+		conn = tls.Client(conn, &tls.Config{InsecureSkipVerify: true})
+	}
+	if transport != "https" {
+		c := &dns.Conn{Conn: conn}
+		if err := c.WriteMsg(m); err != nil {
+			return nil, err
+		}
+		return c.ReadMsg()
+	}
+	client := &http.Client{Transport: &http.Transport{DialTLS: func(string, string) (net.Conn, error) { return conn, nil }}}
+	resp, err := client.Post("https://127.0.0.1:"+port+"/dns-query", "application/dns-message", bytes.NewReader(question))
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	answer, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return nil, err
+	}
+	r := new(dns.Msg)
+	return r, r.Unpack(answer)
+}
