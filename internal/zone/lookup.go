@@ -254,12 +254,12 @@ func header(name string, rrtype uint16, ttl uint32) dns.RR_Header {
 	return dns.RR_Header{Name: name, Rrtype: rrtype, Class: dns.ClassINET, Ttl: ttl}
 }
 
-// The timers of CoreDNS's own authoritative plugins. Secondaries learn of changes by
-// NOTIFY; these are for when that is lost.
+// Secondaries learn of changes by NOTIFY. These are for one that hears none: containers
+// live for minutes, so it asks each minute, and gives up an hour after it lost us.
 const (
-	refresh = 7200
-	retry   = 1800
-	expire  = 86400
+	refresh = 60
+	retry   = 15
+	expire  = 3600
 )
 
 func (s *Snapshot) soa(name string, o *origin, ttl uint32) []dns.RR {

@@ -97,9 +97,9 @@ func check(t *testing.T, c test.Case, outcome Outcome, r Result) {
 	}
 }
 
-const soaDocker = "docker. 7 IN SOA ns.dns.docker. hostmaster.docker. 1 7200 1800 86400 7"
-const soaReverse = "17.172.in-addr.arpa. 7 IN SOA ns.dns.17.172.in-addr.arpa. hostmaster.17.172.in-addr.arpa. 1 7200 1800 86400 7"
-const soaRoot = ". 7 IN SOA ns.dns. hostmaster. 1 7200 1800 86400 7"
+const soaDocker = "docker. 7 IN SOA ns.dns.docker. hostmaster.docker. 1 60 15 3600 7"
+const soaReverse = "17.172.in-addr.arpa. 7 IN SOA ns.dns.17.172.in-addr.arpa. hostmaster.17.172.in-addr.arpa. 1 60 15 3600 7"
+const soaRoot = ". 7 IN SOA ns.dns. hostmaster. 1 60 15 3600 7"
 
 func TestLookup(t *testing.T) {
 	s := NewStore(Config{Zones: []string{"docker.", "sub.docker.", "17.172.in-addr.arpa."}, TTL: 30, NegativeTTL: 7})
@@ -151,7 +151,7 @@ func TestLookup(t *testing.T) {
 		{NameError, test.Case{Qname: "a.*.wild.docker.", Qtype: dns.TypeA, Rcode: dns.RcodeNameError, Ns: soa}},
 		// the apex and the name server
 		{Success, test.Case{Qname: "docker.", Qtype: dns.TypeSOA, Answer: []dns.RR{
-			test.SOA("docker. 30 IN SOA ns.dns.docker. hostmaster.docker. 1 7200 1800 86400 7")}}},
+			test.SOA("docker. 30 IN SOA ns.dns.docker. hostmaster.docker. 1 60 15 3600 7")}}},
 		{Success, test.Case{Qname: "docker.", Qtype: dns.TypeNS, Answer: []dns.RR{test.NS("docker. 30 IN NS ns.dns.docker.")},
 			Extra: []dns.RR{test.A("ns.dns.docker. 30 IN A 127.0.0.1")}}},
 		{NoData, test.Case{Qname: "docker.", Qtype: dns.TypeA, Ns: soa}},
@@ -161,7 +161,7 @@ func TestLookup(t *testing.T) {
 		{Success, test.Case{Qname: "web.sub.docker.", Qtype: dns.TypeA, Answer: []dns.RR{
 			test.A("web.sub.docker. 30 IN A 10.1.0.2"), test.A("web.sub.docker. 30 IN A 172.17.0.2")}}},
 		{NameError, test.Case{Qname: "nope.sub.docker.", Qtype: dns.TypeA, Rcode: dns.RcodeNameError,
-			Ns: []dns.RR{test.SOA("sub.docker. 7 IN SOA ns.dns.sub.docker. hostmaster.sub.docker. 1 7200 1800 86400 7")}}},
+			Ns: []dns.RR{test.SOA("sub.docker. 7 IN SOA ns.dns.sub.docker. hostmaster.sub.docker. 1 60 15 3600 7")}}},
 		// addresses, in our reverse zone and elsewhere
 		{Success, test.Case{Qname: "2.0.17.172.in-addr.arpa.", Qtype: dns.TypePTR, Answer: []dns.RR{
 			test.PTR("2.0.17.172.in-addr.arpa. 30 IN PTR web.docker.")}}},

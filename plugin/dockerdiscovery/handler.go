@@ -35,6 +35,7 @@ type Docker struct {
 	config config
 	records
 	instance *instance
+	block    serverBlock
 
 	watcher     *engine.Watcher // nil before startup
 	arrivalWait time.Duration   // bounds how long a query waits for a name that is not known yet
@@ -42,6 +43,7 @@ type Docker struct {
 	upstream  *upstream.Upstream
 	notifier  notifier
 	recursion bool // is offered by the server block
+	transfers bool // are given by the plugin transfer
 
 	own         ownAddrs
 	remote      []netip.Addr // of an engine on another machine
@@ -117,7 +119,7 @@ func (d *Docker) notQuery(ctx context.Context, w dns.ResponseWriter, r *dns.Msg)
 // Without it our zones are nobody's to give: forward must not ask others for them.
 func (d *Docker) zoneTransfer(ctx context.Context, w dns.ResponseWriter, r *dns.Msg) (int, error) {
 	apex := plugin.Zones(d.config.zone.Zones).Matches(r.Question[0].Name)
-	if d.notifier.transfer == nil && apex != "" && apex != "." {
+	if !d.transfers && apex != "" && apex != "." {
 		return dns.RcodeRefused, nil
 	}
 	return d.next(ctx, w, r)

@@ -12,7 +12,6 @@ import (
 	"github.com/coredns/coredns/plugin/pkg/dnstest"
 	clog "github.com/coredns/coredns/plugin/pkg/log"
 	"github.com/coredns/coredns/plugin/test"
-	"github.com/coredns/coredns/plugin/transfer"
 	"github.com/miekg/dns"
 
 	"github.com/dockerdiscovery/dockerdiscovery/internal/container"
@@ -53,8 +52,8 @@ func newTestDocker(zones ...string) *Docker {
 }
 
 const (
-	soaDocker = "docker. 5 IN SOA ns.dns.docker. hostmaster.docker. 1 7200 1800 86400 7"
-	soaRoot   = ". 5 IN SOA ns.dns. hostmaster. 1 7200 1800 86400 7"
+	soaDocker = "docker. 5 IN SOA ns.dns.docker. hostmaster.docker. 1 60 15 3600 7"
+	soaRoot   = ". 5 IN SOA ns.dns. hostmaster. 1 60 15 3600 7"
 )
 
 // toNext marks a case whose query goes on to the next plugin.
@@ -145,7 +144,7 @@ func TestServeDNS(t *testing.T) {
 		serve(t, d, c)
 	}
 
-	d.notifier.transfer = &transfer.Transfer{}
+	d.transfers = true
 	for _, qtype := range []uint16{dns.TypeAXFR, dns.TypeIXFR} {
 		serve(t, d, handlerCase{Case: test.Case{Qname: "docker.", Qtype: qtype, Rcode: toNext}})
 	}

@@ -61,7 +61,6 @@ func (d *Docker) start() error {
 	d.remote = remoteAddrs(d.config.endpoint.Address(), &d.own)
 	d.watcher = engine.Watch(d.config.endpoint, observed)
 	d.watcher.Subscribe(&d.records)
-	d.notifier.start(&d.records)
 	instancesMu.Lock()
 	started = append(started, d)
 	instancesMu.Unlock()

@@ -26,7 +26,7 @@ func TestLeftOut(t *testing.T) {
 		Ports: published("0.0.0.0:80"),
 	}
 	absent := handlerCase{Case: test.Case{Qname: "secret.docker.", Qtype: dns.TypeA, Rcode: dns.RcodeNameError,
-		Ns: []dns.RR{test.SOA("docker. 5 IN SOA ns.dns.docker. hostmaster.docker. 1 7200 1800 86400 7")}}}
+		Ns: []dns.RR{test.SOA("docker. 5 IN SOA ns.dns.docker. hostmaster.docker. 1 60 15 3600 7")}}}
 	for _, change := range []engine.Change{
 		{ID: left.ID, Container: left}, {ID: left.ID}, {ID: left.ID, Container: left}, {ID: left.ID, Gone: true},
 	} {

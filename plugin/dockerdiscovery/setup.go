@@ -18,7 +18,6 @@ import (
 	"github.com/coredns/coredns/plugin/pkg/fall"
 	clog "github.com/coredns/coredns/plugin/pkg/log"
 	"github.com/coredns/coredns/plugin/pkg/upstream"
-	"github.com/coredns/coredns/plugin/transfer"
 
 	"github.com/dockerdiscovery/dockerdiscovery/internal/engine"
 	"github.com/dockerdiscovery/dockerdiscovery/internal/naming"
@@ -81,12 +80,13 @@ func setup(c *caddy.Controller) error {
 		return plugin.Error(pluginName, err)
 	}
 	d := newDocker(cfg, instanceOf(c))
+	d.block = serverBlock{c.ServerBlockIndex, c.ServerBlockKeys}
 
 	c.OnStartup(func() error {
 		cfg := dnsserver.GetConfig(c)
 		warnOfCache(cfg)
 		d.recursion = recurses(cfg)
-		d.notifier.transfer, _ = cfg.Handler("transfer").(*transfer.Transfer) // nil without the plugin
+		d.transfers = cfg.Handler("transfer") != nil
 		return d.start()
 	})
 	c.OnShutdown(d.stop)

@@ -3,7 +3,6 @@ package dockerdiscovery
 import (
 	"errors"
 	"net/netip"
-	"time"
 
 	"github.com/coredns/coredns/plugin"
 	"github.com/coredns/coredns/plugin/transfer"
@@ -55,58 +54,4 @@ func (d *Docker) serverAddrs() []netip.Addr {
 		addrs = []netip.Addr{netip.AddrFrom4([4]byte{127, 0, 0, 1})}
 	}
 	return addrs
-}
-
-// notifyInterval is the least time between two NOTIFYs for a zone.
-const notifyInterval = time.Second
-
-// notifier tells secondaries of changes, RFC 1996.
-type notifier struct {
-	transfer *transfer.Transfer // nil if there is nobody to tell
-	done     chan struct{}
-}
-
-// start follows the changes until stop.
-func (n *notifier) start(r *records) {
-	if n.transfer == nil {
-		return
-	}
-	n.done = make(chan struct{})
-	go func(done <-chan struct{}) {
-		told := map[string]uint32{}
-		for {
-			select {
-			case <-r.changed:
-			case <-done:
-				return
-			}
-			if r.synced.Load() {
-				n.notify(r, told)
-			}
-			select { // what comes meanwhile is told at once
-			case <-time.After(notifyInterval):
-			case <-done:
-				return
-			}
-		}
-	}(n.done)
-}
-
-func (n *notifier) stop() {
-	if n.done != nil {
-		close(n.done)
-	}
-}
-
-// notify tells of the zones whose serials differ from those told last.
-func (n *notifier) notify(r *records, told map[string]uint32) {
-	for apex, serial := range r.store.Snapshot().Serials() {
-		if told[apex] == serial || apex == "." {
-			continue
-		}
-		told[apex] = serial
-		if err := n.transfer.Notify(apex); err != nil {
-			log.Warningf("Telling the secondaries of %s: %v", apex, err)
-		}
-	}
 }

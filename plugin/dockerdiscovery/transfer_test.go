@@ -87,15 +87,24 @@ func TestServerAddrs(t *testing.T) {
 	}
 }
 
-// TestNotify is a secondary: it is told of the zone at the start, and once of a burst of
-// changes, and gets the zone by AXFR.
+// TestNotify is a secondary beside one that never answers: it is told of the zone at the start, and
+// once of a burst of changes, and gets the zone by AXFR.
 func TestNotify(t *testing.T) {
 	e := enginetest.New(t)
+	dead, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer dead.Close()
+	const source = "127.0.0.2"
 	port, secondary := freePort(t), "127.0.0.1:"+freePort(t)
 	told := make(chan string, 1000)
 	ready := make(chan struct{})
 	server := &dns.Server{Addr: secondary, Net: "udp", NotifyStartedFunc: func() { close(ready) }, Handler: dns.HandlerFunc(func(w dns.ResponseWriter, r *dns.Msg) {
 		if r.Opcode == dns.OpcodeNotify {
+			if host, _, _ := net.SplitHostPort(w.RemoteAddr().String()); host != source {
+				t.Errorf("told from %s, want %s", host, source)
+			}
 			told <- r.Question[0].Name
 		}
 		if err := w.WriteMsg(new(dns.Msg).SetReply(r)); err != nil {
@@ -106,7 +115,7 @@ func TestNotify(t *testing.T) {
 	<-ready
 	defer server.Shutdown()
 
-	i := startCoreDNS(t, fmt.Sprintf("docker:%s {\n docker {\n endpoint %s\n }\n transfer {\n to %s\n }\n}", port, e.Host(), secondary))
+	i := startCoreDNS(t, fmt.Sprintf("docker:%s {\n docker {\n endpoint %s\n }\n transfer {\n to %s %s\n source %s\n }\n}", port, e.Host(), dead.LocalAddr(), secondary, source))
 	defer stopCoreDNS(t, i)
 	wait := func(what string) {
 		t.Helper()
@@ -115,7 +124,7 @@ func TestNotify(t *testing.T) {
 			if name != "docker." {
 				t.Errorf("%s: told of %s", what, name)
 			}
-		case <-time.After(20 * time.Second):
+		case <-time.After(4 * time.Second): // less than the dead one would take
 			t.Fatalf("%s: not told", what)
 		}
 	}

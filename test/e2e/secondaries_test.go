@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -8,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -174,16 +176,113 @@ func TestSecondaries(t *testing.T) {
 	}
 }
 
+// A secondary that does not run, or can't be reached, while the last of a burst of changes is told
+// has it soon after it is back.
+func TestSecondaryDown(t *testing.T) {
+	t.Parallel()
+	const down, limit = 20 * time.Second, 20 * time.Second
+	for _, other := range secondaries {
+		for _, unreachable := range []bool{false, true} {
+			if other.name != "BIND" && other.name != "NSD" {
+				continue
+			}
+			t.Run(fmt.Sprintf("%s unreachable %v", other.name, unreachable), func(t *testing.T) {
+				t.Parallel()
+				port := freePort(t, "127.0.0.1")
+				link := newLink(t, loopback(port))
+				primary := serve(t, config{keys: "docker.", body: transferTo("to "+link.addr) + "\ndocker"})
+				first := "first-" + suffix()
+				id := machine.run(t, "--name", first)
+				s := other.start(t, port, primary)
+				s.takes(first+".docker.", dns.TypeA, machine.addr(t, id))
+
+				link.down.Store(true)
+				if !unreachable {
+					s.stop()
+				}
+				back := time.After(down)
+				machine.do(t, "rm", "-f", id)
+				var last string
+				for range 5 {
+					last = "last-" + suffix()
+					id = machine.run(t, "--name", last)
+				}
+				addr := machine.addr(t, id)
+				<-back
+				link.down.Store(false)
+				if !unreachable {
+					s.spawn(s.cmd.Path, s.cmd.Args[1:]...)
+				}
+				took := within(t, limit, func() error {
+					return errors.Join(s.hasTaken(last+".docker.", dns.TypeA, addr), s.hasTaken(first+".docker.", dns.TypeA, nxdomain))
+				})
+				t.Logf("right %v after it is back", took.Round(time.Millisecond))
+				if lines := primary.log.Lines(link.addr); len(lines) > 2 {
+					t.Errorf("logged, want a line for its failure and one for its end:\n%s", strings.Join(lines, "\n"))
+				}
+			})
+		}
+	}
+}
+
+// link is a way to a secondary, for NOTIFY.
+type link struct {
+	addr, to string
+	down     atomic.Bool
+}
+
+func newLink(t *testing.T, to string) *link {
+	t.Helper()
+	l := &link{addr: loopback(freePort(t, "127.0.0.1")), to: to}
+	serveDNS(t, "udp", l.addr, l)
+	return l
+}
+
+// ServeDNS passes a message on unless the link is down.
+func (l *link) ServeDNS(w dns.ResponseWriter, req *dns.Msg) {
+	if l.down.Load() {
+		return
+	}
+	if reply, err := dns.Exchange(req, l.to); err == nil { // else it is lost, as on any link
+		w.WriteMsg(reply)
+	}
+}
+
+// A secondary that is down delays no other.
+func TestSecondaryBesideDead(t *testing.T) {
+	t.Parallel()
+	dead, err := net.ListenPacket("udp", "127.0.0.1:0") // which never answers
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { dead.Close() })
+	port := freePort(t, "127.0.0.1")
+	primary := serve(t, config{keys: "docker. 172.16.0.0/12", body: transferTo("to "+dead.LocalAddr().String()+" "+loopback(port)) + "\ndocker"})
+	for _, other := range secondaries {
+		if other.name == "BIND" {
+			s := other.start(t, port, primary)
+			s.takes("docker.", dns.TypeNS, "ns.dns.docker.")
+			for range 3 {
+				s.follows()
+			}
+		}
+	}
+}
+
 // takes waits until the secondary has an answer from its primary.
 func (s *server) takes(name string, qtype uint16, want ...string) time.Duration {
 	s.t.Helper()
 	slices.Sort(want)
-	return eventually(s.t, func() error {
-		if got := s.told(name, qtype); got != strings.Join(want, " ") {
-			return fmt.Errorf("%s %s: got %s, want %q", name, dns.TypeToString[qtype], got, want)
-		}
-		return nil
-	})
+	return eventually(s.t, func() error { return s.hasTaken(name, qtype, want...) })
+}
+
+// hasTaken says whether the secondary has an answer, sorted, from its primary.
+func (s *server) hasTaken(name string, qtype uint16, want ...string) error {
+	s.t.Helper()
+	if got := s.told(name, qtype); got != strings.Join(want, " ") {
+		return fmt.Errorf("%s %s: got %s, want %q", name, dns.TypeToString[qtype], got, want)
+	}
+	return nil
 }
 
 // told is the outcome of a query to a secondary. It may be in vain: NSD loses queries

@@ -1,0 +1,113 @@
+package dockerdiscovery
+
+import (
+	"bytes"
+	"fmt"
+	"net"
+
+	"github.com/coredns/caddy"
+	"github.com/coredns/caddy/caddyfile"
+	"github.com/coredns/coredns/plugin"
+	hostport "github.com/coredns/coredns/plugin/pkg/parse"
+	"github.com/coredns/coredns/plugin/pkg/transport"
+)
+
+func init() { caddy.RegisterEventHook(pluginName, onEvent) }
+
+// serverBlock says where in the Corefile a plugin stands.
+type serverBlock struct {
+	index int
+	keys  []string
+}
+
+// onEvent starts to tell the secondaries of an instance that serves now. Whom to tell stands
+// in the block of the transfer plugin, which does not say it to other plugins, and whose own
+// Notify goes from one to the next and waits seconds for one that is down. So the block is
+// read from the Corefile, as the reload plugin reads it, after transfer has found it right.
+func onEvent(event caddy.EventName, info any) error {
+	i, ok := info.(*caddy.Instance)
+	if event != caddy.InstanceStartupEvent || !ok {
+		return nil
+	}
+	corefile := i.Caddyfile()
+	blocks, err := caddyfile.Parse(corefile.Path(), bytes.NewReader(corefile.Body()), nil)
+	if err != nil {
+		return err
+	}
+	i.StorageMu.RLock()
+	instance := i.Storage[instanceKey{}]
+	i.StorageMu.RUnlock()
+
+	instancesMu.Lock()
+	defer instancesMu.Unlock()
+	for _, d := range started {
+		if d.instance != instance || d.block.index >= len(blocks) {
+			continue
+		}
+		transfers, err := parseTransfers(caddyfile.NewDispenserTokens(corefile.Path(), blocks[d.block.index].Tokens["transfer"]), d.block.keys)
+		if err != nil {
+			return err
+		}
+		d.notifier.start(&d.records, notifications(d.config.zone.Zones, transfers))
+	}
+	return nil
+}
+
+// transferBlock is a transfer plugin's block.
+type transferBlock struct {
+	zones       plugin.Zones
+	secondaries []*secondary
+}
+
+// parseTransfers reads the blocks of the transfer plugin. Lines that it does not know it leaves
+// to that plugin.
+func parseTransfers(c caddyfile.Dispenser, keys []string) (all []transferBlock, err error) {
+	for c.Next() {
+		b := transferBlock{zones: plugin.OriginsFromArgsOrServerBlock(c.RemainingArgs(), keys)}
+		var to []string
+		var source net.IP
+		for c.NextBlock() {
+			switch c.Val() {
+			case "to":
+				to = append(to, c.RemainingArgs()...)
+			case "source":
+				if args := c.RemainingArgs(); len(args) > 0 {
+					source = net.ParseIP(args[0])
+				}
+			}
+		}
+		for _, host := range to {
+			if host == "*" { // anybody may ask, nobody is told
+				continue
+			}
+			addr, err := hostport.HostPort(host, transport.Port)
+			if err != nil {
+				return nil, fmt.Errorf("the secondaries of %s are not told of changes: %w", b.zones, err)
+			}
+			b.secondaries = append(b.secondaries, newSecondary(addr, source))
+		}
+		all = append(all, b)
+	}
+	return all, nil
+}
+
+// notifications returns who is to be told of which zone. As in the transfer plugin, the block with
+// the longest match is a zone's.
+func notifications(zones []string, transfers []transferBlock) (all []*notification) {
+	for _, zone := range zones {
+		if zone == "." { // is not transferred
+			continue
+		}
+		var longest string
+		var secondaries []*secondary
+		for _, b := range transfers {
+			if match := b.zones.Matches(zone); len(match) > len(longest) {
+				longest, secondaries = match, b.secondaries
+			}
+		}
+		for _, s := range secondaries {
+			all = append(all, newNotification(zone, s))
+		}
+	}
+	return all
+}
