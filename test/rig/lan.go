@@ -13,7 +13,8 @@ import (
 // LAN is a link from the Docker host to another host, which is a network namespace.
 type LAN struct {
 	Netns string
-	Host  netip.Addr // the Docker host's address on the link
+	Link  string     // the Docker host's end
+	Host  netip.Addr // its address
 }
 
 // NewLAN makes a link that lasts until the test's end. The test is skipped for who is not root.
@@ -24,14 +25,13 @@ func (r Run) NewLAN(t *testing.T) LAN {
 	}
 	// Addresses for benchmarks, RFC 2544, of which two runs rarely choose the same.
 	subnet := fmt.Sprintf("198.19.%d.", rand.IntN(256))
-	l := LAN{Netns: r.Netns("lan-" + Suffix()), Host: netip.MustParseAddr(subnet + "1")}
-	link := "dd" + Suffix()
+	l := LAN{Netns: r.Netns("lan-" + Suffix()), Link: "dd" + Suffix(), Host: netip.MustParseAddr(subnet + "1")}
 	t.Cleanup(func() { RemoveNetns(l.Netns) }) // and with it the link
 	for _, command := range []string{
 		"ip netns add " + l.Netns,
-		"ip link add " + link + " type veth peer name eth0 netns " + l.Netns,
-		"ip addr add " + subnet + "1/24 dev " + link,
-		"ip link set " + link + " up",
+		"ip link add " + l.Link + " type veth peer name eth0 netns " + l.Netns,
+		"ip addr add " + subnet + "1/24 dev " + l.Link,
+		"ip link set " + l.Link + " up",
 		"ip -n " + l.Netns + " addr add " + subnet + "2/24 dev eth0",
 		"ip -n " + l.Netns + " link set lo up",
 		"ip -n " + l.Netns + " link set eth0 up",

@@ -1,0 +1,83 @@
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/miekg/dns"
+
+	"github.com/dockerdiscovery/dockerdiscovery/test/rig"
+)
+
+// restartSec is how long systemd waits before it starts the unit again that the README shows.
+func restartSec(t *testing.T) time.Duration {
+	t.Helper()
+	readme, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	match := regexp.MustCompile(`\n    RestartSec=(\d+)\n`).FindSubmatch(readme)
+	if match == nil {
+		t.Fatal("the README's unit has no RestartSec")
+	}
+	seconds, err := strconv.Atoi(string(match[1]))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return time.Duration(seconds) * time.Second
+}
+
+// A server that binds an address which is not there yet ends, and started again as the README's unit has
+// it, it serves soon after the address has come.
+func TestBindBeforeAddress(t *testing.T) {
+	t.Parallel()
+	const slow = 2 * time.Second // for the start itself
+	wait := restartSec(t)
+	lan := theRun.NewLAN(t)
+	later := lan.Host.Next().Next()
+	port := freePort(t, "127.0.0.1")
+	corefile := filepath.Join(t.TempDir(), "Corefile")
+	text := fmt.Sprintf("docker.:%d {\nbind 127.0.0.1 %s\ndocker\n}\n", port, later)
+	if err := os.WriteFile(corefile, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+
+	ctx, cancel := context.WithCancel(t.Context())
+	ended, done := make(chan string, 100), make(chan struct{})
+	go func() { // as systemd
+		defer close(done)
+		for ctx.Err() == nil {
+			out, err := exec.CommandContext(ctx, binary, "-conf", corefile).CombinedOutput()
+			ended <- fmt.Sprintf("%v: %s", err, out)
+			select {
+			case <-time.After(wait):
+			case <-ctx.Done():
+			}
+		}
+	}()
+	defer func() {
+		cancel()
+		<-done
+	}()
+
+	if said := <-ended; !strings.Contains(said, "exit status 1") || !strings.Contains(said, "cannot assign requested address") {
+		t.Fatalf("without the address: %s", said)
+	}
+	if out, err := rig.Output(exec.Command("ip", "addr", "add", later.String()+"/24", "dev", lan.Link)); err != nil {
+		t.Fatalf("ip addr add: %v: %s", err, out)
+	}
+	took := within(t, wait+slow, func() error {
+		_, err := exchange("udp", net.JoinHostPort(later.String(), strconv.Itoa(port)), "docker.", dns.TypeSOA)
+		return err
+	})
+	t.Logf("answers %v after the address has come", took.Round(time.Millisecond))
+}
