@@ -110,7 +110,7 @@ func (c *asked) written(source Source, texts []string) []name {
 			c.refused.add(Skipped{Source: source, Name: text, Reason: fmt.Sprintf("more than %d names", maxHosts)})
 			break
 		}
-		names = append(names, c.rules.written(text))
+		names = append(names, written(text))
 	}
 	return names
 }

@@ -40,7 +40,13 @@ func TestHostLabel(t *testing.T) {
 		{[]string{"docker."}, "docker", "docker.docker. shared", ""},
 		{[]string{"docker."}, "my_web,*.my_web", "my_web.docker. shared\n*.my_web.docker. shared\nmy-web.docker. shared\n*.my-web.docker. shared", ""},
 		{[]string{"docker."}, "*, *.docker.", "", "label name \"*\": a wildcard of the whole zone would answer for what is other containers'\nlabel name \"*.docker.\": a wildcard of the whole zone would answer for what is other containers'"},
-		{[]string{"."}, "*.lan, lan, *, x.org.", "*.lan. shared\nlan. shared\nx.org. shared", `label name "*": a wildcard of the whole zone would answer for what is other containers'`},
+		{[]string{"."}, "*.lan, lan, *, x.org., x.org, lan.,localhost", "lan. shared", `label name "*.lan": zone . is shared with the Internet; there are no wildcards in it
+label name "*": a wildcard of the whole zone would answer for what is other containers'
+label name "x.org.": zone . is shared with the Internet; a container's names have one label in it
+label name "x.org": zone . is shared with the Internet; a container's names have one label in it
+label name "localhost": localhost is everybody's own`},
+		{[]string{".", "docker."}, "x.org, *.web, y.org.", "x.org.docker. shared\n*.web.docker. shared", `label name "y.org.": zone . is shared with the Internet; a container's names have one label in it`},
+		{[]string{"docker.", "sub.docker."}, "a.sub.docker,b.docker,*.c.sub.docker.", "a.sub.docker. shared\nb.docker. shared\n*.c.sub.docker. shared", ""},
 		{[]string{"docker.", "lan."}, "www,a.lan,*.b.docker.", "www.docker. shared\nwww.lan. shared\na.lan. shared\n*.b.docker. shared", ""},
 		{[]string{".", "docker."}, "www,a.docker", "www. shared\nwww.docker. shared\na.docker. shared", ""},
 		{[]string{"docker."}, "docker., www.example.org., ns.dns, x.*, **.x, a..b, ä, *., a b, \xff", "",

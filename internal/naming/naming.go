@@ -3,6 +3,7 @@
 package naming
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -89,7 +90,7 @@ func (r *Rules) Entry(c, owner *container.Container) (*zone.Entry, []Skipped) {
 	}
 	if owner != nil {
 		e.Addresses, e.HostNetwork, e.Published = r.addresses(owner, l, &refused), owner.HostNetwork(), owner.Published()
-		e.Joined = owner != c
+		e.Joined, e.Networks = owner != c, networks(owner)
 	}
 	a := &asked{Container: c, rules: r, owner: owner, labels: l, refused: &refused}
 	claims := r.named(a)
@@ -110,6 +111,7 @@ func (r *Rules) named(a *asked) claims {
 			continue
 		}
 		for _, n := range s.names(a) {
+			n = r.standing(n)
 			if reason := claims.add(r, n); reason != "" {
 				a.refused.add(Skipped{Source: s.source, Name: n.text, Reason: reason})
 			} else if strings.Contains(n.text, "_") {
@@ -156,21 +158,23 @@ func (r *Rules) addresses(c *container.Container, l *labels, refused *refusals) 
 	return addrs
 }
 
+// networks returns the names of the container's networks.
+func networks(c *container.Container) []string {
+	names := make([]string, len(c.Endpoints))
+	for i := range c.Endpoints {
+		names[i] = c.Endpoints[i].Network
+	}
+	return names
+}
+
 func networkNames(c *container.Container) string {
-	var names []string
-	for _, ep := range c.Endpoints {
-		names = append(names, ep.Network)
-	}
-	if names == nil {
-		return "none"
-	}
-	return strings.Join(names, ", ")
+	return cmp.Or(strings.Join(networks(c), ", "), "none")
 }
 
 // Held returns what is left of the container for a while after it has ended: its names.
 // Of one that is gone nobody is kept from them any more.
 func Held(e *zone.Entry, gone bool) *zone.Entry {
-	held := &zone.Entry{ID: e.ID, Name: e.Name, Project: e.Project, Created: e.Created, Held: true, Claims: e.Claims}
+	held := &zone.Entry{ID: e.ID, Name: e.Name, Project: e.Project, Created: e.Created, Held: true, Networks: e.Networks, Claims: e.Claims}
 	if gone {
 		held.Claims = slices.Clone(e.Claims)
 		for i := range held.Claims {

@@ -27,7 +27,7 @@ func only(sources ...Source) *Rules {
 	return r
 }
 
-// describe writes a claim as NAME RANK NETWORK, and bare if it is.
+// describe writes a claim as NAME RANK NETWORK, and what it is besides.
 func describe(claims []zone.Claim) string {
 	ranks := [...]string{zone.ByName: "name", zone.ByID: "id", zone.ByTwin: "twin", zone.Shared: "shared"}
 	var out []string
@@ -36,7 +36,10 @@ func describe(claims []zone.Claim) string {
 		if c.Bare {
 			text += " bare"
 		}
-		out = append(out, strings.TrimSpace(text))
+		if c.Scoped {
+			text += " scoped"
+		}
+		out = append(out, strings.Join(strings.Fields(text), " "))
 	}
 	return strings.Join(out, "\n")
 }
@@ -91,7 +94,57 @@ www.shop.example.org. shared`, "",
 		},
 		{
 			"host name with domain", only(Hostname), container.Container{Hostname: "www.docker"},
-			"www.docker.docker. shared\nwww.docker. shared", "",
+			"www.docker. shared", "",
+		},
+		{
+			"names in a zone", rules("lab.test.", "lan."),
+			container.Container{
+				Name: "Git_1.Lab.test", Hostname: "sso.lab.test",
+				Endpoints: []container.Endpoint{{Network: "n", Aliases: []string{"auth_1.lab.test", "a.b.lan", "lab.test", "x.org"}}},
+			},
+			`git_1.lab.test. name
+0123456789ab.lab.test. id
+0123456789ab.lan. id
+sso.lab.test. shared
+auth_1.lab.test. shared n bare
+a.b.lan. shared n bare
+lab.test.lab.test. shared n bare
+lab.test.lan. shared n bare
+lab.test.n.lab.test. shared n
+lab.test.n.lan. shared n
+x.org.lab.test. shared n bare
+x.org.lan. shared n bare
+x.org.n.lab.test. shared n
+x.org.n.lan. shared n
+git-1.lab.test. twin
+auth-1.lab.test. shared n bare`, "",
+		},
+		{
+			"of zones in each other the innermost counts", rules("docker.", "sub.docker."),
+			container.Container{Name: "a_1.sub.docker", Hostname: "b.c.docker"},
+			"a_1.sub.docker. name\n0123456789ab.docker. id\n0123456789ab.sub.docker. id\nb.c.docker. shared\na-1.sub.docker. twin", "",
+		},
+		{
+			"a dotted name is nobody's alone", only(Container), container.Container{Name: "a_b.c"}, "a_b.c.docker. shared\na-b.c.docker. shared", "",
+		},
+		{
+			"so is it in the zone", only(Container), container.Container{Name: "a_b.c.docker"}, "a_b.c.docker. shared\na-b.c.docker. shared", "",
+		},
+		{
+			"projects and networks that are called as zones", rules("docker.", "sub.docker."),
+			container.Container{
+				Name: "x", Labels: map[string]string{composeProject: "docker", composeService: "web"},
+				Endpoints: []container.Endpoint{{Network: "sub", Aliases: []string{"db"}}},
+			},
+			`x.docker. name
+x.sub.docker. name
+0123456789ab.docker. id
+0123456789ab.sub.docker. id
+web.docker.docker. shared
+web.docker.sub.docker. shared
+db.docker. shared sub bare
+db.sub.docker. shared sub bare
+db.sub.sub.docker. shared sub`, "",
 		},
 		{
 			"the host's own name", only(Hostname), container.Container{Hostname: "laptop", NetworkMode: "host"}, "", "",
@@ -99,6 +152,33 @@ www.shop.example.org. shared`, "",
 		{
 			"zone .", rules("."), container.Container{Name: "rabbit_1", Hostname: "rabbit_1"},
 			"rabbit_1. name\n0123456789ab. id\nrabbit-1. twin", "",
+		},
+		{
+			"of the Internet's names zone . gives none", rules("."),
+			container.Container{
+				Name: "github.com", Hostname: "mail.example.org", Domainname: "example.org",
+				Endpoints: []container.Endpoint{{Network: "n", Aliases: []string{"example.org", "localhost", "db"}}},
+			},
+			"0123456789ab. id\nlocalhost.n. shared n scoped\ndb. shared n bare\ndb.n. shared n scoped",
+			`container name "github.com": zone . is shared with the Internet; a container's names have one label in it`,
+		},
+		{
+			"projects and networks in zone .", rules("."),
+			container.Container{
+				Name: "localhost", Labels: map[string]string{composeProject: "shop", composeService: "web_1"}, Ports: []container.Port{{Number: 80, Proto: "tcp"}},
+				Endpoints: []container.Endpoint{{Network: "n.org", Aliases: []string{"db"}}},
+			},
+			`0123456789ab. id
+web_1.shop. shared scoped
+db. shared n.org bare
+web-1.shop. shared scoped
+_http._tcp.web_1.shop. shared scoped
+_http._tcp.web-1.shop. shared scoped`,
+			`container name "localhost": localhost is everybody's own`,
+		},
+		{
+			"zone . and another", rules(".", "docker."), container.Container{Name: "github.com", Labels: map[string]string{composeProject: "docker", composeService: "web"}},
+			"github.com.docker. shared\n0123456789ab. id\n0123456789ab.docker. id\nweb.docker.docker. shared", "",
 		},
 		{
 			"an alias on two networks", only(Alias),
@@ -292,6 +372,10 @@ func FuzzNames(f *testing.F) {
 			buf := make([]byte, 512)
 			if wire, err := dns.PackDomainName(claim.Name, buf, 0, nil, false); err != nil || wire > 255 {
 				t.Errorf("%q can't go over the wire: %d octets, %v", claim.Name, wire, err)
+			}
+			labels := slices.DeleteFunc(dns.SplitDomainName(claim.Name), func(label string) bool { return len(label) > 1 && label[0] == '_' })
+			if origin == "." && (len(labels) > 1 && !claim.Scoped || len(labels) > 2 || claim.Name == "localhost.") {
+				t.Errorf("%q is no name for a container in zone .", claim.Name)
 			}
 			if claim.Name != strings.ToLower(claim.Name) || !dns.IsSubDomain(origin, claim.Name) || r.Reserved(claim.Name) {
 				t.Errorf("%q is no name for a container in zone %q", claim.Name, origin)

@@ -16,16 +16,43 @@ type name struct {
 	rank    zone.Rank
 	network string // "" is all
 	bare    bool   // zone.Claim's
-	// absolute names are not put into the zones: they count if they lie there.
-	absolute bool
+	// own is the container's own name. It is exclusive with one label below the zone.
+	own bool
+	// composed names are made of two, the one's and its project's or network's.
+	composed bool
 	// written names come from somebody who wrote them for the zones: they may end with a dot, be
 	// wildcards, and are wrong where they lie in no zone.
 	written bool
+	// absolute names are not put into the zones: they count if they lie there.
+	absolute bool
+	record   bool // the name is a record's
+
+	zone string // in which it lies as it stands; found by standing
+}
+
+// fqdn is the name as it stands.
+func (n name) fqdn() string { return dns.Fqdn(strings.ToLower(n.text)) }
+
+// standing finds the zone in which the name lies as it stands: who writes a zone's name means the zone.
+// In zone . every name lies, which says nothing. A composed name was not written as a whole: its
+// project may be called as a zone is.
+func (r *Rules) standing(n name) name {
+	owner := n.fqdn()
+	for _, z := range r.Zones {
+		if !n.composed && z != "." && strings.HasSuffix(owner, "."+z) && len(z) > len(n.zone) {
+			n.zone = z
+		}
+	}
+	return n
 }
 
 // twin is the name with hyphens for underscores: host names may have none (RFC 952).
 func (n name) twin() name {
-	n.text = strings.ReplaceAll(n.text, "_", "-")
+	relative := strings.TrimSuffix(n.fqdn(), n.zone)
+	n.text = strings.ReplaceAll(relative, "_", "-") + n.zone
+	if !n.written { // else it may end with a dot
+		n.text = strings.TrimSuffix(n.text, ".")
+	}
 	if n.rank == zone.ByName {
 		n.rank = zone.ByTwin
 	}
@@ -43,12 +70,14 @@ func (r *Rules) owner(n name, origin string) (owner, reason string) {
 		return "", reason
 	}
 	owner = dns.Fqdn(text)
-	if n.absolute {
-		if !dns.IsSubDomain(origin, owner) || owner == origin {
-			return "", ""
-		}
-	} else if origin != "." {
+	switch {
+	case n.zone != "" && n.zone != origin, n.zone == "" && n.absolute && origin != ".":
+		return "", ""
+	case n.zone == "" && origin != ".":
 		owner += origin
+	}
+	if n.composed && r.zone(owner) != origin {
+		return "", "" // it would be another kind of name in the zone inside of this one
 	}
 	switch {
 	case strings.HasPrefix(owner, "*.") && owner[2:] == strings.TrimPrefix(origin, "."):
@@ -59,6 +88,12 @@ func (r *Rules) owner(n name, origin string) (owner, reason string) {
 		return "", fmt.Sprintf("%s is the name server's own", owner)
 	case dns.IsSubDomain("arpa.", owner):
 		return "", "names under arpa. stand for addresses"
+	}
+	if reason := n.unfitForRoot(owner); origin == "." && reason != "" {
+		if !n.written && !n.own { // programs give such names, and mean no zone of ours
+			reason = ""
+		}
+		return "", reason
 	}
 	return owner, ""
 }
@@ -85,15 +120,32 @@ func (r *Rules) zone(owner string) string {
 	return best
 }
 
-// written returns a name that somebody has written: it is absolute if it ends with a dot or lies
-// in a zone already, and may be a wildcard.
-func (r *Rules) written(text string) name {
-	n := name{text: text, rank: zone.Shared, written: true, absolute: strings.HasSuffix(text, ".")}
-	owner := dns.Fqdn(strings.ToLower(text))
-	for _, z := range r.Zones { // in zone . every name lies already, which says nothing
-		n.absolute = n.absolute || z != "." && strings.HasSuffix(owner, "."+z)
+// unfitForRoot returns the reason why a container can't have the name in zone ., which is shared with the
+// Internet: a container that is called example.org must not take that from all who ask us. Names of one
+// label are nobody's there, and those of a project or network are given to its members alone.
+func (n name) unfitForRoot(owner string) string {
+	labels := dns.SplitDomainName(owner)
+	if n.record { // services and the like belong to the name below which they stand
+		for len(labels) > 1 && strings.HasPrefix(labels[0], "_") {
+			labels = labels[1:]
+		}
 	}
-	return n
+	switch {
+	case labels[0] == "*":
+		return "zone . is shared with the Internet; there are no wildcards in it"
+	case owner == "localhost.":
+		return "localhost is everybody's own"
+	case len(labels) == 1, n.composed && len(labels) == 2:
+		return ""
+	default:
+		return "zone . is shared with the Internet; a container's names have one label in it"
+	}
+}
+
+// written returns a name that somebody has written: it may be a wildcard, and is absolute if it
+// ends with a dot.
+func written(text string) name {
+	return name{text: text, rank: zone.Shared, written: true, absolute: strings.HasSuffix(text, ".")}
 }
 
 // Invalid returns the reason why the text, in lower case, can't be a
@@ -119,22 +171,37 @@ func Invalid(text string) string {
 type claims struct{ list []zone.Claim }
 
 // add claims the name in all zones, or returns the reason why it can't be a name in
-// one of them.
+// one of them. What only zone . can't have is no loss to who has it in another.
 func (cs *claims) add(r *Rules, n name) (reason string) {
-	placed := false
+	placed, unfit := false, ""
 	for _, z := range r.Zones {
 		owner, why := r.owner(n, z)
-		if why != "" {
-			reason = why
-		} else if owner != "" {
-			cs.claim(zone.Claim{Name: owner, Rank: n.rank, Network: n.network, Bare: n.bare})
+		switch {
+		case owner != "":
+			cs.claim(zone.Claim{Name: owner, Rank: n.rankIn(z, owner), Network: n.network, Bare: n.bare, Scoped: n.composed && z == "."})
 			placed = true
+		case z == ".":
+			unfit = why
+		case why != "":
+			reason = why
 		}
 	}
-	if n.written && !placed && reason == "" {
+	switch {
+	case placed || reason != "":
+		return reason
+	case unfit == "" && n.written:
 		return "it lies below none of the zones"
+	default:
+		return unfit
 	}
-	return reason
+}
+
+// rankIn is the name's rank in the zone. What stands below other names is nobody's alone.
+func (n name) rankIn(z, owner string) zone.Rank {
+	if n.own && dns.CountLabel(owner) > dns.CountLabel(z)+1 {
+		return zone.Shared
+	}
+	return n.rank
 }
 
 // claim adds one claim, unless there is one that covers it, and drops those that it

@@ -62,6 +62,28 @@ _9200._udp.my-web.docker. twin my_web.docker. 9200 [0.0.0.0:8080]`},
 	}
 }
 
+// TestServiceOfNameInZone checks that the target is not put into the zone twice.
+func TestServiceOfNameInZone(t *testing.T) {
+	c := container.Container{ID: id, Name: "web.docker", Hostname: "nn.docker", Ports: []container.Port{{Number: 80, Proto: "tcp"}}, Labels: label("host", "www")}
+	for _, test := range []struct {
+		rules *Rules
+		want  string
+	}{
+		{only(Hostname), "_http._tcp.nn.docker. shared nn.docker. 80 []"},
+		{only(Container), "_http._tcp.web.docker. name web.docker. 80 []"},
+		{only(Label), "_http._tcp.www.docker. shared www.docker. 80 []"},
+	} {
+		e, _ := test.rules.Entry(&c, &c)
+		if got := services(e.Claims); got != test.want {
+			t.Errorf("%v: %s, want %s", test.rules.Sources, got, test.want)
+		}
+	}
+	c.Labels = label("records", "@ TXT x")
+	if e, _ := only(Label).Entry(&c, &c); recordsOf(e.Claims) != `web.docker. 0 TXT "x"` {
+		t.Errorf("records %s", recordsOf(e.Claims))
+	}
+}
+
 // TestServicesAreBounded checks a range of ports, and a name too long for a service's.
 func TestServicesAreBounded(t *testing.T) {
 	c := container.Container{ID: id, Name: "web", Hostname: strings.Repeat("a.", 118) + "a"}

@@ -75,7 +75,7 @@ func (r *Rules) first(c *asked, have []zone.Claim, z string) string {
 		}
 	}
 	for _, text := range []string{c.Name, c.ShortID()} { // none of the sources has given it one
-		if owner, _ := r.owner(name{text: text}, z); owner != "" && r.zone(owner) == z {
+		if owner, _ := r.owner(r.standing(name{text: text}), z); owner != "" && r.zone(owner) == z {
 			return owner
 		}
 	}
@@ -159,7 +159,7 @@ func (r *Rules) forbidden(rr dns.RR) string {
 	case h.Name == z:
 		return "it is the zone's apex"
 	default:
-		_, reason := r.owner(name{text: h.Name, absolute: true, written: true}, z)
+		_, reason := r.owner(name{text: h.Name, zone: z, written: true, record: true}, z)
 		return reason
 	}
 }

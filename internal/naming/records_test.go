@@ -76,6 +76,10 @@ other.docker. 60 CNAME www.example.org.
 			"@ TXT x\na.docker. TXT y", "web. 5 TXT \"x\"\nweb.docker. 5 TXT \"x\"\na.docker. 5 TXT \"y\"",
 		},
 		{
+			"zone .", []string{"."}, "@ MX 5 mail\n_sip._tcp SRV 0 0 5060 @\ncdn. CNAME www.example.org.",
+			"web. 5 MX 5 mail.web.\n_sip._tcp.web. 5 SRV 0 0 5060 web.\ncdn. 5 CNAME www.example.org.",
+		},
+		{
 			"doubles", []string{"docker."}, "@ TXT x\n@ 9 TXT x\n@ TXT y", "web.docker. 5 TXT \"x\"\nweb.docker. 9 TXT \"y\"",
 		},
 	} {
@@ -88,6 +92,28 @@ other.docker. 60 CNAME www.example.org.
 		if len(skipped) != 0 {
 			t.Errorf("%s: skipped %v", c.name, skipped)
 		}
+	}
+}
+
+// TestRecordsInRootZone checks that no record takes a name that may be the Internet's.
+func TestRecordsInRootZone(t *testing.T) {
+	r := rules(".")
+	r.Sources = []Source{Container, Label}
+	e, skipped := r.Entry(&container.Container{ID: id, Name: "web", Labels: label("records", `cdn CNAME www.example.org.
+example.org. A 192.0.2.1
+*.web. TXT x
+_dmarc.example.org. TXT x
+localhost. A 192.0.2.1`)}, nil)
+	if got := recordsOf(e.Claims); got != "" {
+		t.Errorf("records %s", got)
+	}
+	const want = `label records "cdn.web. CNAME": zone . is shared with the Internet; a container's names have one label in it
+label records "example.org. A": zone . is shared with the Internet; a container's names have one label in it
+label records "*.web. TXT": zone . is shared with the Internet; there are no wildcards in it
+label records "_dmarc.example.org. TXT": zone . is shared with the Internet; a container's names have one label in it
+label records "localhost. A": localhost is everybody's own`
+	if got := reasons(skipped); got != want {
+		t.Errorf("skipped\n%s\nwant\n%s", got, want)
 	}
 }
 

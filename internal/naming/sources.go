@@ -8,7 +8,7 @@ import (
 )
 
 func byContainer(c *asked) []name {
-	return []name{{text: c.Name, rank: zone.ByName}}
+	return []name{{text: c.Name, rank: zone.ByName, own: true}}
 }
 
 func byID(c *asked) []name {
@@ -24,12 +24,8 @@ func byHostname(c *asked) []name {
 		return nil
 	}
 	names := []name{{text: c.Hostname, rank: zone.Shared}}
-	fqdn := c.Hostname
 	if c.Domainname != "" {
-		fqdn += "." + strings.TrimSuffix(c.Domainname, ".")
-	}
-	if strings.Contains(fqdn, ".") {
-		names = append(names, name{text: fqdn, rank: zone.Shared, absolute: true})
+		names = append(names, name{text: c.Hostname + "." + strings.TrimSuffix(c.Domainname, "."), rank: zone.Shared, absolute: true})
 	}
 	return names
 }
@@ -59,7 +55,7 @@ func byCompose(c *asked) []name {
 	if project == "" || service == "" {
 		return nil
 	}
-	return []name{{text: service + "." + project, rank: zone.Shared}}
+	return []name{{text: service + "." + project, rank: zone.Shared, composed: true}}
 }
 
 // byAlias leaves out the short ID, which some engines put among the aliases: it is a
@@ -71,9 +67,11 @@ func byAlias(c *asked) []name {
 			if alias == c.ShortID() {
 				continue
 			}
-			names = append(names,
-				name{text: alias, rank: zone.Shared, network: ep.Network, bare: true},
-				name{text: alias + "." + ep.Network, rank: zone.Shared, network: ep.Network})
+			bare := c.rules.standing(name{text: alias, rank: zone.Shared, network: ep.Network, bare: true})
+			names = append(names, bare)
+			if bare.zone == "" {
+				names = append(names, name{text: alias + "." + ep.Network, rank: zone.Shared, network: ep.Network, composed: true})
+			}
 		}
 	}
 	return names

@@ -241,9 +241,26 @@ func (n *node) unambiguous() bool {
 	return project || network
 }
 
-// hidden reports whether isolation hides the name: none of those who answer for it is on a
-// network of the container that asks.
+// inScope reports whether the name exists for who asks. Only in zone . it may not.
+func (n *node) inScope(v *View) bool {
+	if v.Asker == Host || n.winners == 0 || n.origin == nil || !n.origin.root {
+		return true
+	}
+	return slices.ContainsFunc(n.claims[:n.winners], func(h held) bool {
+		networks := h.entry.Networks
+		if h.claim.Network != "" {
+			networks = []string{h.claim.Network}
+		}
+		return !h.claim.Scoped || slices.ContainsFunc(networks, func(name string) bool { return slices.Contains(v.Networks, name) })
+	})
+}
+
+// hidden reports whether the name is hidden from who asks, since it is not for all, or by isolation: none of
+// those who answer for it is on a network of the container that asks.
 func (n *node) hidden(v *View) bool {
+	if !n.inScope(v) {
+		return true
+	}
 	if !v.Isolate || v.Asker != Container || n.winners == 0 {
 		return false
 	}

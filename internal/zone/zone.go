@@ -29,6 +29,7 @@ type Entry struct {
 	// addresses, and nobody with a weaker claim gets those that it had alone.
 	Held bool
 
+	Networks  []string  // on which the container is, or was
 	Addresses []Address // in the order in which they are to be answered
 	// Joined is set if the addresses are another container's, to whom they resolve.
 	Joined bool
@@ -64,6 +65,9 @@ type Claim struct {
 	// alias for things that have nothing to do with each other: whoever is on none of them gets
 	// an answer only if all claims come from one project, or from one network.
 	Bare bool
+	// Scoped is set for a name in zone . that exists only for the Docker host, and for containers on the
+	// claim's network, or else on one of the claimant's: for others it may be the Internet's.
+	Scoped bool
 
 	Data *Data
 }

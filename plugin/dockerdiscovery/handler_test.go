@@ -177,6 +177,16 @@ func TestFallthrough(t *testing.T) {
 
 func TestRootZone(t *testing.T) {
 	d := newTestDocker(".")
+	d.hold = time.Hour
+	t.Cleanup(d.records.close)
+	const member, stranger, lan = "172.17.0.3", "172.18.0.3", "192.0.2.9"
+	d.Apply([]engine.Change{
+		{ID: "c1", Container: &container.Container{ID: "c1", Name: "example.org", Hostname: "mail.example.com", Endpoints: []container.Endpoint{
+			{Network: "other", Aliases: []string{"github.com"}, Addrs: []netip.Addr{netip.MustParseAddr(stranger)}}}}},
+		{ID: "c2", Container: &container.Container{ID: "c2", Name: "ended", Labels: map[string]string{"com.docker.compose.project": "shop", "com.docker.compose.service": "ended"},
+			Endpoints: []container.Endpoint{{Network: "net", Aliases: []string{"gone"}}}}},
+	})
+	d.Apply([]engine.Change{{ID: "c2"}})
 	soa := []dns.RR{test.SOA(soaRoot)}
 	cases := []handlerCase{
 		{Case: test.Case{Qname: "rabbit_1.", Qtype: dns.TypeA, Answer: []dns.RR{test.A("rabbit_1. 5 IN A 172.17.0.3")}}},
@@ -185,6 +195,27 @@ func TestRootZone(t *testing.T) {
 		{Case: test.Case{Qname: "front.shop.", Qtype: dns.TypeA, Answer: []dns.RR{test.A("front.shop. 5 IN A 172.17.0.2")}}},
 		{Case: test.Case{Qname: "shop.", Qtype: dns.TypeA, Rcode: toNext}},
 		{Case: test.Case{Qname: "example.org.", Qtype: dns.TypeA, Rcode: toNext}},
+		{Case: test.Case{Qname: "mail.example.com.", Qtype: dns.TypeA, Rcode: toNext}},
+		{Case: test.Case{Qname: "github.com.", Qtype: dns.TypeA, Rcode: toNext}},
+		{Case: test.Case{Qname: "example.org.", Qtype: dns.TypeA, Rcode: toNext}, From: stranger},
+		{Case: test.Case{Qname: "front.shop.", Qtype: dns.TypeA, Answer: []dns.RR{test.A("front.shop. 5 IN A 172.17.0.2")}}, From: member},
+		{Case: test.Case{Qname: "front.shop.", Qtype: dns.TypeMX, Ns: soa}, From: member},
+		{Case: test.Case{Qname: "front.shop.", Qtype: dns.TypeA, Rcode: toNext}, From: stranger},
+		{Case: test.Case{Qname: "front.shop.", Qtype: dns.TypeMX, Rcode: toNext}, From: stranger},
+		{Case: test.Case{Qname: "front.shop.", Qtype: dns.TypeA, Rcode: toNext}, From: lan},
+		{Case: test.Case{Qname: "front.shop.", Qtype: dns.TypeMX, Rcode: toNext}, From: lan},
+		{Case: test.Case{Qname: "api.net.", Qtype: dns.TypeA, Answer: []dns.RR{test.A("api.net. 5 IN A 172.17.0.2")}}},
+		{Case: test.Case{Qname: "api.net.", Qtype: dns.TypeA, Answer: []dns.RR{test.A("api.net. 5 IN A 172.17.0.2")}}, From: member},
+		{Case: test.Case{Qname: "api.net.", Qtype: dns.TypeA, Rcode: toNext}, From: stranger},
+		{Case: test.Case{Qname: "api.net.", Qtype: dns.TypeA, Rcode: toNext}, From: lan},
+		// held for those who had it
+		{Case: test.Case{Qname: "ended.shop.", Qtype: dns.TypeA, Ns: soa}, From: member},
+		{Case: test.Case{Qname: "gone.net.", Qtype: dns.TypeA, Ns: soa}, From: member},
+		{Case: test.Case{Qname: "ended.shop.", Qtype: dns.TypeA, Rcode: toNext}, From: stranger},
+		{Case: test.Case{Qname: "gone.net.", Qtype: dns.TypeA, Rcode: toNext}, From: lan},
+		// bare names are all who ask us share
+		{Case: test.Case{Qname: "web.", Qtype: dns.TypeA, Answer: []dns.RR{test.A("web. 5 IN A 172.17.0.2")}}, From: stranger},
+		{Case: test.Case{Qname: "web.", Qtype: dns.TypeA, Ns: soa}, From: lan},
 		{Case: test.Case{Qname: ".", Qtype: dns.TypeNS, Rcode: toNext}},
 		{Case: test.Case{Qname: ".", Qtype: dns.TypeSOA, Rcode: toNext}},
 		{Case: test.Case{Qname: ".", Qtype: dns.TypeAXFR, Rcode: toNext}},
