@@ -22,6 +22,7 @@ type Container struct {
 	Domainname string
 	Image      string // as given to run or create
 	Created    time.Time
+	Started    time.Time // this time, by the engine's clock; zero if the engine has not told
 	Labels     map[string]string
 
 	// NetworkMode is the engine's HostConfig.NetworkMode: the first network's name,
@@ -35,8 +36,10 @@ type Container struct {
 	Health Health
 
 	StopSignal string // as declared; SIGTERM if empty
+	// StopTimeout is how long it may take to stop before it is killed; negative if there is no limit.
+	StopTimeout time.Duration
 	// Stopping is true from when the container got a signal that tells it to stop until
-	// it has ended.
+	// it has ended, or has gone on for so long that it is taken not to stop.
 	Stopping bool
 }
 
@@ -120,8 +123,9 @@ func (c *Container) ShortID() string { return c.ID[:min(len(c.ID), 12)] }
 // Equal reports whether c and o would lead to the same records.
 func (c *Container) Equal(o *Container) bool {
 	return c.ID == o.ID && c.Name == o.Name && c.Hostname == o.Hostname && c.Domainname == o.Domainname &&
-		c.Image == o.Image && c.Created.Equal(o.Created) && c.NetworkMode == o.NetworkMode &&
-		c.Paused == o.Paused && c.Health == o.Health && c.StopSignal == o.StopSignal && c.Stopping == o.Stopping &&
+		c.Image == o.Image && c.Created.Equal(o.Created) && c.Started.Equal(o.Started) && c.NetworkMode == o.NetworkMode &&
+		c.Paused == o.Paused && c.Health == o.Health && c.Stopping == o.Stopping &&
+		c.StopSignal == o.StopSignal && c.StopTimeout == o.StopTimeout &&
 		maps.Equal(c.Labels, o.Labels) &&
 		slices.EqualFunc(c.Ports, o.Ports, func(a, b Port) bool {
 			return a.Number == b.Number && a.Proto == b.Proto && slices.Equal(a.Published, b.Published)

@@ -12,10 +12,13 @@ func TestStops(t *testing.T) {
 		declared, signal string
 		want             bool
 	}{
-		{"", "15", true}, {"", "SIGTERM", true}, {"", "term", true}, {"", "9", true}, {"", "2", true}, {"", "3", true},
+		{"", "15", true}, {"", "SIGTERM", true}, {"", "term", true}, {"", "9", true}, {"", "KILL", true},
+		{"", "2", false}, {"", "SIGINT", false}, {"", "3", false}, {"", "QUIT", false},
 		{"", "1", false}, {"", "SIGHUP", false}, {"", "10", false}, {"", "", false}, {"", "nonsense", false}, {"", "37", false},
-		{"SIGUSR1", "10", true}, {"USR1", "SIGUSR1", true}, {"10", "USR1", true}, {"SIGUSR1", "15", true}, {"SIGUSR1", "12", false},
-		{"SIGRTMIN+3", "37", true}, {"RTMIN", "34", true}, {"RTMIN+x", "34", false}, {"nonsense", "", false}, {"nonsense", "x", false},
+		{"SIGUSR1", "10", true}, {"USR1", "SIGUSR1", true}, {"10", "USR1", true}, {"SIGUSR1", "9", true}, {"SIGUSR1", "15", false}, {"SIGUSR1", "12", false},
+		{"QUIT", "3", true}, {"QUIT", "15", false}, {"INT", "2", true},
+		{"SIGRTMIN+3", "37", true}, {"RTMIN", "34", true}, {"RTMIN+x", "34", false}, {"RTMIN+x", "15", true},
+		{"SIGRTMAX-1", "63", true}, {"RTMAX", "64", true}, {"nonsense", "", false}, {"nonsense", "x", false},
 	} {
 		container := Container{StopSignal: c.declared}
 		if got := container.Stops(c.signal); got != c.want {
@@ -28,12 +31,12 @@ func TestStops(t *testing.T) {
 func TestEqual(t *testing.T) {
 	full := func() *Container {
 		return &Container{
-			ID: "1", Name: "web", Hostname: "h", Domainname: "d", Image: "i", Created: time.Unix(1, 0),
+			ID: "1", Name: "web", Hostname: "h", Domainname: "d", Image: "i", Created: time.Unix(1, 0), Started: time.Unix(2, 0),
 			Labels: map[string]string{"a": "b"}, NetworkMode: "net",
 			Endpoints: []Endpoint{{ID: "e", Network: "n", Aliases: []string{"x"},
 				Addrs: []netip.Addr{netip.MustParseAddr("10.0.0.2")}, Gateways: []netip.Addr{netip.MustParseAddr("10.0.0.1")}}},
 			Ports:      []Port{{Number: 80, Proto: "tcp", Published: []netip.AddrPort{netip.MustParseAddrPort("0.0.0.0:8080")}}},
-			StopSignal: "TERM",
+			StopSignal: "TERM", StopTimeout: time.Second,
 		}
 	}
 	if !full().Equal(full()) {
@@ -50,7 +53,8 @@ func TestEqual(t *testing.T) {
 		"protocol":    func(c *Container) { c.Ports[0].Proto = "udp" },
 		"publication": func(c *Container) { c.Ports[0].Published = nil }, "Paused": func(c *Container) { c.Paused = true },
 		"Health": func(c *Container) { c.Health = Healthy }, "StopSignal": func(c *Container) { c.StopSignal = "" },
-		"Stopping": func(c *Container) { c.Stopping = true },
+		"Stopping": func(c *Container) { c.Stopping = true }, "StopTimeout": func(c *Container) { c.StopTimeout = -1 },
+		"Started": func(c *Container) { c.Started = time.Unix(3, 0) },
 	} {
 		c := full()
 		change(c)

@@ -34,7 +34,7 @@ type api interface {
 	// events returns the events since the given time of the engine's clock. When it
 	// returns, the engine notes events for us.
 	events(ctx context.Context, since time.Time) (stream, error)
-	// list returns the running containers.
+	// list returns the containers whose process runs, paused or not.
 	list(context.Context) ([]summary, error)
 	inspect(ctx context.Context, id string) (state, error)
 	close() error
@@ -342,11 +342,15 @@ type listed struct {
 	NetworkSettings networkSettings
 }
 
+// whoRuns is what a list is to have. Without a filter Podman (5.4) leaves out who is paused, and Docker has in it who
+// waits to be restarted.
+var whoRuns = filters.NewArgs(filters.Arg("status", dockercontainer.StateRunning), filters.Arg("status", dockercontainer.StatePaused))
+
 func (d *docker) list(ctx context.Context) (_ []summary, err error) {
 	defer d.timed("list", time.Now(), &err)
 	var list []listed
 	err = d.read(ctx, func(ctx context.Context) error {
-		_, err := d.client.ContainerList(ctx, dockercontainer.ListOptions{})
+		_, err := d.client.ContainerList(ctx, dockercontainer.ListOptions{Filters: whoRuns})
 		return err
 	}, &list)
 	// With a field left out the list is still good: it decides only whom to inspect. Else one bad entry would
@@ -404,13 +408,12 @@ func (d *docker) inspect(ctx context.Context, id string) (_ state, err error) {
 	case c.ID != id:
 		return state{}, fmt.Errorf("the engine answered with container %.12s", c.ID)
 	}
-	// A time that the engine left out or wrote otherwise leaves it open since when.
-	if !c.State.Running && c.State.Status != stopping {
-		ended, _ := time.Parse(time.RFC3339Nano, c.State.FinishedAt)
+	if !c.runs() {
+		ended, _ := time.Parse(time.RFC3339Nano, c.State.FinishedAt) // left out or written otherwise: not known
 		return state{since: ended}, nil
 	}
-	started, _ := time.Parse(time.RFC3339Nano, c.State.StartedAt)
-	return state{facts: c.facts(), since: started}, nil
+	facts := c.facts()
+	return state{facts: facts, since: facts.Started}, nil
 }
 
 // stopping is the status that Podman 5.4 gives a container from its stop signal to its end, in which

@@ -20,12 +20,13 @@ type inspected struct {
 	Name    string
 	Created string
 	State   *struct {
-		Running, Paused               bool
+		Running, Paused, Restarting   bool
 		Status, StartedAt, FinishedAt string
 		Health                        *struct{ Status string }
 	}
 	Config *struct {
 		Hostname, Domainname, Image, StopSignal string
+		StopTimeout                             *float64 // in seconds; Docker leaves it out if none is declared
 		Labels                                  map[string]string
 		ExposedPorts                            nat.PortSet
 	}
@@ -46,7 +47,8 @@ type endpoint struct {
 }
 
 func (c *inspected) facts() *container.Container {
-	created, _ := time.Parse(time.RFC3339Nano, c.Created) // unreadable: the oldest of all
+	created, _ := time.Parse(time.RFC3339Nano, c.Created)         // unreadable: the oldest of all
+	started, _ := time.Parse(time.RFC3339Nano, c.State.StartedAt) // left out or written otherwise: not known
 	facts := &container.Container{
 		ID:          c.ID,
 		Name:        strings.TrimPrefix(c.Name, "/"),
@@ -54,12 +56,14 @@ func (c *inspected) facts() *container.Container {
 		Domainname:  c.Config.Domainname,
 		Image:       c.Config.Image,
 		Created:     created,
+		Started:     started,
 		Labels:      c.Config.Labels,
 		NetworkMode: c.HostConfig.NetworkMode,
 		Endpoints:   fromEndpoints(c.NetworkSettings.Networks),
 		Ports:       fromPorts(c.Config.ExposedPorts, c.NetworkSettings.Ports),
 		Paused:      c.State.Paused,
 		StopSignal:  c.Config.StopSignal,
+		StopTimeout: fromStopTimeout(c.Config.StopTimeout),
 		Stopping:    c.State.Status == stopping,
 	}
 	if h := c.State.Health; h != nil {
@@ -73,6 +77,30 @@ func (c *inspected) facts() *container.Container {
 		}
 	}
 	return facts
+}
+
+// runs reports whether the container's process runs. In the pause before an engine starts it again by its restart
+// policy nothing does, though Docker counts the container as running.
+func (c *inspected) runs() bool {
+	return c.State.Running && !c.State.Restarting || c.State.Status == stopping
+}
+
+const (
+	// defaultStopTimeout is what the engines allow who declares nothing.
+	defaultStopTimeout = 10 * time.Second
+	// longestStop is as good as no limit.
+	longestStop = 365 * 24 * time.Hour
+)
+
+func fromStopTimeout(seconds *float64) time.Duration {
+	switch {
+	case seconds == nil:
+		return defaultStopTimeout
+	case *seconds < 0 || *seconds > longestStop.Seconds():
+		return -1
+	default:
+		return time.Duration(*seconds * float64(time.Second))
+	}
 }
 
 // fromPorts returns the ports that are exposed or published. What is published on the

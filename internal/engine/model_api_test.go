@@ -125,7 +125,7 @@ func (e *modelEngine) reply(call *modelCall, a *modelAnswer) {
 		if a.err != nil {
 			e.unanswered(call)
 		} else {
-			call.of.told, call.of.toldRun = a.state.facts, a.run
+			call.of.told, call.of.toldRun, call.of.recovered = a.state.facts, a.run, call.of.lasts()
 			if a.state.facts != nil { // which the watcher gets as its own
 				facts := *a.state.facts
 				call.of.told = &facts

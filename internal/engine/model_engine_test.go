@@ -65,6 +65,9 @@ type modelContainer struct {
 	told       *container.Container
 	toldRun    int
 	over, stop int
+	stopAt     time.Time // the last stop signal's
+	stopUntil  time.Time // by then it must have ended, or it does not stop
+	recovered  bool      // it has not, as is known
 
 	want    *container.Container   // follows from it
 	changes []*container.Container // to want, which the sink has not got yet
@@ -248,6 +251,7 @@ func (e *modelEngine) changed(c *modelContainer) {
 	}
 	c.facts = &container.Container{
 		ID: c.id, Name: fmt.Sprint(c.id, "-", c.renamed), Hostname: c.id, Paused: c.paused, Health: c.health,
+		Started: c.started, StopTimeout: c.stopTimeout(),
 	}
 	if c.id == "d" { // it uses the host's network: a list shows nothing of its restart
 		return
@@ -257,6 +261,28 @@ func (e *modelEngine) changed(c *modelContainer) {
 		c.facts.Endpoints = append(c.facts.Endpoints, e.endpoint(c, c.second, "second", c.secondIP))
 	}
 }
+
+// stopTimeout is what the container declares: it is another one for each, and none for one of them.
+func (c *modelContainer) stopTimeout() time.Duration {
+	return map[string]time.Duration{"a": defaultStopTimeout, "b": time.Second, "c": -1, "d": 20 * time.Second}[c.id]
+}
+
+// signalled notes that the watcher gets a signal to stop, of the given run.
+func (c *modelContainer) signalled(at time.Time, run int) {
+	if at.After(c.stopAt) {
+		c.stopAt, c.stopUntil = at, time.Now().Add(c.stopTimeout()+stopGrace)
+	}
+	c.stop = max(c.stop, run)
+	if c.want == nil || !c.want.Stopping { // else it is looked at later whether it still runs
+		c.recovered = c.lasts()
+	}
+	if c.stopTimeout() >= 0 {
+		c.events++ // there is an inspect when it must have ended
+	}
+}
+
+// lasts reports whether the container runs for longer than it may after a signal to stop.
+func (c *modelContainer) lasts() bool { return c.stopTimeout() >= 0 && !time.Now().Before(c.stopUntil) }
 
 func (e *modelEngine) endpoint(c *modelContainer, id, network string, ip netip.Addr) container.Endpoint {
 	ep := container.Endpoint{ID: id, Network: network, Addrs: []netip.Addr{ip}, Aliases: []string{"alias-" + c.id}}
@@ -323,7 +349,7 @@ func (e *modelEngine) read(ev *modelEvent) {
 		c.over = max(c.over, ev.run)
 	case "kill":
 		if ev.signal == "TERM" {
-			c.stop = max(c.stop, ev.run)
+			c.signalled(ev.at, ev.run)
 		}
 	}
 	e.expect(c)
@@ -363,7 +389,7 @@ func (e *modelEngine) expect(c *modelContainer) {
 	var want *container.Container
 	if c.told != nil && c.toldRun > c.over {
 		facts := *c.told
-		facts.Stopping = c.toldRun <= c.stop
+		facts.Stopping = c.toldRun <= c.stop && !c.recovered
 		want = &facts
 	}
 	if !same(c.want, want) {

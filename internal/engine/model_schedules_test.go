@@ -278,3 +278,42 @@ func (m *model) report(t *testing.T, replay string) {
 	t.Helper()
 	t.Errorf("%s\nin the schedule\n\t%s\nReplay it with %s", strings.Join(m.broken, "\n"), strings.Join(m.steps, "\n\t"), replay)
 }
+
+// TestModelStopEnds has containers go on after a signal to stop: each is taken as stopping for as long as it may
+// take, and a stop that is told once more begins anew.
+func TestModelStopEnds(t *testing.T) {
+	m := run(t, func(int) int { return 0 }, func(m *model) {
+		for _, id := range []string{"a", "b", "c"} {
+			m.do(m.op(id + " connecting"))
+			m.do(m.op(id + " started"))
+		}
+		m.policies["list"], m.policies["inspect"], m.prompt = answer, answer, true
+		m.start()
+		expect := func(after time.Duration, stopping string) {
+			m.pass(after)
+			got := ""
+			for _, c := range m.containers {
+				if c.has.Stopping {
+					got += c.id
+				}
+			}
+			if got != stopping {
+				m.breaks("%s after the start %q are stopping, want %q", time.Since(m.began), got, stopping)
+			}
+		}
+		for _, id := range []string{"a", "b", "c"} {
+			m.step([]move{m.happen(m.op(id + " kill TERM"))})
+		}
+		expect(0, "abc")
+		expect(time.Second+stopGrace-paceWindow, "abc")
+		expect(2*paceWindow, "ac")
+		m.step([]move{m.happen(m.op("a kill TERM"))})
+		expect(defaultStopTimeout+stopGrace-paceWindow, "ac")
+		expect(2*paceWindow, "c")
+		m.step([]move{m.happen(m.op("a kill HUP"))})
+		expect(time.Hour, "c")
+	})
+	if m.broken != nil {
+		m.report(t, "this test")
+	}
+}

@@ -242,7 +242,13 @@ func (m *model) right(after time.Duration, known func(lost time.Time) bool) {
 		want := c.facts
 		if want != nil {
 			facts := *want
-			facts.Stopping = c.run == c.stop
+			facts.Stopping = c.run == c.stop && !c.lasts()
+			if c.has != nil && c.lasts() && time.Since(c.stopUntil) < after { // it may not be known yet
+				facts.Stopping = c.has.Stopping
+			}
+			if c.has != nil && c.id == "d" { // a list shows nothing of its restart
+				facts.Started = c.has.Started
+			}
 			want = &facts
 		}
 		if !same(c.has, want) {

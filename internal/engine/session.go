@@ -34,6 +34,10 @@ const (
 	paceCalls  = 2
 	paceWindow = 100 * time.Millisecond
 
+	// stopGrace is how much longer than its stop timeout a container may take to end. After that it is taken not to
+	// stop: it makes something else of the signal, or who stopped it has changed his mind.
+	stopGrace = 5 * time.Second
+
 	// A failed inspect is tried again after firstInspectRetry, then less often.
 	firstInspectRetry = 250 * time.Millisecond
 	maxInspectRetry   = 5 * time.Second
@@ -60,6 +64,7 @@ func (s *session) end() {
 	s.mu.Lock()
 	for _, t := range s.tracked {
 		s.disarm(t)
+		s.disarmRecovery(t)
 	}
 	s.mu.Unlock()
 	s.wg.Wait()
@@ -217,17 +222,55 @@ func (s *session) signalled(e event) {
 	known := cmp.Or(t.facts, new(container.Container)) // there are signals at which all stop
 	was, is := known.Stops(t.signal), known.Stops(e.signal)
 	if is && !was || is == was && e.at.After(t.signalAt) {
-		t.signal, t.signalAt = e.signal, e.at
+		t.signal, t.signalAt, t.signalled = e.signal, e.at, time.Now()
 	}
 	switch {
 	case t.idle():
 		s.hint(t, e)
-	case t.facts != nil && is && !t.facts.Stopping:
+	case t.facts != nil && is && !t.facts.Stopping && s.stops(t, t.facts):
 		facts := *t.facts
 		facts.Stopping = true
 		t.facts = &facts
 		s.deliver(item{change: Change{ID: t.id, Container: t.facts}, changed: true, since: e.at})
 	}
+}
+
+// stops reports whether a container of these facts, which got a signal to stop, is to be taken as stopping, and sees to
+// it that the container is inspected when that ends. The caller holds mu.
+func (s *session) stops(t *tracked, facts *container.Container) bool {
+	if facts.StopTimeout < 0 {
+		return true
+	}
+	left := facts.StopTimeout + stopGrace - time.Since(t.signalled)
+	if left <= 0 {
+		return false
+	}
+	s.disarmRecovery(t)
+	s.wg.Add(1)
+	var timer *time.Timer
+	timer = time.AfterFunc(left, func() {
+		defer s.wg.Done()
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if t.recovery != timer {
+			return // another one counts, or the session ends
+		}
+		t.recovery = nil
+		if t.facts != nil && t.facts.Stopping && !t.due {
+			t.due, t.since, t.start = true, time.Time{}, time.Time{}
+			s.kick(t)
+		}
+	})
+	t.recovery = timer
+	return true
+}
+
+// disarmRecovery undoes what stops has begun. The caller holds mu.
+func (s *session) disarmRecovery(t *tracked) {
+	if t.recovery != nil && t.recovery.Stop() {
+		s.wg.Done()
+	}
+	t.recovery = nil
 }
 
 // track returns the state of the container. The caller holds mu.
@@ -324,7 +367,7 @@ func (s *session) inspect(t *tracked, i item) {
 		now.facts.Endpoints = slices.DeleteFunc(now.facts.Endpoints, func(o container.Endpoint) bool { return slices.Contains(t.leaves, o.Network) })
 	}
 	if now.facts != nil && t.signalAt.After(now.since) && now.facts.Stops(t.signal) { // one before it started was for the last start
-		now.facts.Stopping = true
+		now.facts.Stopping = now.facts.Stopping || s.stops(t, now.facts)
 	}
 	i.change = Change{ID: t.id, Container: now.facts, Gone: now.gone}
 	i.changed = !same(t.facts, now.facts) || t.stopped && now.gone
@@ -421,6 +464,7 @@ func (s *session) compare(r *round, list []summary) []*tracked {
 		case t.facts != nil:
 			look = append(look, t)
 		case t.idle():
+			s.disarmRecovery(t)
 			delete(s.tracked, id)
 		}
 	}

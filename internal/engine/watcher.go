@@ -455,9 +455,11 @@ type tracked struct {
 	since  time.Time
 	round  *round // waits for an inspect that begins from now on
 
-	// The last signal that was sent to it, and when. It may have started anew since.
-	signal   string
-	signalAt time.Time
+	// The last signal that was sent to it, when by the engine's clock, and when by ours we have read of it. It
+	// may have started anew since.
+	signal              string
+	signalAt, signalled time.Time
+	recovery            *time.Timer // will look whether it still runs, though it was told to stop
 
 	pace  pace
 	timer *time.Timer // will start an inspect

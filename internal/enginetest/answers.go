@@ -19,12 +19,13 @@ func (e *Engine) inspectAnswer(c *snapshot) inspectJSON {
 		ID: c.id, Created: stamp(c.created), Path: "/idle", Args: []string{}, Image: c.imageID, Name: "/" + c.Name,
 		Driver: "overlay2", Platform: "linux", Mounts: []string{},
 		State: stateJSON{
-			Status: c.status, Running: c.running(), Paused: c.status == container.StatePaused, ExitCode: c.exitCode,
+			Status: c.status, Running: c.counted(), Paused: c.status == container.StatePaused,
+			Restarting: c.status == container.StateRestarting, ExitCode: c.exitCode,
 			StartedAt: stamp(c.started), FinishedAt: stamp(c.finished),
 		},
 		Config: configJSON{
 			Hostname: c.Hostname, Domainname: c.Domainname, ExposedPorts: exposed, Env: c.Env, Cmd: []string{"/idle"},
-			Image: c.Image, Labels: c.labels(), StopSignal: c.StopSignal,
+			Image: c.Image, Labels: c.labels(), StopSignal: c.StopSignal, StopTimeout: c.StopTimeout,
 		},
 		HostConfig: hostConfigJSON{NetworkMode: c.mode, PortBindings: bindings},
 	}
@@ -171,6 +172,9 @@ func (e *Engine) statusText(c *snapshot) string {
 		return "Created"
 	case container.StateExited:
 		return fmt.Sprintf("Exited (%d) %s ago", c.exitCode, units.HumanDuration(e.now().Sub(c.finished)))
+	}
+	if c.status == container.StateRestarting {
+		return fmt.Sprintf("Restarting (%d) %s ago", c.exitCode, units.HumanDuration(e.now().Sub(c.finished)))
 	}
 	up := "Up " + units.HumanDuration(e.now().Sub(c.started))
 	switch {

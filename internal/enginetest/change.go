@@ -104,6 +104,9 @@ func (e *Engine) end(s *slot, code int, cause string) {
 			e.leave(c, &c.endpoints[i])
 		}
 		c.status, c.exitCode, c.finished = container.StateExited, code, e.now()
+		if cause == "crash" && e.flavour != Podman {
+			c.status = container.StateRestarting
+		}
 	})
 	c := s.now
 	disconnect := func() {

@@ -33,6 +33,7 @@ type Spec struct {
 	NetworkMode  string
 	Networks     []Attachment // besides what NetworkMode says, or with details of that
 	Health       string       // "" (no health check), "starting", "healthy", "unhealthy"
+	StopTimeout  *int         // in seconds, as in the image or --stop-timeout; none is declared if nil
 	StopSignal   string       // as in the image or --stop-signal: "SIGHUP", "1"; SIGTERM if empty
 	ExposedPorts []string     // "80/tcp"
 	Publish      []string     // as in docker run -p: "127.0.0.1:8080:80/tcp"
@@ -82,6 +83,9 @@ func (c *snapshot) short() string { return c.id[:12] }
 func (c *snapshot) running() bool {
 	return c.status == container.StateRunning || c.status == container.StatePaused
 }
+
+// counted reports whether the engine counts the container as running: Docker does so while it waits to be restarted.
+func (c *snapshot) counted() bool { return c.running() || c.status == container.StateRestarting }
 
 func (c *snapshot) endpoint(n *network) *endpoint {
 	for i := range c.endpoints {

@@ -115,6 +115,16 @@ func (e *Engine) Exit(id string, code int) {
 	}
 }
 
+// Crash ends a container as its process's end does, with that exit code, and has it wait to be restarted by its restart
+// policy. Start ends the wait.
+func (e *Engine) Crash(id string, code int) {
+	s := e.hold(id)
+	defer s.op.Unlock()
+	if s.now.running() {
+		e.end(s, code, "crash")
+	}
+}
+
 // Remove removes a container, by force if it runs.
 func (e *Engine) Remove(id string) {
 	s := e.hold(id)

@@ -3,6 +3,7 @@ package enginetest
 import (
 	"bufio"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -10,6 +11,9 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/filters"
 )
 
 var versioned = regexp.MustCompile(`^/v([0-9]+\.[0-9]+)(/.*)$`)
@@ -188,13 +192,35 @@ func (e *Engine) noSuchContainer(ref string) string {
 	return "No such container: " + ref
 }
 
-// serveList answers with the containers of one moment, a row at a time.
-func (e *Engine) serveList(w http.ResponseWriter, query url.Values) {
-	if f := query.Get("filters"); f != "" && f != "{}" {
-		e.fail(w, http.StatusBadRequest, "enginetest: no filters here")
-		return
+// shown is which containers a list shows: those that the filter of their status lets through, else all or the running
+// ones.
+func (e *Engine) shown(query url.Values) (func(*snapshot) bool, error) {
+	f, err := filters.FromJSON(query.Get("filters"))
+	if err != nil {
+		return nil, err
 	}
 	all, _ := strconv.ParseBool(query.Get("all"))
+	statuses := f.Get("status")
+	switch {
+	case f.Len() > 1 || f.Len() == 1 && len(statuses) == 0:
+		return nil, errors.New("enginetest: no filters but that of the status here")
+	case e.flavour == Podman && slices.Contains(statuses, string(container.StateRestarting)):
+		return nil, errors.New("unknown container state: restarting: invalid argument")
+	case len(statuses) > 0:
+		return func(c *snapshot) bool { return slices.Contains(statuses, string(c.status)) }, nil
+	case e.flavour == Podman:
+		return func(c *snapshot) bool { return all || c.status == container.StateRunning }, nil
+	}
+	return func(c *snapshot) bool { return all || c.counted() }, nil
+}
+
+// serveList answers with the containers of one moment, a row at a time.
+func (e *Engine) serveList(w http.ResponseWriter, query url.Values) {
+	shown, err := e.shown(query)
+	if err != nil {
+		e.fail(w, http.StatusBadRequest, err.Error())
+		return
+	}
 	w.Header().Set("Content-Type", "application/json")
 	out := bufio.NewWriterSize(w, 64<<10)
 	_ = out.WriteByte('[')
@@ -204,7 +230,7 @@ func (e *Engine) serveList(w http.ResponseWriter, query url.Values) {
 		slices.Reverse(list) // oldest first
 	}
 	for _, c := range list {
-		if !all && !c.running() {
+		if !shown(c) {
 			continue
 		}
 		row, err := json.Marshal(e.listAnswer(c))

@@ -76,6 +76,7 @@ type configJSON struct {
 	Entrypoint   []string
 	Labels       map[string]string
 	StopSignal   string `json:",omitempty"`
+	StopTimeout  *int   `json:",omitempty"`
 }
 
 type hostConfigJSON struct {

@@ -110,11 +110,16 @@ func (r *records) join(before, after *container.Container) {
 // maxJoins bounds a chain of containers each of which has joined the next.
 const maxJoins = 8
 
-// owner returns the container whose network this one uses, nil if that does not run.
+// owner returns the container whose network this one uses, nil if that does not run. A network of one's own ends with its
+// container: who joined it stays there, and is not in the one that a restart makes. The host's network stays.
 func (r *records) owner(c *container.Container) *container.Container {
+	restarted := false
 	for range maxJoins {
 		ref := c.Joined()
 		if ref == "" {
+			if restarted && !c.HostNetwork() {
+				return nil
+			}
 			return c
 		}
 		k := r.known[ref]
@@ -128,6 +133,7 @@ func (r *records) owner(c *container.Container) *container.Container {
 		if k == nil || k.facts == nil {
 			return nil
 		}
+		restarted = restarted || !c.Started.IsZero() && k.facts.Started.After(c.Started)
 		c = k.facts
 	}
 	return nil

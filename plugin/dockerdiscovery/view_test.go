@@ -255,6 +255,40 @@ func TestJoined(t *testing.T) {
 	}
 }
 
+// TestJoinedBeforeRestart has the container restart whose network others use: these stay in a network that has ended.
+func TestJoinedBeforeRestart(t *testing.T) {
+	at := func(name, mode string, started int64) *container.Container {
+		c := facts(name, "")
+		if mode == "" {
+			c = facts(name, "a=10.1.0.2")
+		}
+		c.NetworkMode, c.Started = mode, time.Unix(started, 0)
+		if started == 0 {
+			c.Started = time.Time{}
+		}
+		return c
+	}
+	for name, c := range map[string]struct {
+		vpn, app, sidecar *container.Container
+		want              string // of app and sidecar
+	}{
+		"in order":             {at("vpn", "", 1), at("app", "container:vpn", 2), at("sidecar", "container:app", 3), "10.1.0.2 10.1.0.2"},
+		"the first restarts":   {at("vpn", "", 4), at("app", "container:vpn", 2), at("sidecar", "container:app", 3), "none none"},
+		"then the second":      {at("vpn", "", 4), at("app", "container:vpn", 5), at("sidecar", "container:app", 3), "10.1.0.2 none"},
+		"then the third":       {at("vpn", "", 4), at("app", "container:vpn", 5), at("sidecar", "container:app", 6), "10.1.0.2 10.1.0.2"},
+		"the third alone":      {at("vpn", "", 4), at("app", "container:vpn", 2), at("sidecar", "container:app", 6), "none none"},
+		"the host's network":   {at("vpn", "host", 4), at("app", "container:vpn", 2), at("sidecar", "container:app", 3), "127.0.0.1 127.0.0.1"},
+		"no time was told":     {at("vpn", "", 4), at("app", "container:vpn", 0), at("sidecar", "container:vpn", 0), "10.1.0.2 10.1.0.2"},
+		"the other has no one": {at("vpn", "", 0), at("app", "container:vpn", 2), at("sidecar", "container:app", 3), "10.1.0.2 10.1.0.2"},
+	} {
+		d := emptyDocker(nil)
+		d.set(c.sidecar, c.app, c.vpn)
+		if got := dig(t, d, fromHost, "app.docker.", dns.TypeA) + " " + dig(t, d, fromHost, "sidecar.docker.", dns.TypeA); got != c.want {
+			t.Errorf("%s: %q, want %q", name, got, c.want)
+		}
+	}
+}
+
 // TestHold drives the clock over a container's end and its next start.
 func TestHold(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -95,8 +95,8 @@ func (tr *truth) inspect(id string) (f facts, runs bool, err error) {
 		Name    string
 		Created time.Time
 		State   struct {
-			Running, Paused bool
-			Health          struct{ Status string }
+			Running, Paused, Restarting bool
+			Health                      struct{ Status string }
 		}
 		Config          struct{ Hostname string }
 		NetworkSettings struct {
@@ -106,7 +106,7 @@ func (tr *truth) inspect(id string) (f facts, runs bool, err error) {
 			}
 		}
 	}
-	if found, err := tr.get("/containers/"+id+"/json", &c); err != nil || !found || !c.State.Running {
+	if found, err := tr.get("/containers/"+id+"/json", &c); err != nil || !found || !c.State.Running || c.State.Restarting {
 		return facts{}, false, err
 	}
 	f = facts{

@@ -164,6 +164,7 @@ type inspection struct {
 	Name  string // with a leading slash
 	State struct {
 		Running    bool
+		Restarting bool
 		Pid        int
 		StartedAt  time.Time
 		FinishedAt time.Time // of the last time that it ran

@@ -2,7 +2,7 @@
 // the image needs no other and no registry.
 //
 //	image sleep             until told to stop (what a container does by default)
-//	image stubborn          the same, deaf to SIGTERM
+//	image stubborn          the same, deaf to SIGTERM and SIGQUIT
 //	image resolve NAME…     asks the container's own resolver; a line of addresses for each
 //	image ask SERVER NAME…  the same, but asks the server
 //	image health            exits 1 between sicken and heal, 0 else: for HEALTHCHECK
@@ -40,7 +40,7 @@ func run(mode string, args []string) error {
 	case "sleep":
 		wait(syscall.SIGTERM, os.Interrupt)
 	case "stubborn":
-		signal.Ignore(syscall.SIGTERM)
+		signal.Ignore(syscall.SIGTERM, syscall.SIGQUIT)
 		wait(os.Interrupt)
 	case "resolve":
 		return resolve(&net.Resolver{PreferGo: true}, args)
