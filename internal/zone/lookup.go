@@ -191,7 +191,7 @@ func (s *Snapshot) answer(q *Query, n *node, o *origin, r *Result) {
 		}
 		return
 	case n.is(o.ns) && !o.root:
-		r.Answer = s.addresses(q, q.Asked, serverAddr(&q.View), s.store.config.TTL)
+		r.Answer = s.addresses(q, q.Asked, serverAddrs(&q.View), s.store.config.TTL)
 	case n.target() != "":
 		if q.Type == dns.TypePTR || q.Type == dns.TypeANY {
 			r.Answer = s.ptr(q, n.records.target)
@@ -229,7 +229,7 @@ func (s *Snapshot) apex(q *Query, o *origin, r *Result) {
 		r.Answer = append(r.Answer, &dns.NS{Hdr: header(q.Asked, dns.TypeNS, ttl), Ns: o.ns})
 		both := *q
 		both.Type = dns.TypeANY
-		r.Extra = s.addresses(&both, o.ns, serverAddr(&q.View), ttl)
+		r.Extra = s.addresses(&both, o.ns, serverAddrs(&q.View), ttl)
 	}
 	if len(r.Answer) == 0 {
 		s.negative(q, o, NoData, r)
@@ -277,12 +277,12 @@ func (s *Snapshot) ptr(q *Query, target string) []dns.RR {
 	return rr.rrs[:]
 }
 
-// serverAddr returns the address of the name server's name as the asker sees it.
-func serverAddr(v *View) []netip.Addr {
+// serverAddrs returns the addresses of the name server's name as the asker sees it.
+func serverAddrs(v *View) []netip.Addr {
 	if v.Server == nil {
 		return nil
 	}
-	return []netip.Addr{v.Server.Addr()} // an invalid one is of no type
+	return v.Server.Addrs()
 }
 
 // Records with their data, and so one allocation: the library has the data apart. Most answers are

@@ -50,7 +50,7 @@ func ips(texts string) []netip.Addr {
 	return all
 }
 
-func (server) Addr() netip.Addr           { return netip.MustParseAddr("127.0.0.1") }
+func (server) Addrs() []netip.Addr        { return ips("127.0.0.1") }
 func (server) Gateways() []netip.Addr     { return ips("10.99.0.1 fd99::1") }
 func (server) HostAddrs() []netip.Addr    { return ips("192.0.2.1 2001:db8::1") }
 func (s server) Publish() bool            { return s.publish }

@@ -30,9 +30,9 @@ const (
 // Server is what a name server knows of itself and its surroundings. Few answers need
 // it, so it is asked only for these.
 type Server interface {
-	// Addr returns the address on which the query came in. The asker can reach it, so
-	// it is the address of our name server's name.
-	Addr() netip.Addr
+	// Addrs returns the addresses at which the asker reaches the server: those of our
+	// name server's name.
+	Addrs() []netip.Addr
 	// Gateways returns the addresses at which the container that asks reaches the host.
 	Gateways() []netip.Addr
 	// HostAddrs returns the addresses at which the host is reached from elsewhere.

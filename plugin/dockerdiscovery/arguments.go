@@ -89,6 +89,20 @@ func parseAddrs(args []string) ([]netip.Addr, error) {
 	return addrs, nil
 }
 
+func (cfg *config) addForwarders(args []string) error {
+	for _, arg := range args {
+		prefix, err := netip.ParsePrefix(arg)
+		if ip, notIP := netip.ParseAddr(arg); notIP == nil && ip.Zone() == "" {
+			prefix, err = netip.PrefixFrom(ip, ip.BitLen()), nil
+		}
+		if err != nil || prefix.Addr().Is4In6() {
+			return fmt.Errorf("'%s' is neither an address nor a range of addresses", arg)
+		}
+		cfg.forwarders = append(cfg.forwarders, prefix.Masked())
+	}
+	return nil
+}
+
 func (cfg *config) addTemplate(text string) error {
 	t, err := naming.NewTemplate(text)
 	if err != nil {

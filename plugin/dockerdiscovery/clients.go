@@ -1,12 +1,9 @@
 package dockerdiscovery
 
 import (
-	"net"
 	"net/netip"
 	"slices"
 	"sync"
-	"sync/atomic"
-	"time"
 
 	"github.com/dockerdiscovery/dockerdiscovery/internal/container"
 	"github.com/dockerdiscovery/dockerdiscovery/internal/zone"
@@ -65,48 +62,12 @@ func (cs *clients) replace(old, facts *container.Container) {
 	}
 }
 
-// ownAddrs are the addresses of this machine, or of the network namespace that we run
-// in.
-type ownAddrs struct {
-	current atomic.Pointer[addrsAt]
-	now     func() time.Time
-	read    func() ([]net.Addr, error) // net.InterfaceAddrs
-}
-
-type addrsAt struct {
-	addrs []netip.Addr
-	at    time.Time
-}
-
-// ownAddrsAge is how long the addresses are taken to be the same.
-const ownAddrsAge = 5 * time.Second
-
-// has reports whether the address is one of ours.
-func (o *ownAddrs) has(ip netip.Addr) bool { return ip.IsLoopback() || slices.Contains(o.list(), ip) }
-
-// list returns the addresses. The slice must not be changed.
-func (o *ownAddrs) list() []netip.Addr {
-	a := o.current.Load()
-	if a != nil && o.now().Sub(a.at) <= ownAddrsAge {
-		return a.addrs
-	}
-	a = &addrsAt{at: o.now()}
-	list, err := o.read()
-	if err != nil {
-		log.Debugf("Reading this machine's addresses: %v", err)
-	}
-	for _, addr := range list {
-		if prefix, err := netip.ParsePrefix(addr.String()); err == nil {
-			a.addrs = append(a.addrs, prefix.Addr())
-		}
-	}
-	o.current.Store(a)
-	return a.addrs
-}
-
 // classify tells who asks from the address: a container, of which the client is
 // returned, the Docker host itself, or somebody elsewhere.
 func (d *Docker) classify(ip netip.Addr) (zone.Asker, *client) {
+	if d.forwards(ip) {
+		return zone.Elsewhere, nil
+	}
 	if !ip.IsLoopback() { // which no container has for others
 		if c := d.clients.get(ip); c != nil {
 			return zone.Container, c
@@ -131,6 +92,11 @@ func (d *Docker) classify(ip netip.Addr) (zone.Asker, *client) {
 	default: // the host, for us who run in a container
 		return zone.Host, nil
 	}
+}
+
+// forwards reports whether queries from the address are passed on for others, who are not known.
+func (d *Docker) forwards(ip netip.Addr) bool {
+	return slices.ContainsFunc(d.config.forwarders, func(p netip.Prefix) bool { return p.Contains(ip) })
 }
 
 // network returns the network in which the address lies, nil if there is none. On a

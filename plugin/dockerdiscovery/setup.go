@@ -61,6 +61,7 @@ type config struct {
 	isolate      bool
 	publish      bool
 	publishAddrs []netip.Addr
+	forwarders   []netip.Prefix
 
 	labelPrefix string
 	optIn       bool
@@ -117,7 +118,7 @@ func newDocker(cfg config, i *instance) *Docker {
 			changed: make(chan struct{}, 1),
 		},
 		upstream: upstream.New(),
-		own:      ownAddrs{now: time.Now, read: net.InterfaceAddrs},
+		own:      newOwnAddrs(),
 	}
 }
 
@@ -153,6 +154,7 @@ var properties = map[string]string{
 	"hold":         fmt.Sprintf("hold DURATION, from 0s to %s", maxHold),
 	"isolate":      "isolate",
 	"publish":      "publish [ADDRESS...]",
+	"forwarders":   "forwarders CIDR..., each an address or a range, as in 192.0.2.53 or 127.0.0.0/8",
 	"resync":       fmt.Sprintf("resync DURATION, at least %s", minResync),
 	"fallthrough":  "fallthrough [ZONE...]",
 }
@@ -195,7 +197,7 @@ func parse(c *caddy.Controller) (config, error) {
 
 // adding are the properties that add to what an earlier line of theirs says. Of all others a second
 // line would silently take the place of the first.
-var adding = []string{"names", "network", "template"}
+var adding = []string{"names", "network", "template", "forwarders"}
 
 func (cfg *config) parseBlock(c *caddy.Controller) error {
 	lines := map[string]int{} // of the properties that were given
@@ -266,7 +268,7 @@ func checkCount(property string, args []string) error {
 		atLeast, atMost = 0, 3
 	case "ttl":
 		atMost = 2
-	case "names", "network":
+	case "names", "network", "forwarders":
 		atMost = len(args)
 	case "fallthrough", "publish":
 		atLeast, atMost = 0, len(args)
@@ -318,6 +320,8 @@ func (cfg *config) set(property string, args []string) error {
 	case "publish":
 		cfg.publish = true
 		cfg.publishAddrs, err = parseAddrs(args)
+	case "forwarders":
+		err = cfg.addForwarders(args)
 	case "resync":
 		cfg.endpoint.Resync, err = parseDuration(args[0], minResync, math.MaxInt64)
 	case "fallthrough":

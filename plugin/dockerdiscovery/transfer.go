@@ -40,18 +40,23 @@ func (d *Docker) Transfer(apex string, serial uint32) (<-chan []dns.RR, error) {
 // newer compares serials, RFC 1982 §3.2.
 func newer(a, b uint32) bool { return int32(a-b) > 0 }
 
-// serverAddrs returns the addresses at which secondaries and their clients may reach us:
-// this machine's, apart from those on containers' networks and loopback unless it has no
-// others.
+// serverAddrs returns the addresses at which secondaries and their clients may reach us: loopback
+// if there is no other.
 func (d *Docker) serverAddrs() []netip.Addr {
+	if addrs := d.globalAddrs(); len(addrs) > 0 {
+		return addrs
+	}
+	return []netip.Addr{netip.AddrFrom4([4]byte{127, 0, 0, 1})}
+}
+
+// globalAddrs returns this machine's addresses that may be reached from elsewhere: all but those on
+// containers' networks and those that count on one link only.
+func (d *Docker) globalAddrs() []netip.Addr {
 	var addrs []netip.Addr
 	for _, ip := range d.own.list() {
 		if ip.IsGlobalUnicast() && d.network(ip) == nil {
 			addrs = append(addrs, ip)
 		}
-	}
-	if len(addrs) == 0 {
-		addrs = []netip.Addr{netip.AddrFrom4([4]byte{127, 0, 0, 1})}
 	}
 	return addrs
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
@@ -68,19 +67,9 @@ func TestTransfer(t *testing.T) {
 func TestServerAddrs(t *testing.T) {
 	d := emptyDocker(nil)
 	for addrs, want := range map[string]string{
-		"127.0.0.1/8 10.1.0.1/16 192.0.2.1/24 fe80::1/64 2001:db8::1/64": "[192.0.2.1 2001:db8::1]", "127.0.0.1/8 10.1.0.1/16": "[127.0.0.1]",
+		"10.1.0.1/16 192.0.2.1/24 fe80::1/64 2001:db8::1/64": "[192.0.2.1 2001:db8::1]", "10.1.0.1/16": "[127.0.0.1]",
 	} {
-		d.own.current.Store(nil)
-		d.own.read = func() (all []net.Addr, err error) {
-			for _, a := range strings.Fields(addrs) {
-				ip, n, err := net.ParseCIDR(a)
-				if err != nil {
-					return nil, err
-				}
-				all = append(all, &net.IPNet{IP: ip, Mask: n.Mask})
-			}
-			return all, nil
-		}
+		machine("eth0 " + addrs).at(&d.own)
 		if got := fmt.Sprint(d.serverAddrs()); got != want {
 			t.Errorf("of %s: %s, want %s", addrs, got, want)
 		}

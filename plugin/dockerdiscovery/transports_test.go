@@ -17,15 +17,66 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/coredns/coredns/plugin/pkg/dnstest"
+	"github.com/coredns/coredns/plugin/pkg/proxyproto"
 	_ "github.com/coredns/coredns/plugin/proxyproto"
+	"github.com/coredns/coredns/plugin/test"
 	_ "github.com/coredns/coredns/plugin/tls"
 	"github.com/miekg/dns"
 
 	"github.com/dockerdiscovery/dockerdiscovery/internal/enginetest"
 )
+
+// transportWriter is a transport's writer, as far as it tells of addresses.
+type transportWriter struct {
+	test.ResponseWriter
+	remote, local net.Addr
+}
+
+func (w *transportWriter) RemoteAddr() net.Addr { return w.remote }
+func (w *transportWriter) LocalAddr() net.Addr  { return w.local }
+
+// TestTransports has a container, the host and the LAN ask over each kind of address that CoreDNS's
+// servers give: UDP is that of plain DNS, DoQ and DoH3, TCP that of plain DNS, DoT, DoH and gRPC. The
+// sockets of DoH3 and gRPC don't tell on which address a query came in; those of UDP may not.
+func TestTransports(t *testing.T) {
+	d := emptyDocker(func(c *config) { c.publish = true })
+	web := facts("web", "a=10.1.0.2 b=10.2.0.2")
+	web.Ports = published("0.0.0.0:80")
+	d.set(web, facts("onb", "b=10.2.0.3"))
+	udp := func(ip string) net.Addr { return &net.UDPAddr{IP: net.ParseIP(ip), Port: 53} }
+	tcp := func(ip string) net.Addr { return &net.TCPAddr{IP: net.ParseIP(ip), Port: 53} }
+	proxied := func(transport func(string) net.Addr, tlv string) func(string) net.Addr {
+		return func(ip string) net.Addr {
+			return proxyproto.NewAddr(transport("203.0.113.80"), transport(ip), []byte(tlv))
+		}
+	}
+	for name, remote := range map[string]func(string) net.Addr{
+		"udp": udp, "tcp": tcp, "udp proxied": proxied(udp, ""), "tcp proxied": proxied(tcp, ""), "udp with TLV": proxied(udp, "\xe0\x00\x01x"), "tcp with TLV": proxied(tcp, "\xe0\x00\x01x"),
+	} {
+		for _, local := range []net.Addr{udp("192.0.2.1"), tcp("192.0.2.1"), udp("::"), tcp("::"), udp("0.0.0.0")} {
+			for from, want := range map[string]string{
+				"10.2.0.3": "10.2.0.2", fromHost: "10.1.0.2 10.2.0.2", fromLAN: "192.0.2.1", "::ffff:198.51.100.9": "192.0.2.1", "2001:db8::9": "192.0.2.1",
+			} {
+				rec := dnstest.NewRecorder(&transportWriter{remote: remote(from), local: local})
+				if _, err := d.ServeDNS(t.Context(), rec, new(dns.Msg).SetQuestion("web.docker.", dns.TypeA)); err != nil {
+					t.Fatal(err)
+				}
+				var got []string
+				for _, rr := range rec.Msg.Answer {
+					got = append(got, dns.Field(rr, 1))
+				}
+				if got := strings.Join(got, " "); got != want {
+					t.Errorf("%s, from %s to %s %v: %q, want %q", name, from, local.Network(), local, got, want)
+				}
+			}
+		}
+	}
+}
 
 // proxyHeader is what a proxy puts in front of a query, PROXY protocol version 2.
 func proxyHeader(stream bool, from netip.Addr, tlvs string) []byte {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -24,6 +25,9 @@ type asking struct {
 	*Docker
 	w      dns.ResponseWriter
 	client *client // nil unless a container asks
+
+	hostAddrs []netip.Addr // if hostKnown
+	hostKnown bool
 
 	answer   dns.Msg
 	question [1]dns.Question // of answer
@@ -70,22 +74,40 @@ func (a *asking) reply(r *dns.Msg) *dns.Msg {
 	return m
 }
 
-// Addr implements zone.Server. A UDP socket that is bound to all addresses does not
-// tell: then it is the one from which the answer will go out.
-func (a *asking) Addr() netip.Addr {
-	if ip := addr(a.w.LocalAddr()); ip.IsValid() && !ip.IsUnspecified() {
+// Addrs implements zone.Server: those of the interface on which the query came in, whatever the
+// family that carried it. On a container's network they are those of the gateway. Who asks through a
+// forwarder is not told how the forwarder reaches us.
+func (a *asking) Addrs() []netip.Addr {
+	ip := a.local()
+	switch {
+	case a.forwards(addr(a.w.RemoteAddr())), !ip.IsValid():
+		return a.serverAddrs()
+	case ip.IsLoopback():
+		return []netip.Addr{ip}
+	}
+	if n := a.network(ip); n != nil && slices.Contains(n.Gateways, ip) {
+		return n.Gateways
+	}
+	switch addrs := a.own.interfaceOf(ip); {
+	case len(addrs) > 0:
+		return addrs
+	case ip.IsLinkLocalUnicast():
+		return a.serverAddrs()
+	default: // a proxy's, where the query came in there
+		return []netip.Addr{ip}
+	}
+}
+
+// local returns the address on which the query came in, with its zone. A socket that is bound to all
+// addresses does not tell: then it is the one from which the answer will go out.
+func (a *asking) local() netip.Addr {
+	if ip := zonedAddr(a.w.LocalAddr()); ip.IsValid() && !ip.IsUnspecified() {
 		return ip
 	}
-	remote, ok := a.w.RemoteAddr().(*net.UDPAddr)
-	if !ok {
-		return netip.Addr{}
+	if remote := zonedAddr(a.w.RemoteAddr()); remote.IsValid() {
+		return a.own.towards(remote)
 	}
-	conn, err := net.DialUDP("udp", nil, remote) // sends nothing
-	if err != nil {
-		return netip.Addr{}
-	}
-	defer conn.Close()
-	return addr(conn.LocalAddr())
+	return netip.Addr{}
 }
 
 // Gateways implements zone.Server: those of the network from which the container asks,
@@ -104,25 +126,51 @@ func (a *asking) Gateways() []netip.Addr {
 	return nil
 }
 
-// HostAddrs implements zone.Server.
+// HostAddrs implements zone.Server. All of the answer's containers ask for them.
 func (a *asking) HostAddrs() []netip.Addr {
 	switch {
 	case len(a.config.publishAddrs) > 0:
 		return a.config.publishAddrs
 	case a.remote != nil:
 		return a.remote
+	case !a.hostKnown:
+		a.hostAddrs, a.hostKnown = a.findHostAddrs(), true
 	}
-	ip := a.Addr()
-	if !ip.IsValid() {
-		return nil
-	}
-	if c := a.clients.get(ip); c != nil { // it is our own, in a container
+	return a.hostAddrs
+}
+
+// findHostAddrs returns the addresses of the interface on which the query came in. If that does not lead
+// elsewhere (it is loopback, or a container's network), or if the query was passed on, they are all
+// that lead there.
+func (a *asking) findHostAddrs() []netip.Addr {
+	if c := a.ownContainer(); c != nil {
 		a.hostUnknown.Do(func() {
 			log.Warningf("The server runs in container %s and can't know the host's address, at which published ports are reached: name it, as in 'publish 192.0.2.1'", c.Name)
 		})
 		return nil
 	}
-	return []netip.Addr{ip}
+	from, ip := addr(a.w.RemoteAddr()), a.local()
+	switch {
+	case a.forwards(from):
+	case ip.IsLoopback() && from.IsLoopback(): // the host itself, whose engine's networks it does not reach
+		return loopback
+	default:
+		addrs := a.own.interfaceOf(ip)
+		if len(addrs) > 0 && !slices.ContainsFunc(addrs, func(ip netip.Addr) bool { return a.network(ip) != nil }) {
+			return addrs
+		}
+	}
+	return a.globalAddrs()
+}
+
+// ownContainer returns the container that we run in, if we do.
+func (a *asking) ownContainer() *client {
+	for _, ip := range a.own.list() {
+		if c := a.clients.get(ip); c != nil && ip.IsGlobalUnicast() {
+			return c
+		}
+	}
+	return nil
 }
 
 // Publish implements zone.Server.
@@ -131,19 +179,25 @@ func (a *asking) Publish() bool { return a.config.publish }
 // Direct implements zone.Server.
 func (a *asking) Direct(network string) bool { return a.direct(network) }
 
-// addr returns the IP of a transport's address, the zero Addr if it has none. Behind a proxy that
-// speaks the PROXY protocol the transport's address holds the asker's.
-func addr(a net.Addr) netip.Addr {
+// addr returns the IP of a transport's address, the zero Addr if it has none.
+func addr(a net.Addr) netip.Addr { return zonedAddr(a).WithZone("") }
+
+// zonedAddr is addr with the zone of a link-local address. Behind a proxy that speaks the PROXY protocol
+// the transport's address holds the asker's.
+func zonedAddr(a net.Addr) netip.Addr {
 	switch a := a.(type) {
 	case *net.UDPAddr:
-		return a.AddrPort().Addr().Unmap().WithZone("")
+		return a.AddrPort().Addr().Unmap()
 	case *net.TCPAddr:
-		return a.AddrPort().Addr().Unmap().WithZone("")
+		return a.AddrPort().Addr().Unmap()
 	case *proxyproto.Addr:
-		return addr(a.Unwrap())
+		return zonedAddr(a.Unwrap())
 	}
 	return netip.Addr{}
 }
+
+// loopback is where the host reaches itself.
+var loopback = []netip.Addr{netip.AddrFrom4([4]byte{127, 0, 0, 1}), netip.IPv6Loopback()}
 
 // remoteAddrs returns the addresses of an engine on another machine, nil if the engine is on
 // this one. An unknown address makes an empty list.

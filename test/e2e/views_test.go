@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"slices"
@@ -168,8 +169,17 @@ func newLAN(t *testing.T) lan { t.Helper(); return lan{theRun.NewLAN(t)} }
 
 func (l lan) ask(t *testing.T, s *server, name string, qtype uint16) string {
 	t.Helper()
-	_, port, _ := strings.Cut(s.addr, ":")
-	return askIn(t, []string{"ip", "netns", "exec", l.Netns}, l.Host.String()+":"+port, name, qtype)
+	return l.askAt(t, s, l.Host.String(), name, qtype)
+}
+
+// askAt is ask at another of the Docker host's addresses on the link.
+func (l lan) askAt(t *testing.T, s *server, ip, name string, qtype uint16) string {
+	t.Helper()
+	_, port, err := net.SplitHostPort(s.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return askIn(t, []string{"ip", "netns", "exec", l.Netns}, net.JoinHostPort(ip, port), name, qtype)
 }
 
 // Targets without an address of their own, and askers without a way to containers.

@@ -37,12 +37,40 @@ func (r Run) NewLAN(t *testing.T) LAN {
 		"ip -n " + l.Netns + " link set eth0 up",
 		"ip -n " + l.Netns + " route add default via " + subnet + "1",
 	} {
-		f := strings.Fields(command)
-		if out, err := exec.Command(f[0], f[1:]...).CombinedOutput(); err != nil {
-			t.Fatalf("%s: %v: %s", command, err, out)
+		if err := runCommand(command); err != nil {
+			t.Fatal(err)
 		}
 	}
 	return l
+}
+
+// LinkLocal is the Docker host's link-local address on a link with IPv6.
+const LinkLocal = "fe80::dd"
+
+// AddIPv6 gives both ends of the link IPv6 addresses, and returns the Docker host's. The test is skipped
+// where there is no IPv6.
+func (l LAN) AddIPv6(t *testing.T) netip.Addr {
+	t.Helper()
+	subnet := fmt.Sprintf("fd77:%x:%x::", rand.IntN(1<<16), rand.IntN(1<<16))
+	for _, command := range []string{
+		"ip addr add " + subnet + "1/64 dev " + l.Link + " nodad",
+		"ip addr add " + LinkLocal + "/64 dev " + l.Link + " nodad",
+		"ip -n " + l.Netns + " addr add " + subnet + "2/64 dev eth0 nodad",
+		"ip -n " + l.Netns + " addr add fe80::de/64 dev eth0 nodad",
+	} {
+		if err := runCommand(command); err != nil {
+			t.Skipf("no IPv6: %v", err)
+		}
+	}
+	return netip.MustParseAddr(subnet + "1")
+}
+
+func runCommand(command string) error {
+	f := strings.Fields(command)
+	if out, err := exec.Command(f[0], f[1:]...).CombinedOutput(); err != nil {
+		return fmt.Errorf("%s: %w: %s", command, err, out)
+	}
+	return nil
 }
 
 // RemoveNetns deletes a network namespace, if there is one of that name.

@@ -1,0 +1,150 @@
+package dockerdiscovery
+
+import (
+	"net"
+	"net/netip"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// ownAddrs is what this machine, or the network namespace that we run in, knows of its addresses.
+// Readers take no lock; what was read is taken to be so for ownAddrsAge.
+type ownAddrs struct {
+	current atomic.Pointer[addrsAt]
+	now     func() time.Time
+	read    func() ([]net.Addr, error)           // the addresses of all interfaces
+	beside  func(netip.Addr) ([]net.Addr, error) // those of the interface that has this one
+	route   func(netip.Addr) (netip.Addr, error) // the one from which packets to this address go out
+}
+
+func newOwnAddrs() ownAddrs {
+	return ownAddrs{now: time.Now, read: net.InterfaceAddrs, beside: interfaceAddrs, route: routeSource}
+}
+
+// addrsAt is what was read at a time. An answer that takes asking the kernel once more is kept with it.
+type addrsAt struct {
+	addrs  []netip.Addr
+	at     time.Time
+	beside memo[[]netip.Addr] // by an own address
+	routes memo[netip.Addr]   // by a remote one
+}
+
+// ownAddrsAge is how long the addresses are taken to be the same.
+const ownAddrsAge = 5 * time.Second
+
+// has reports whether the address is one of ours.
+func (o *ownAddrs) has(ip netip.Addr) bool { return ip.IsLoopback() || slices.Contains(o.list(), ip) }
+
+// list returns the addresses. The slice must not be changed.
+func (o *ownAddrs) list() []netip.Addr { return o.load().addrs }
+
+func (o *ownAddrs) load() *addrsAt {
+	a := o.current.Load()
+	if a != nil && o.now().Sub(a.at) <= ownAddrsAge {
+		return a
+	}
+	a = &addrsAt{at: o.now()}
+	list, err := o.read()
+	if err != nil {
+		log.Debugf("Reading this machine's addresses: %v", err)
+	}
+	a.addrs = ipsOf(list)
+	o.current.Store(a)
+	return a
+}
+
+// interfaceOf returns the addresses of the interface that has the own address, apart from those that
+// count on one link only, IPv4 first. The slice must not be changed.
+func (o *ownAddrs) interfaceOf(ip netip.Addr) []netip.Addr {
+	a := o.load()
+	if !slices.Contains(a.addrs, ip.WithZone("")) {
+		return nil
+	}
+	return a.beside.get(ip, func() []netip.Addr {
+		list, err := o.beside(ip)
+		if err != nil {
+			log.Debugf("Reading the addresses beside %s: %v", ip, err)
+		}
+		ips := slices.DeleteFunc(ipsOf(list), func(ip netip.Addr) bool { return !ip.IsGlobalUnicast() })
+		slices.SortStableFunc(ips, func(a, b netip.Addr) int { return a.BitLen() - b.BitLen() })
+		return ips
+	})
+}
+
+// towards returns the own address from which an answer to the remote one goes out, with its zone.
+func (o *ownAddrs) towards(remote netip.Addr) netip.Addr {
+	return o.load().routes.get(remote, func() netip.Addr {
+		ip, err := o.route(remote)
+		if err != nil {
+			log.Debugf("Looking up the route to %s: %v", remote, err)
+		}
+		return ip
+	})
+}
+
+func ipsOf(list []net.Addr) []netip.Addr {
+	ips := make([]netip.Addr, 0, len(list))
+	for _, addr := range list {
+		if prefix, err := netip.ParsePrefix(addr.String()); err == nil {
+			ips = append(ips, prefix.Addr())
+		}
+	}
+	return ips
+}
+
+// interfaceAddrs returns the addresses of the interface that has this one. A link-local address, which
+// several may have, tells by its zone.
+func interfaceAddrs(ip netip.Addr) ([]net.Addr, error) {
+	if ip.Zone() != "" {
+		i, err := net.InterfaceByName(ip.Zone())
+		if err != nil {
+			return nil, err
+		}
+		return i.Addrs()
+	}
+	all, err := net.Interfaces()
+	for i := range all { // the machine's own come before containers'
+		addrs, err := all[i].Addrs()
+		if err != nil {
+			return nil, err
+		}
+		if slices.Contains(ipsOf(addrs), ip) {
+			return addrs, nil
+		}
+	}
+	return nil, err
+}
+
+// routeSource asks the kernel by a socket, which sends nothing.
+func routeSource(remote netip.Addr) (netip.Addr, error) {
+	const anyPort = 53
+	conn, err := net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(netip.AddrPortFrom(remote, anyPort)))
+	if err != nil {
+		return netip.Addr{}, err
+	}
+	defer conn.Close()
+	return zonedAddr(conn.LocalAddr()), nil
+}
+
+// memo keeps what was found for an address, for memoSize addresses: anybody may write any source
+// address in a packet.
+type memo[V any] struct {
+	found sync.Map // netip.Addr to V
+	size  atomic.Int32
+}
+
+const memoSize = 4096
+
+// get returns what was found for the address, or else finds it.
+func (m *memo[V]) get(ip netip.Addr, find func() V) V {
+	if v, ok := m.found.Load(ip); ok {
+		return v.(V)
+	}
+	v := find()
+	if m.size.Add(1) <= memoSize {
+		m.found.Store(ip, v)
+	}
+	return v
+}
