@@ -50,7 +50,11 @@ type Endpoint struct {
 	Aliases  []string     // as given by the user; some engines add the short ID
 	Addrs    []netip.Addr // at most one IPv4 and one global IPv6 address, IPv4 first
 	Gateways []netip.Addr // of the container's network, likewise
+	Compose  ComposeNetwork
 }
+
+// ComposeNetwork is what a network is to Compose, the zero value if it is none of a project's.
+type ComposeNetwork struct{ Project, Short string } // Short is its name in the project's Compose file
 
 // Port is a port that a container serves.
 type Port struct {
@@ -67,6 +71,7 @@ type Network struct {
 	Driver   string // bridge, macvlan, overlay and so on
 	Subnets  []netip.Prefix
 	Gateways []netip.Addr // the host's addresses in the subnets of a bridge
+	Compose  ComposeNetwork
 }
 
 // Host is what is known of the engine's host.
@@ -116,6 +121,20 @@ const (
 	Healthy
 	Unhealthy
 )
+
+// WithNetworks returns the container with what is known of the networks, by name, to Compose. The engine
+// tells that with the networks alone.
+func (c *Container) WithNetworks(networks map[string]ComposeNetwork) *Container {
+	if !slices.ContainsFunc(c.Endpoints, func(ep Endpoint) bool { return ep.Compose != networks[ep.Network] }) {
+		return c
+	}
+	with := *c
+	with.Endpoints = slices.Clone(c.Endpoints)
+	for i := range with.Endpoints {
+		with.Endpoints[i].Compose = networks[with.Endpoints[i].Network]
+	}
+	return &with
+}
 
 // ShortID returns the first 12 digits of the container's ID, as the Docker CLI prints it.
 func (c *Container) ShortID() string { return c.ID[:min(len(c.ID), 12)] }

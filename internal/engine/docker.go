@@ -242,6 +242,7 @@ func (d *docker) networks(ctx context.Context) (_ []container.Network, err error
 		ID           string `json:"Id"`
 		Name, Driver string
 		IPAM         network.IPAM
+		Labels       networkLabels
 	}
 	err = d.readMost(ctx, "networks", func(ctx context.Context) error {
 		_, err := d.client.NetworkList(ctx, network.ListOptions{})
@@ -255,7 +256,7 @@ func (d *docker) networks(ctx context.Context) (_ []container.Network, err error
 		if list[i].ID == "" {
 			continue
 		}
-		n := container.Network{ID: list[i].ID, Name: list[i].Name, Driver: list[i].Driver}
+		n := container.Network{ID: list[i].ID, Name: list[i].Name, Driver: list[i].Driver, Compose: list[i].Labels.compose(list[i].Name)}
 		for _, c := range list[i].IPAM.Config {
 			if subnet, err := netip.ParsePrefix(c.Subnet); err == nil {
 				n.Subnets = append(n.Subnets, subnet.Masked())

@@ -176,3 +176,24 @@ func fromAddrs(texts ...string) []netip.Addr {
 	slices.SortFunc(addrs, netip.Addr.Compare)
 	return addrs
 }
+
+// networkLabels are the labels that Compose puts on the networks that it makes, v1 and v2.
+type networkLabels struct {
+	Project string `json:"com.docker.compose.project"`
+	Short   string `json:"com.docker.compose.network"`
+}
+
+// maxCompose bounds what a network's labels say, in octets: a name in DNS is no longer.
+const maxCompose = 255
+
+// compose returns what the network is to Compose. A Compose file may say how a network is to be called, so
+// the label counts, and the usual form of the name only for tools that leave it out, as podman-compose does.
+func (l networkLabels) compose(name string) container.ComposeNetwork {
+	if usual, ok := strings.CutPrefix(name, l.Project+"_"); ok {
+		l.Short = cmp.Or(l.Short, usual)
+	}
+	if l.Project == "" || l.Short == "" || len(l.Project)+len(l.Short) > maxCompose {
+		return container.ComposeNetwork{}
+	}
+	return container.ComposeNetwork{Project: l.Project, Short: l.Short}
+}

@@ -214,7 +214,9 @@ func TestHostileNetwork(t *testing.T) {
 		"created null":      {set(nil, "Created"), whole, ""},
 		"IPv6 a text":       {set("yes", "EnableIPv6"), whole, ""},
 		"containers a list": {set([]any{7}, "Containers"), whole, ""},
-		"labels a number":   {set(7, "Labels"), whole, ""},
+		"labels null":       {set(nil, "Labels"), whole, ""},
+		"labels a number":   {set(7, "Labels"), whole, "networks: Labels is of type number"},
+		"a label a number":  {set(7, "Labels", "com.docker.compose.network"), whole, "networks: Labels.com.docker.compose.network is of type number"},
 		"IPAM null":         {set(nil, "IPAM"), bare, ""},
 		"IPAM a number":     {set(7, "IPAM"), bare, "networks: IPAM is of type number"},
 		"subnet garbage":    {set([]any{map[string]any{"Subnet": "10.1/16"}}, "IPAM", "Config"), bare, ""},
@@ -250,6 +252,29 @@ func TestHostileNetwork(t *testing.T) {
 				t.Errorf("unreadable %q, want %q; errors %v", got, c.unreadable, r.errors)
 			}
 		})
+	}
+}
+
+// TestComposeNetworks checks what networks' labels say, and that a label can't be long.
+func TestComposeNetworks(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("x", 250)
+	for name, c := range map[string]struct {
+		labels string
+		want   container.ComposeNetwork
+	}{
+		"shop_back": {`{"com.docker.compose.project": "shop", "com.docker.compose.network": "back", "com.docker.compose.version": "1.29.2"}`, container.ComposeNetwork{Project: "shop", Short: "back"}},
+		"named":     {`{"com.docker.compose.project": "shop", "com.docker.compose.network": "back"}`, container.ComposeNetwork{Project: "shop", Short: "back"}},
+		"shop_x_y":  {`{"com.docker.compose.project": "shop"}`, container.ComposeNetwork{Project: "shop", Short: "x_y"}},
+		"other":     {`{"com.docker.compose.project": "shop"}`, container.ComposeNetwork{}},
+		"_back":     {`{"com.docker.compose.network": "back"}`, container.ComposeNetwork{}},
+		"plain":     {`{}`, container.ComposeNetwork{}},
+		"long":      {`{"com.docker.compose.project": "shop", "com.docker.compose.network": "` + long + `xx"}`, container.ComposeNetwork{}},
+	} {
+		networks, err := answering(t, fmt.Appendf(nil, `[{"Id": "1", "Name": %q, "Labels": %s}]`, name, c.labels)).networks(t.Context())
+		if err != nil || len(networks) != 1 || networks[0].Compose != c.want {
+			t.Errorf("%s: %+v, %v; want %+v", name, networks, err, c.want)
+		}
 	}
 }
 

@@ -32,6 +32,12 @@ const (
 	maxHosts = 32       // names of one label or template
 )
 
+// What people write for true and false: Compose files are YAML, where all of these are the same.
+var (
+	yes = []string{"true", "yes", "on", "1", "t", "y"}
+	no  = []string{"false", "no", "off", "0", "f", "n"}
+)
+
 // labels is what a container's labels say.
 type labels struct {
 	enabled bool
@@ -74,11 +80,14 @@ func (l *labels) set(key, value string) (reason string) {
 	}
 	switch key {
 	case labelEnable:
-		enabled, err := strconv.ParseBool(strings.TrimSpace(value))
-		if err != nil {
+		switch value = strings.ToLower(strings.TrimSpace(value)); {
+		case slices.Contains(yes, value):
+			l.enabled = true
+		case slices.Contains(no, value):
+			l.enabled = false
+		default:
 			return "want true or false"
 		}
-		l.enabled = enabled
 	case labelHost:
 		l.host = value
 	case labelNetwork:

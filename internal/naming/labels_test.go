@@ -97,8 +97,16 @@ func TestSettingLabels(t *testing.T) {
 		{label("ttl", "5s"), "5 false 10.0.0.2 10.1.0.2", `label ttl "5s": want seconds from 0 to 3600`},
 		{label("network", "b"), "5 false 10.1.0.2", ""},
 		{label("network", "c"), "5 false 10.0.0.2 10.1.0.2", `label network "c": the container is not on it, but on a, b`},
+		{label("network", "short"), "5 false 10.1.0.2", ""},
+		{label("network", "theirs"), "5 false 10.0.0.2 10.1.0.2", `label network "theirs": the container is not on it, but on a, b`},
 		{label("enable", "true"), "5 false 10.0.0.2 10.1.0.2", ""},
-		{label("enable", "yes"), "5 false 10.0.0.2 10.1.0.2", `label enable "yes": want true or false`},
+		{label("enable", " Yes"), "5 false 10.0.0.2 10.1.0.2", ""},
+		{label("enable", "on"), "5 false 10.0.0.2 10.1.0.2", ""},
+		{label("enable", "maybe"), "5 false 10.0.0.2 10.1.0.2", `label enable "maybe": want true or false`},
+		{label("enable", ""), "5 false 10.0.0.2 10.1.0.2", `label enable "": want true or false`},
+		{label("enable", "no"), "left out", ""},
+		{label("enable", "OFF"), "left out", ""},
+		{label("enable", "0"), "left out", ""},
 		{label("enable", "false", "ttl", "x"), "left out", `label ttl "x": want seconds from 0 to 3600`},
 		{label("hosts", "x"), "5 false 10.0.0.2 10.1.0.2", `label key "hosts": no such label; there are enable, host, network, records, ttl`},
 		{map[string]string{DefaultLabelPrefix: "x", DefaultLabelPrefix + "x.ttl": "1", "ttl": "2"}, "5 false 10.0.0.2 10.1.0.2", ""},
@@ -106,8 +114,12 @@ func TestSettingLabels(t *testing.T) {
 		r := rules("docker.")
 		r.TTL = 5
 		ct := container.Container{ID: id, Name: "web", Labels: c.labels, Endpoints: []container.Endpoint{
-			{Network: "a", Addrs: []netip.Addr{netip.MustParseAddr("10.0.0.2")}}, {Network: "b", Addrs: []netip.Addr{netip.MustParseAddr("10.1.0.2")}},
+			{Network: "a", Compose: container.ComposeNetwork{Project: "other", Short: "theirs"}, Addrs: []netip.Addr{netip.MustParseAddr("10.0.0.2")}},
+			{Network: "b", Compose: container.ComposeNetwork{Project: "shop", Short: "short"}, Addrs: []netip.Addr{netip.MustParseAddr("10.1.0.2")}},
 		}}
+		if ct.Labels != nil {
+			ct.Labels[composeProject] = "shop"
+		}
 		e, skipped := r.Entry(&ct, &ct)
 		got := "left out"
 		if e != nil {
@@ -137,7 +149,7 @@ func TestNetworkLabelOverrides(t *testing.T) {
 func TestOptIn(t *testing.T) {
 	r := rules("docker.")
 	r.OptIn, r.LabelPrefix = true, "org.example"
-	for value, in := range map[string]bool{"": false, "true": true, "1": true, "false": false, "maybe": false} {
+	for value, in := range map[string]bool{"": false, "true": true, "1": true, "yes": true, "on": true, "false": false, "maybe": false} {
 		c := container.Container{ID: id, Name: "web", Labels: map[string]string{"org.example.enable": value}}
 		if e, skipped := r.Entry(&c, &c); (e != nil) != in {
 			t.Errorf("%q: in is %v, want %v; skipped %v", value, e != nil, in, skipped)

@@ -129,33 +129,46 @@ func (r *Rules) named(a *asked) claims {
 // addresses returns where the container is reached: on the network that the label names, else
 // on those of the Corefile, else on all.
 func (r *Rules) addresses(c *container.Container, l *labels, refused *refusals) []zone.Address {
-	networks := r.Networks
+	wanted, is := r.Networks, named
 	if l.network != nil {
-		if slices.ContainsFunc(c.Endpoints, func(ep container.Endpoint) bool { return ep.Network == *l.network }) {
-			networks = []string{*l.network}
+		own := func(ep *container.Endpoint, name string) bool {
+			return ep.Network == name || ep.Compose.Short == name && ep.Compose.Project == Project(c)
+		}
+		if slices.ContainsFunc(c.Endpoints, func(ep container.Endpoint) bool { return own(&ep, *l.network) }) {
+			wanted, is = []string{*l.network}, own
 		} else {
 			refused.add(Skipped{Label, "network", *l.network, "the container is not on it, but on " + networkNames(c)})
 		}
 	}
 	var addrs []zone.Address
+	var added []string
 	add := func(ep *container.Endpoint) {
+		if slices.Contains(added, ep.Network) { // by its other name
+			return
+		}
+		added = append(added, ep.Network)
 		for _, ip := range ep.Addrs {
 			addrs = append(addrs, zone.Address{IP: ip, Network: ep.Network})
 		}
 	}
-	if len(networks) == 0 {
+	if len(wanted) == 0 {
 		for i := range c.Endpoints {
 			add(&c.Endpoints[i])
 		}
 	}
-	for _, network := range networks {
+	for _, network := range wanted {
 		for i := range c.Endpoints {
-			if c.Endpoints[i].Network == network {
+			if is(&c.Endpoints[i], network) {
 				add(&c.Endpoints[i])
 			}
 		}
 	}
 	return addrs
+}
+
+// named reports whether the network has the name, or is called so in its project's Compose file.
+func named(ep *container.Endpoint, name string) bool {
+	return ep.Network == name || ep.Compose.Short == name
 }
 
 // networks returns the names of the container's networks.

@@ -186,6 +186,20 @@ _http._tcp.web-1.shop. shared scoped`,
 			"db.docker. shared a bare\ndb.a.docker. shared a\ndb.docker. shared b bare\ndb.b.docker. shared b", "",
 		},
 		{
+			"an alias on Compose's networks", only(Alias),
+			container.Container{Name: "x", Endpoints: []container.Endpoint{
+				{Network: "shop_my_net", Aliases: []string{"db"}, Compose: container.ComposeNetwork{Project: "shop", Short: "my_net"}},
+				{Network: "back", Aliases: []string{"db"}, Compose: container.ComposeNetwork{Project: "other", Short: "back"}},
+			}},
+			`db.docker. shared shop_my_net bare
+db.shop_my_net.docker. shared shop_my_net
+db.my_net.docker. shared shop_my_net bare
+db.docker. shared back bare
+db.back.docker. shared back
+db.shop-my-net.docker. shared shop_my_net
+db.my-net.docker. shared shop_my_net bare`, "",
+		},
+		{
 			"a host name is for all networks, so the alias adds nothing", only(Hostname, Alias),
 			container.Container{Hostname: "db", Endpoints: []container.Endpoint{{Network: "a", Aliases: []string{"db"}}}},
 			"db.docker. shared\ndb.a.docker. shared a", "",
@@ -301,21 +315,22 @@ func TestEntry(t *testing.T) {
 func TestNetworks(t *testing.T) {
 	c := container.Container{ID: id, Name: "web", Endpoints: []container.Endpoint{
 		{Network: "a", Addrs: []netip.Addr{netip.MustParseAddr("10.0.0.2")}},
-		{Network: "b", Addrs: []netip.Addr{netip.MustParseAddr("10.1.0.2")}},
-		{Network: "c", Addrs: []netip.Addr{netip.MustParseAddr("10.2.0.2")}},
+		{Network: "b", Addrs: []netip.Addr{netip.MustParseAddr("10.1.0.2")}, Compose: container.ComposeNetwork{Project: "shop", Short: "back"}},
+		{Network: "c", Addrs: []netip.Addr{netip.MustParseAddr("10.2.0.2")}, Compose: container.ComposeNetwork{Project: "blog", Short: "back"}},
 	}}
-	for want, networks := range map[string][]string{
-		"10.0.0.2 10.1.0.2 10.2.0.2": nil, "10.2.0.2 10.0.0.2": {"c", "x", "a"}, "": {"x"},
+	for networks, want := range map[string]string{
+		"": "10.0.0.2 10.1.0.2 10.2.0.2", "c x a": "10.2.0.2 10.0.0.2", "x": "",
+		"back": "10.1.0.2 10.2.0.2", "c back": "10.2.0.2 10.1.0.2", // the Corefile is of no project
 	} {
 		r := rules("docker.")
-		r.Networks = networks
+		r.Networks = strings.Fields(networks)
 		e, _ := r.Entry(&c, &c)
 		var got []string
 		for _, a := range e.Addresses {
 			got = append(got, a.IP.String())
 		}
 		if strings.Join(got, " ") != want {
-			t.Errorf("networks %v: %v, want %s", networks, got, want)
+			t.Errorf("networks %s: %v, want %s", networks, got, want)
 		}
 	}
 }

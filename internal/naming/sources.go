@@ -71,6 +71,9 @@ func byAlias(c *asked) []name {
 			names = append(names, bare)
 			if bare.zone == "" {
 				names = append(names, name{text: alias + "." + ep.Network, rank: zone.Shared, network: ep.Network, composed: true})
+				if ep.Compose.Short != "" { // as other projects' networks may be called
+					names = append(names, name{text: alias + "." + ep.Compose.Short, rank: zone.Shared, network: ep.Network, composed: true, bare: true})
+				}
 			}
 		}
 	}

@@ -26,7 +26,9 @@ type records struct {
 	mu     sync.Mutex // guards the following
 	known  map[string]*known
 	joined map[string][]string // IDs of those who have joined a container's network, by its ID or name
-	closed bool
+	// compose are the networks of Compose projects, by name.
+	compose map[string]container.ComposeNetwork
+	closed  bool
 }
 
 // known is what is known of a container that runs, or has just ended.
@@ -39,7 +41,26 @@ type known struct {
 }
 
 // Host implements engine.Sink.
-func (r *records) Host(h container.Host) { r.host.Store(&h) }
+func (r *records) Host(h container.Host) {
+	r.host.Store(&h)
+	compose := map[string]container.ComposeNetwork{}
+	for i := range h.Networks {
+		if n := &h.Networks[i]; n.Compose != (container.ComposeNetwork{}) {
+			compose[n.Name] = n.Compose
+		}
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	before := r.compose
+	r.compose = compose
+	affected := map[string]bool{} // who is on a network that is known by another name now
+	for id, k := range r.known {
+		if k.facts != nil && slices.ContainsFunc(k.facts.Endpoints, func(ep container.Endpoint) bool { return before[ep.Network] != compose[ep.Network] }) {
+			r.affect(affected, id, k.facts)
+		}
+	}
+	r.remake(affected)
+}
 
 // Synced implements engine.Sink.
 func (r *records) Synced() {
@@ -67,8 +88,16 @@ func (r *records) Apply(changes []engine.Change) {
 		r.clients.replace(before, c.Container)
 		r.affect(affected, c.ID, before, c.Container)
 	}
-	entries := make([]zone.Change, 0, len(affected))
-	for id := range affected {
+	r.remake(affected)
+}
+
+// remake makes the containers' entries anew, and publishes them. The caller holds mu.
+func (r *records) remake(ids map[string]bool) {
+	if len(ids) == 0 {
+		return
+	}
+	entries := make([]zone.Change, 0, len(ids))
+	for id := range ids {
 		entries = append(entries, r.entry(id))
 	}
 	r.publish(entries)
@@ -149,7 +178,14 @@ func (r *records) entry(id string) zone.Change {
 			k.timer.Stop()
 			k.timer = nil
 		}
-		k.entry, skipped = r.rules.Entry(k.facts, r.owner(k.facts))
+		facts := k.facts.WithNetworks(r.compose)
+		owner := r.owner(k.facts)
+		if owner == k.facts {
+			owner = facts
+		} else if owner != nil {
+			owner = owner.WithNetworks(r.compose)
+		}
+		k.entry, skipped = r.rules.Entry(facts, owner)
 	case r.hold > 0 && !r.closed && k.entry != nil:
 		k.entry = naming.Held(k.entry, k.gone)
 		if k.timer == nil {

@@ -119,3 +119,63 @@ func TestComposeV2Names(t *testing.T) {
 	}
 	s.soon("web."+project+".docker.", dns.TypeA, addrs...)
 }
+
+// newNetworked is a project of which a service, api, chooses one of its networks, and another, web, is left out.
+func newNetworked(t *testing.T, db, front, back string) *project {
+	t.Helper()
+	p := newProject(t)
+	file := fmt.Sprintf("services:\n  %s:\n    image: %s\n    networks: [%s, %s]\n", db, image, front, back)
+	file += fmt.Sprintf("  api:\n    image: %s\n    networks: [%s, %s]\n    labels:\n      coredns.dockerdiscovery.network: %s\n", image, front, back, back)
+	file += fmt.Sprintf("  web:\n    image: %s\n    networks: [%s]\n    labels:\n      coredns.dockerdiscovery.enable: \"no\"\n", image, back)
+	mark := fmt.Sprintf("    labels:\n      %s: %q\n", rig.Mark, theRun.ID)
+	file += fmt.Sprintf("networks:\n  %s:\n%s  %s:\n%s", front, mark, back, mark)
+	if err := os.WriteFile(p.command[len(p.command)-1], []byte(file), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { p.do("down", "--timeout", "1") })
+	return p
+}
+
+// The names that networks have in Compose files do for them: in the label and the Corefile, and after aliases.
+func TestComposeNetworks(t *testing.T) {
+	t.Parallel()
+	db, front, back := "db"+suffix(), "front"+suffix(), "back"+suffix()
+	s := serve(t, config{ip: machine.gateway(t, machine.servedNetwork(t)).String(), port: 53, body: "docker " + zones})
+	chosen := serve(t, config{body: "docker " + zones + " {\nnetwork " + back + "\n}"})
+	name := db + "." + back + ".docker."
+
+	addrs, askers := map[*project]string{}, map[*project]inspection{}
+	first, second := newNetworked(t, db, front, back), newNetworked(t, db, front, back)
+	for _, p := range []*project{first, second} {
+		p.do("up", "-d")
+		c, api, web := p.containers(db)[0], p.containers("api")[0], p.containers("web")[0]
+		addrs[p], askers[p] = onNetwork(t, c.ID, p.name+"_"+back), web
+		s.check(api.name()+".docker.", dns.TypeA, onNetwork(t, api.ID, p.name+"_"+back))
+		s.check(db+"."+p.name+"_"+back+".docker.", dns.TypeA, addrs[p])
+		s.check(web.name()+".docker.", dns.TypeA, nxdomain)
+		chosen.check(c.name()+".docker.", dns.TypeA, addrs[p])
+		if p == first {
+			s.check(name, dns.TypeA, addrs[p])
+			s.check(db+"."+front+".docker.", dns.TypeA, onNetwork(t, c.ID, p.name+"_"+front))
+		}
+	}
+	s.check(name, dns.TypeA, nodata) // which of the two?
+	for p, asker := range askers {
+		if got := s.from(t, asker.ID, name, dns.TypeA); got != addrs[p] {
+			t.Errorf("%s asks for %s: %s, want %s", asker.name(), name, got, addrs[p])
+		}
+	}
+
+	// Compose is known by its labels, however the network is called: for the label counts who is of its project.
+	labelled, other := machine.network(t, "--label", "com.docker.compose.project=by-hand", "--label", "com.docker.compose.network="+back), machine.network(t)
+	for _, project := range []string{"by-hand", "another"} {
+		id := machine.run(t, "--network", labelled, "--label", "com.docker.compose.project="+project, "--label", "coredns.dockerdiscovery.network="+back)
+		machine.do(t, "network", "connect", other, id)
+		want := []string{onNetwork(t, id, labelled)}
+		chosen.soon(id[:12]+".docker.", dns.TypeA, want...)
+		if project != "by-hand" {
+			want = append(want, onNetwork(t, id, other))
+		}
+		s.soon(id[:12]+".docker.", dns.TypeA, want...)
+	}
+}
