@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/coredns/coredns/core/dnsserver"
@@ -27,6 +28,10 @@ const staleTTL = 5
 // of CoreDNS's own plugins, which count in the same place: a loop may lead through several of them.
 const maxFollows = 8
 
+// maxFollowing bounds how many queries may wait for a CNAME's target at once. A loop through another
+// server can't be counted: it ends here, and before it fills the memory of both.
+const maxFollowing = 256
+
 // Docker answers for the names of an engine's running containers.
 type Docker struct {
 	Next plugin.Handler
@@ -41,6 +46,7 @@ type Docker struct {
 	arrivalWait time.Duration   // bounds how long a query waits for a name that is not known yet
 
 	upstream  *upstream.Upstream
+	following atomic.Int32 // queries that wait for it
 	notifier  notifier
 	recursion bool // is offered by the server block
 	transfers bool // are given by the plugin transfer
@@ -146,7 +152,8 @@ func last(q *zone.Query, res *zone.Result) string {
 // CNAMEs may lead back here. A container's label must not keep the server busy with that for ever.
 func (d *Docker) follow(ctx context.Context, w dns.ResponseWriter, r, m *dns.Msg, target string) {
 	follows, _ := ctx.Value(dnsserver.LoopKey{}).(int)
-	if follows >= maxFollows {
+	defer d.following.Add(-1)
+	if d.following.Add(1) > maxFollowing || follows >= maxFollows {
 		return
 	}
 	ctx = context.WithValue(ctx, dnsserver.LoopKey{}, follows+1)

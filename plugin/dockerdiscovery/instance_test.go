@@ -385,3 +385,27 @@ func TestRecursionAvailable(t *testing.T) {
 		}
 	}
 }
+
+// TestLoopThroughAnotherServer has two servers that forward each other's zone, and a label in each that
+// leads to the other.
+func TestLoopThroughAnotherServer(t *testing.T) {
+	e := enginetest.New(t)
+	e.Run(enginetest.Spec{Name: "pair", Labels: map[string]string{"coredns.dockerdiscovery.records": "a.docker. CNAME b.lab.\nb.lab. CNAME a.docker."}})
+	ports := []string{freePort(t), freePort(t)}
+	block := ".:%s {\n docker %s {\n endpoint " + e.Host() + "\n }\n forward . 127.0.0.1:%s\n}\n"
+	i := startCoreDNS(t, fmt.Sprintf(block, ports[0], "docker", ports[1])+fmt.Sprintf(block, ports[1], "lab", ports[0]))
+	defer stopCoreDNS(t, i)
+	for n := range 3 {
+		if r := query(t, ports[0], "a.docker."); len(r.Answer) != 2 {
+			t.Errorf("query %d: want both CNAMEs:\n%s", n, r)
+		}
+	}
+	for end := time.Now().Add(10 * time.Second); ; {
+		if running()[0].following.Load()+running()[1].following.Load() == 0 {
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatal("queries go round after the answers")
+		}
+	}
+}

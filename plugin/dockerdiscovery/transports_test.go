@@ -2,21 +2,13 @@ package dockerdiscovery
 
 import (
 	"bytes"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
 	"encoding/binary"
-	"encoding/pem"
 	"fmt"
 	"io"
-	"math/big"
 	"net"
 	"net/http"
 	"net/netip"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -29,6 +21,7 @@ import (
 	"github.com/miekg/dns"
 
 	"github.com/dockerdiscovery/dockerdiscovery/internal/enginetest"
+	"github.com/dockerdiscovery/dockerdiscovery/test/rig"
 )
 
 // transportWriter is a transport's writer, as far as it tells of addresses.
@@ -99,7 +92,7 @@ func TestProxyProtocol(t *testing.T) {
 	neighbour := e.Run(enginetest.Spec{Name: "neighbour", NetworkMode: "own"})
 	onOwn := e.IP(web, "own").String()
 
-	cert, key := certificate(t)
+	cert, key := rig.NewCertificate(t)
 	for _, tlvs := range []string{"", "\xe0\x00\x01x"} {
 		option := ""
 		if tlvs != "" {
@@ -139,31 +132,6 @@ func TestProxyProtocol(t *testing.T) {
 		}
 		stopCoreDNS(t, i)
 	}
-}
-
-// certificate makes a certificate and its key, and returns the files.
-func certificate(t *testing.T) (cert, key string) {
-	t.Helper()
-	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour)}
-	public, err := x509.CreateCertificate(rand.Reader, template, template, &private.PublicKey, private)
-	if err != nil {
-		t.Fatal(err)
-	}
-	secret, err := x509.MarshalECPrivateKey(private)
-	if err != nil {
-		t.Fatal(err)
-	}
-	cert, key = filepath.Join(t.TempDir(), "cert.pem"), filepath.Join(t.TempDir(), "key.pem")
-	for file, block := range map[string]*pem.Block{cert: {Type: "CERTIFICATE", Bytes: public}, key: {Type: "EC PRIVATE KEY", Bytes: secret}} {
-		if err := os.WriteFile(file, pem.EncodeToMemory(block), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return cert, key
 }
 
 // askProxied asks as a proxy does: the header stands in front of all else.

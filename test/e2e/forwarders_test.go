@@ -50,17 +50,18 @@ func TestPublishedFamilies(t *testing.T) {
 	}
 }
 
-// runForwarder runs a coredns in a container that passes all queries on, and returns its address.
-func runForwarder(t *testing.T, network, upstream string) string {
+// runCoreDNS runs a coredns in a container with the files in its root, and returns its address.
+func runCoreDNS(t *testing.T, network, corefile string, files ...string) string {
 	t.Helper()
-	corefile := filepath.Join(t.TempDir(), "Corefile")
-	if err := os.WriteFile(corefile, []byte(".:53 {\nforward . "+upstream+"\n}\n"), 0o644); err != nil {
+	file := filepath.Join(t.TempDir(), "Corefile")
+	if err := os.WriteFile(file, []byte(corefile), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	id := machine.do(t, "create", "--label", theRun.Label(), "--network", network, "--entrypoint", "/coredns", image, "-conf", "/Corefile")
 	t.Cleanup(func() { machine.output("rm", "-f", id) })
-	machine.do(t, "cp", binary, id+":/coredns")
-	machine.do(t, "cp", corefile, id+":/Corefile")
+	for _, f := range append(files, file, binary) {
+		machine.do(t, "cp", f, id+":/"+filepath.Base(f))
+	}
 	machine.do(t, "start", id)
 	return machine.addr(t, id)
 }
@@ -71,7 +72,7 @@ func TestForwarders(t *testing.T) {
 	lan := newLAN(t)
 	network := machine.servedNetwork(t)
 	gateway, loopback := machine.gateway(t, network).String(), ownLoopback()
-	inside := runForwarder(t, network, gateway)
+	inside := runCoreDNS(t, network, ".:53 {\nforward . "+gateway+"\n}\n")
 	s := serve(t, config{ip: gateway, port: 53, also: loopback + " " + lan.Host.String(), body: "docker " + zones + " {\npublish\nforwarders " + inside + " 127.0.0.1\n}"})
 	outside := serve(t, config{body: "forward . " + loopback + ":53"})
 
