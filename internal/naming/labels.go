@@ -16,13 +16,14 @@ const DefaultLabelPrefix = "coredns.dockerdiscovery"
 // The labels, without the prefix.
 const (
 	labelEnable  = "enable"  // false leaves the container out, true lets it in
+	labelHealth  = "health"  // what its health check decides
 	labelHost    = "host"    // names, comma separated
 	labelNetwork = "network" // whose address answers
 	labelRecords = "records" // zone-file text
 	labelTTL     = "ttl"     // seconds
 )
 
-var labelKeys = []string{labelEnable, labelHost, labelNetwork, labelRecords, labelTTL}
+var labelKeys = []string{labelEnable, labelHealth, labelHost, labelNetwork, labelRecords, labelTTL}
 
 const (
 	// MaxTTL bounds what a container may ask resolvers to keep: its addresses change.
@@ -43,6 +44,7 @@ type labels struct {
 	enabled bool
 	host    string
 	records string
+	health  Health
 	network *string // nil if none is chosen
 	ttl     uint32
 	ownTTL  bool // ttl is the container's wish, and not the zone's
@@ -50,7 +52,7 @@ type labels struct {
 
 // labels reads the container's labels under the prefix. A bad one is as one that is not there.
 func (r *Rules) labels(c *container.Container, refused *refusals) *labels {
-	l := &labels{enabled: !r.OptIn, ttl: r.TTL}
+	l := &labels{enabled: !r.OptIn, health: r.Health, ttl: r.TTL}
 	prefix := cmp.Or(r.LabelPrefix, DefaultLabelPrefix) + "."
 	var keys []string
 	for key := range c.Labels {
@@ -88,6 +90,12 @@ func (l *labels) set(key, value string) (reason string) {
 		default:
 			return "want true or false"
 		}
+	case labelHealth:
+		health, ok := ParseHealth(strings.TrimSpace(value))
+		if !ok {
+			return "want prefer, require or ignore"
+		}
+		l.health = health
 	case labelHost:
 		l.host = value
 	case labelNetwork:

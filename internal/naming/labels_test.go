@@ -108,7 +108,8 @@ func TestSettingLabels(t *testing.T) {
 		{label("enable", "OFF"), "left out", ""},
 		{label("enable", "0"), "left out", ""},
 		{label("enable", "false", "ttl", "x"), "left out", `label ttl "x": want seconds from 0 to 3600`},
-		{label("hosts", "x"), "5 false 10.0.0.2 10.1.0.2", `label key "hosts": no such label; there are enable, host, network, records, ttl`},
+		{label("health", "Require"), "5 false 10.0.0.2 10.1.0.2", `label health "Require": want prefer, require or ignore`},
+		{label("hosts", "x"), "5 false 10.0.0.2 10.1.0.2", `label key "hosts": no such label; there are enable, health, host, network, records, ttl`},
 		{map[string]string{DefaultLabelPrefix: "x", DefaultLabelPrefix + "x.ttl": "1", "ttl": "2"}, "5 false 10.0.0.2 10.1.0.2", ""},
 	} {
 		r := rules("docker.")

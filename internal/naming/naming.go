@@ -65,8 +65,8 @@ type Rules struct {
 	Reserved func(owner string) bool
 	// Networks are those whose addresses count, the first ones first; all if empty.
 	Networks []string
-	// IgnoreHealth takes ill containers for well.
-	IgnoreHealth bool
+	// Health is what health checks decide, of containers whose label says nothing else; prefer if empty.
+	Health Health
 
 	LabelPrefix string // of the labels that are read, without the last dot; DefaultLabelPrefix if empty
 	OptIn       bool   // only containers with the label <prefix>.enable=true have names
@@ -84,13 +84,15 @@ func (r *Rules) Entry(c, owner *container.Container) (*zone.Entry, []Skipped) {
 		return nil, refused.all()
 	}
 	e := &zone.Entry{
-		ID: c.ID, Name: c.Name, Project: Project(c), Created: c.Created,
-		Well: !c.Paused && !c.Stopping && (r.IgnoreHealth || c.Health != container.Unhealthy),
-		TTL:  l.ttl, OwnTTL: l.ownTTL,
+		ID: c.ID, Name: c.Name, Project: Project(c), Service: Service(c), Created: c.Created,
+		Sick: l.health != IgnoreHealth && c.Health == container.Unhealthy, Draining: c.Paused || c.Stopping,
+		RequireWell: l.health == RequireHealth,
+		TTL:         l.ttl, OwnTTL: l.ownTTL,
 	}
 	if owner != nil {
-		e.Addresses, e.HostNetwork, e.Published = r.addresses(owner, l, &refused), owner.HostNetwork(), owner.Published()
-		e.Joined, e.Networks = owner != c, networks(owner)
+		e.Networks, e.Addresses = r.addresses(owner, l, &refused)
+		e.HostNetwork, e.Published = owner.HostNetwork(), owner.Published()
+		e.Joined = owner != c
 	}
 	a := &asked{Container: c, rules: r, owner: owner, labels: l, refused: &refused}
 	claims := r.named(a)
@@ -126,9 +128,9 @@ func (r *Rules) named(a *asked) claims {
 	return claims
 }
 
-// addresses returns where the container is reached: on the network that the label names, else
-// on those of the Corefile, else on all.
-func (r *Rules) addresses(c *container.Container, l *labels, refused *refusals) []zone.Address {
+// addresses returns where the container is reached, and the networks: on the network that the
+// label names, else on those of the Corefile, else on all.
+func (r *Rules) addresses(c *container.Container, l *labels, refused *refusals) (on []string, addrs []zone.Address) {
 	wanted, is := r.Networks, named
 	if l.network != nil {
 		own := func(ep *container.Endpoint, name string) bool {
@@ -140,13 +142,11 @@ func (r *Rules) addresses(c *container.Container, l *labels, refused *refusals) 
 			refused.add(Skipped{Label, "network", *l.network, "the container is not on it, but on " + networkNames(c)})
 		}
 	}
-	var addrs []zone.Address
-	var added []string
 	add := func(ep *container.Endpoint) {
-		if slices.Contains(added, ep.Network) { // by its other name
+		if slices.Contains(on, ep.Network) { // by its other name
 			return
 		}
-		added = append(added, ep.Network)
+		on = append(on, ep.Network)
 		for _, ip := range ep.Addrs {
 			addrs = append(addrs, zone.Address{IP: ip, Network: ep.Network})
 		}
@@ -163,7 +163,7 @@ func (r *Rules) addresses(c *container.Container, l *labels, refused *refusals) 
 			}
 		}
 	}
-	return addrs
+	return on, addrs
 }
 
 // named reports whether the network has the name, or is called so in its project's Compose file.
@@ -184,10 +184,14 @@ func networkNames(c *container.Container) string {
 	return cmp.Or(strings.Join(networks(c), ", "), "none")
 }
 
-// Held returns what is left of the container for a while after it has ended: its names.
-// Of one that is gone nobody is kept from them any more.
+// Held returns what is left of the container for a while after it has ended: its names, and
+// the networks on which nobody else is to be taken for it. Of one that is gone nobody is kept
+// from them any more.
 func Held(e *zone.Entry, gone bool) *zone.Entry {
-	held := &zone.Entry{ID: e.ID, Name: e.Name, Project: e.Project, Created: e.Created, Held: true, Networks: e.Networks, Claims: e.Claims}
+	held := &zone.Entry{
+		ID: e.ID, Name: e.Name, Project: e.Project, Service: e.Service, Created: e.Created,
+		Held: true, Networks: e.Networks, HostNetwork: e.HostNetwork, Claims: e.Claims,
+	}
 	if gone {
 		held.Claims = slices.Clone(e.Claims)
 		for i := range held.Claims {

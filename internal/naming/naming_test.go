@@ -32,14 +32,17 @@ func describe(claims []zone.Claim) string {
 	ranks := [...]string{zone.ByName: "name", zone.ByID: "id", zone.ByTwin: "twin", zone.Shared: "shared"}
 	var out []string
 	for _, c := range claims {
-		text := fmt.Sprintf("%s %s %s", c.Name, ranks[c.Rank], c.Network)
+		fields := []string{c.Name, ranks[c.Rank]}
+		if c.Network != "" {
+			fields = append(fields, c.Network)
+		}
 		if c.Bare {
-			text += " bare"
+			fields = append(fields, "bare")
 		}
 		if c.Scoped {
-			text += " scoped"
+			fields = append(fields, "scoped")
 		}
-		out = append(out, strings.Join(strings.Fields(text), " "))
+		out = append(out, strings.Join(fields, " "))
 	}
 	return strings.Join(out, "\n")
 }
@@ -79,7 +82,7 @@ web.shop-default.docker. shared shop_default`, "",
 		},
 		{
 			"case", only(Container, Hostname), container.Container{Name: "WEB", Hostname: "Db"},
-			"web.docker. name\ndb.docker. shared", "",
+			"web.docker. name\ndb.docker. shared bare", "",
 		},
 		{
 			"domain name", rules("docker.", "example.org."),
@@ -88,13 +91,13 @@ web.shop-default.docker. shared shop_default`, "",
 x.example.org. name
 0123456789ab.docker. id
 0123456789ab.example.org. id
-www.docker. shared
-www.example.org. shared
-www.shop.example.org. shared`, "",
+www.docker. shared bare
+www.example.org. shared bare
+www.shop.example.org. shared bare`, "",
 		},
 		{
 			"host name with domain", only(Hostname), container.Container{Hostname: "www.docker"},
-			"www.docker. shared", "",
+			"www.docker. shared bare", "",
 		},
 		{
 			"names in a zone", rules("lab.test.", "lan."),
@@ -105,7 +108,7 @@ www.shop.example.org. shared`, "",
 			`git_1.lab.test. name
 0123456789ab.lab.test. id
 0123456789ab.lan. id
-sso.lab.test. shared
+sso.lab.test. shared bare
 auth_1.lab.test. shared n bare
 a.b.lan. shared n bare
 lab.test.lab.test. shared n bare
@@ -122,7 +125,7 @@ auth-1.lab.test. shared n bare`, "",
 		{
 			"of zones in each other the innermost counts", rules("docker.", "sub.docker."),
 			container.Container{Name: "a_1.sub.docker", Hostname: "b.c.docker"},
-			"a_1.sub.docker. name\n0123456789ab.docker. id\n0123456789ab.sub.docker. id\nb.c.docker. shared\na-1.sub.docker. twin", "",
+			"a_1.sub.docker. name\n0123456789ab.docker. id\n0123456789ab.sub.docker. id\nb.c.docker. shared bare\na-1.sub.docker. twin", "",
 		},
 		{
 			"a dotted name is nobody's alone", only(Container), container.Container{Name: "a_b.c"}, "a_b.c.docker. shared\na-b.c.docker. shared", "",
@@ -202,7 +205,27 @@ db.my-net.docker. shared shop_my_net bare`, "",
 		{
 			"a host name is for all networks, so the alias adds nothing", only(Hostname, Alias),
 			container.Container{Hostname: "db", Endpoints: []container.Endpoint{{Network: "a", Aliases: []string{"db"}}}},
-			"db.docker. shared\ndb.a.docker. shared a", "",
+			"db.docker. shared bare\ndb.a.docker. shared a", "",
+		},
+		{
+			"a label is for all", only(Hostname, Alias, Label),
+			container.Container{Hostname: "db", Labels: label("host", "db,www"), Endpoints: []container.Endpoint{{Network: "a", Aliases: []string{"www"}}}},
+			"db.docker. shared\nwww.a.docker. shared a\nwww.docker. shared", "",
+		},
+		{
+			"an alias is more than the host name where it says its network", only(Hostname, Alias),
+			container.Container{Hostname: "db.a", Endpoints: []container.Endpoint{{Network: "a", Aliases: []string{"db"}}}},
+			"db.a.docker. shared bare\ndb.docker. shared a bare\ndb.a.docker. shared a", "",
+		},
+		{
+			"compose run does not have the service's host name", only(Container, ID, Hostname, Alias),
+			container.Container{Name: "x", Hostname: "db", Labels: map[string]string{composeOneoff: "True"}, Endpoints: []container.Endpoint{{Network: "a", Aliases: []string{"web"}}}},
+			"x.docker. name\n0123456789ab.docker. id\nweb.docker. shared a bare\nweb.a.docker. shared a", "",
+		},
+		{
+			"compose run with a host name of its own", only(Hostname),
+			container.Container{Name: "x", Hostname: "0123456789ab", Labels: map[string]string{composeOneoff: "True"}},
+			"0123456789ab.docker. shared bare", "",
 		},
 		{
 			"its twin is stronger than the alias", rules("docker."),
@@ -285,30 +308,50 @@ func TestEntry(t *testing.T) {
 	if !slices.Equal(e.Addresses, want) {
 		t.Errorf("addresses %v, want %v", e.Addresses, want)
 	}
-	if e.ID != id || e.Name != "web" || !e.Created.Equal(at) || !e.Well {
+	if e.ID != id || e.Name != "web" || !e.Created.Equal(at) || !slices.Equal(e.Networks, []string{"a", "b"}) {
 		t.Errorf("entry %+v", e)
 	}
-	for health, well := range map[container.Health]bool{
-		container.HealthNone: true, container.HealthStarting: true, container.Healthy: true, container.Unhealthy: false,
+}
+
+// TestHealth checks what health checks decide, by the Corefile and by the container's label.
+func TestHealth(t *testing.T) {
+	for _, c := range []struct {
+		corefile Health
+		label    string
+		health   container.Health
+		want     string // sick, and required to be well
+	}{
+		{PreferHealth, "", container.HealthNone, "false false"},
+		{PreferHealth, "", container.HealthStarting, "false false"},
+		{PreferHealth, "", container.Healthy, "false false"},
+		{PreferHealth, "", container.Unhealthy, "true false"},
+		{RequireHealth, "", container.Unhealthy, "true true"},
+		{RequireHealth, "", container.Healthy, "false true"},
+		{IgnoreHealth, "", container.Unhealthy, "false false"},
+		{PreferHealth, "require", container.Unhealthy, "true true"},
+		{PreferHealth, " ignore ", container.Unhealthy, "false false"},
+		{RequireHealth, "ignore", container.Unhealthy, "false false"},
+		{RequireHealth, "prefer", container.Unhealthy, "true false"},
+		{IgnoreHealth, "require", container.Unhealthy, "true true"},
+		{RequireHealth, "never", container.Unhealthy, "true true"}, // is refused
 	} {
-		c.Health = health
-		if e, _ := rules("docker.").Entry(&c, &c); e.Well != well {
-			t.Errorf("health %v: well %v, want %v", health, e.Well, well)
+		r := rules("docker.")
+		r.Health = c.corefile
+		ct := container.Container{ID: id, Name: "web", Health: c.health}
+		if c.label != "" {
+			ct.Labels = label("health", c.label)
+		}
+		e, _ := r.Entry(&ct, &ct)
+		if got := fmt.Sprint(e.Sick, e.RequireWell); got != c.want || e.Draining {
+			t.Errorf("%s, label %q, health %v: %s, want %s", c.corefile, c.label, c.health, got, c.want)
 		}
 	}
-	c.Health = container.Unhealthy
-	ignore := rules("docker.")
-	ignore.IgnoreHealth = true
-	if e, _ := ignore.Entry(&c, &c); !e.Well {
-		t.Error("an ill container is not well although its health is ignored")
-	}
-	c.Health, c.Stopping = container.Healthy, true
-	if e, _ := rules("docker.").Entry(&c, &c); e.Well {
-		t.Error("a stopping container is well")
-	}
-	c.Stopping, c.Paused = false, true
-	if e, _ := rules("docker.").Entry(&c, &c); e.Well {
-		t.Error("a paused container is well")
+	for what, c := range map[string]container.Container{
+		"stopping": {ID: id, Stopping: true}, "paused": {ID: id, Paused: true, Labels: label("health", "ignore")},
+	} {
+		if e, _ := rules("docker.").Entry(&c, &c); !e.Draining || e.Sick {
+			t.Errorf("%s: %+v", what, e)
+		}
 	}
 }
 
@@ -357,7 +400,7 @@ func TestJoined(t *testing.T) {
 		t.Error("joined to one on the host's network, it is not there")
 	}
 	held := Held(e, false)
-	if !held.Held || len(held.Addresses) != 0 || describe(held.Claims) != describe(e.Claims) || held.ID != e.ID {
+	if !held.Held || len(held.Addresses) != 0 || !slices.Equal(held.Networks, []string{"n"}) || describe(held.Claims) != describe(e.Claims) || held.ID != e.ID {
 		t.Errorf("held: %+v", held)
 	}
 	if got, want := describe(Held(e, true).Claims), "app.docker. shared\n0123456789ab.docker. shared"; got != want {

@@ -207,18 +207,23 @@ func (n name) rankIn(z, owner string) zone.Rank {
 // claim adds one claim, unless there is one that covers it, and drops those that it
 // covers.
 func (cs *claims) claim(c zone.Claim) {
-	if slices.ContainsFunc(cs.list, func(o zone.Claim) bool { return covers(o, c) }) {
-		return
+	for i := range cs.list {
+		if o := &cs.list[i]; covers(o, &c) {
+			return
+		} else if o.Bare && !c.Bare && o.Rank == c.Rank && o.Name == c.Name && o.Network == c.Network {
+			o.Bare = false // somebody has said that it is not meant for one project or network
+			return
+		}
 	}
-	cs.list = slices.DeleteFunc(cs.list, func(o zone.Claim) bool { return covers(c, o) })
+	cs.list = slices.DeleteFunc(cs.list, func(o zone.Claim) bool { return covers(&c, &o) })
 	cs.list = append(cs.list, c)
 }
 
 // covers reports whether b adds nothing to a: they are of one name, and a is the
-// stronger, or as strong and not for fewer networks.
-func covers(a, b zone.Claim) bool {
+// stronger, or as strong and neither for fewer networks nor for fewer askers.
+func covers(a, b *zone.Claim) bool {
 	if a.Name != b.Name || a.Rank > b.Rank {
 		return false
 	}
-	return a.Rank < b.Rank || a.Network == "" || a.Network == b.Network
+	return a.Rank < b.Rank || (a.Network == "" || a.Network == b.Network) && (!a.Bare || b.Bare)
 }

@@ -33,7 +33,7 @@ func (r *Rules) services(c *asked, have []zone.Claim) []zone.Claim {
 			if target == "" || len(owner)+1 > 255 {
 				continue // a name that is long, but good otherwise
 			}
-			claims = append(claims, zone.Claim{Name: owner, Rank: cl.Rank, Scoped: cl.Scoped, Data: &zone.Data{Service: &zone.Service{
+			claims = append(claims, zone.Claim{Name: owner, Rank: cl.Rank, Bare: cl.Bare, Scoped: cl.Scoped, Data: &zone.Data{Service: &zone.Service{
 				Target: target, Port: p.Number, Published: c.published(p),
 			}}})
 		}

@@ -37,15 +37,15 @@ func TestServices(t *testing.T) {
 	}{
 		{"each name", rules("docker."), &c, `_http._tcp.my_web.docker. name my_web.docker. 80 [0.0.0.0:8080]
 _9200._udp.my_web.docker. name my_web.docker. 9200 []
-_http._tcp.host.docker. shared my_web.docker. 80 [0.0.0.0:8080]
-_9200._udp.host.docker. shared my_web.docker. 9200 []
+_http._tcp.host.docker. shared bare my_web.docker. 80 [0.0.0.0:8080]
+_9200._udp.host.docker. shared bare my_web.docker. 9200 []
 _http._tcp.my-web.docker. twin my_web.docker. 80 [0.0.0.0:8080]
 _9200._udp.my-web.docker. twin my_web.docker. 9200 []`},
 		{"each zone", &Rules{Zones: []string{"docker.", "lan."}, Sources: []Source{Hostname, Label}, Reserved: func(string) bool { return false }}, nil,
-			`_http._tcp.host.docker. shared host.docker. 80 []
-_9200._udp.host.docker. shared host.docker. 9200 []
-_http._tcp.host.lan. shared host.lan. 80 []
-_9200._udp.host.lan. shared host.lan. 9200 []
+			`_http._tcp.host.docker. shared bare host.docker. 80 []
+_9200._udp.host.docker. shared bare host.docker. 9200 []
+_http._tcp.host.lan. shared bare host.lan. 80 []
+_9200._udp.host.lan. shared bare host.lan. 9200 []
 _http._tcp.www.lan. shared host.lan. 80 []
 _9200._udp.www.lan. shared host.lan. 9200 []`},
 		{"no name that stands for the whole container", only(ID, Alias), &c, ""},
@@ -69,7 +69,7 @@ func TestServiceOfNameInZone(t *testing.T) {
 		rules *Rules
 		want  string
 	}{
-		{only(Hostname), "_http._tcp.nn.docker. shared nn.docker. 80 []"},
+		{only(Hostname), "_http._tcp.nn.docker. shared bare nn.docker. 80 []"},
 		{only(Container), "_http._tcp.web.docker. name web.docker. 80 []"},
 		{only(Label), "_http._tcp.www.docker. shared www.docker. 80 []"},
 	} {

@@ -17,15 +17,17 @@ func byID(c *asked) []name {
 
 // byHostname leaves out containers on the host's network, and those that have joined another's:
 // their host name is the host's or the other's.
+// A container of "compose run" has the host name of the service for which it does not serve.
 // A host name may be a whole domain name, or its domain stand apart.
 func byHostname(c *asked) []name {
-	borrowed := c.owner != nil && c.owner != c.Container && c.Hostname == c.owner.Hostname
+	borrowed := c.owner != nil && c.owner != c.Container && c.Hostname == c.owner.Hostname ||
+		oneOff(c.Container) && c.Hostname != c.ShortID()
 	if c.Hostname == "" || c.HostNetwork() || borrowed {
 		return nil
 	}
-	names := []name{{text: c.Hostname, rank: zone.Shared}}
+	names := []name{{text: c.Hostname, rank: zone.Shared, bare: true}}
 	if c.Domainname != "" {
-		names = append(names, name{text: c.Hostname + "." + strings.TrimSuffix(c.Domainname, "."), rank: zone.Shared, absolute: true})
+		names = append(names, name{text: c.Hostname + "." + strings.TrimSuffix(c.Domainname, "."), rank: zone.Shared, absolute: true, bare: true})
 	}
 	return names
 }
@@ -41,17 +43,20 @@ const (
 // Project returns the container's Compose project, "" if it has none.
 func Project(c *container.Container) string { return c.Labels[composeProject] }
 
-// service returns the container's Compose service, "" if it has none. The containers of "compose
+// oneOff reports whether the container is one of "compose run".
+func oneOff(c *container.Container) bool { return strings.EqualFold(c.Labels[composeOneoff], "true") }
+
+// Service returns the container's Compose service, "" if it has none. The containers of "compose
 // run" do not serve.
-func service(c *container.Container) string {
-	if strings.EqualFold(c.Labels[composeOneoff], "true") {
+func Service(c *container.Container) string {
+	if oneOff(c) {
 		return ""
 	}
 	return c.Labels[composeService]
 }
 
 func byCompose(c *asked) []name {
-	project, service := Project(c.Container), service(c.Container)
+	project, service := Project(c.Container), Service(c.Container)
 	if project == "" || service == "" {
 		return nil
 	}

@@ -129,7 +129,7 @@ func byTemplate(c *asked) []name {
 func (c *asked) facts() facts {
 	f := facts{
 		Name: c.Name, Hostname: c.Hostname, ID: c.ShortID(), FullID: c.ID, Image: c.Image,
-		Project: Project(c.Container), Service: service(c.Container), Number: c.Labels[composeNumber],
+		Project: Project(c.Container), Service: Service(c.Container), Number: c.Labels[composeNumber],
 		Network: firstNetwork(c.Container), Labels: c.Labels,
 	}
 	if f.Labels == nil {

@@ -113,7 +113,7 @@ func (s *Snapshot) chase(q Query, r *Result) {
 // lookup answers the query for one name.
 func (s *Snapshot) lookup(q *Query, r *Result) {
 	*r = Result{}
-	n, o := s.find(q.Name)
+	n, o := s.find(q.Name, &q.View)
 	switch {
 	case n != nil:
 		s.answer(q, n, o, r)
@@ -122,14 +122,14 @@ func (s *Snapshot) lookup(q *Query, r *Result) {
 	}
 }
 
-// find returns the node that answers for the name, maybe a wildcard's, and the name's
-// zone.
-func (s *Snapshot) find(name string) (*node, *origin) {
+// find returns the node that answers the view for the name, maybe a wildcard's, and the
+// name's zone. What isolation hides does not exist.
+func (s *Snapshot) find(name string, v *View) (*node, *origin) {
 	n := s.names.get(name)
-	if n != nil {
-		return n, n.origin
+	if n != nil && !n.hidden(v) {
+		return s.seen(n, v), n.origin
 	}
-	for encloser := name; n == nil; n = s.names.get(encloser) { // ends at the apex, if we have one
+	for encloser := name; n == nil || n.hidden(v); n = s.names.get(encloser) { // ends at the apex, if we have one
 		if encloser == "." {
 			return nil, nil
 		}
@@ -139,25 +139,29 @@ func (s *Snapshot) find(name string) (*node, *origin) {
 	switch {
 	case o == nil, o.root && IsReverse(name):
 		return nil, nil
-	case !n.wildcard:
+	case n.under == nil || !n.under.wildcard:
 		return nil, o
 	case n.name == ".":
-		return s.names.get("*."), o
+		n = s.names.get("*.")
 	default:
-		return s.names.get("*." + n.name), o
+		n = s.names.get("*." + n.name)
 	}
+	if n.hidden(v) {
+		return nil, o
+	}
+	return s.seen(n, v), o
 }
 
 // Owners returns the names of the containers that answer the query.
 func (s *Snapshot) Owners(q *Query) []string {
-	n, _ := s.find(q.Name)
-	if n == nil || n.hidden(&q.View) {
+	n, _ := s.find(q.Name, &q.View)
+	if n == nil {
 		return nil
 	}
 	claimants := n.claims[:n.winners]
 	if n.target() == "" {
 		claimants = nil
-		for _, r := range n.reach(nil, &q.View, s.store.config.RequireWell) {
+		for _, r := range n.reach(nil, &q.View) {
 			claimants = append(claimants, held{entry: r.entry})
 		}
 	}
@@ -173,7 +177,7 @@ func (s *Snapshot) Owners(q *Query) []string {
 // answer gives the node's records. The origin is nil for an address outside our zones.
 func (s *Snapshot) answer(q *Query, n *node, o *origin, r *Result) {
 	if o == nil {
-		if target := n.target(); target != "" && q.Type == dns.TypePTR && !n.hidden(&q.View) {
+		if target := s.target(n, &q.View); target != "" && q.Type == dns.TypePTR {
 			r.Outcome, r.Answer = Success, s.ptr(q, target)
 		}
 		return
@@ -183,18 +187,14 @@ func (s *Snapshot) answer(q *Query, n *node, o *origin, r *Result) {
 		return
 	}
 	switch {
-	case n.hidden(&q.View):
-		if n.children == 0 {
-			s.negative(q, o, NameError, r)
-		} else {
-			s.negative(q, o, EmptyNonTerminal, r)
-		}
+	case n.winners > 0 && !n.shows(&q.View):
+		s.negative(q, o, EmptyNonTerminal, r)
 		return
 	case n.is(o.ns) && !o.root:
 		r.Answer = s.addresses(q, q.Asked, serverAddrs(&q.View), s.store.config.TTL)
 	case n.target() != "":
-		if q.Type == dns.TypePTR || q.Type == dns.TypeANY {
-			r.Answer = s.ptr(q, n.records.target)
+		if target := s.target(n, &q.View); target != "" && (q.Type == dns.TypePTR || q.Type == dns.TypeANY) {
+			r.Answer = s.ptr(q, target)
 		}
 	default:
 		r.Answer = s.records(q, n)

@@ -2,6 +2,7 @@ package zone
 
 import (
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -15,10 +16,13 @@ var created = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 // entry makes a container, created so many seconds after the first, with addresses
 // NETWORK=IP and names NAME, NAME/RANK or NAME/RANK/NETWORK.
 func entry(id string, age int, addrs string, names ...string) *Entry {
-	e := &Entry{ID: id, Name: id, Created: created.Add(time.Duration(age) * time.Second), Well: true}
+	e := &Entry{ID: id, Name: id, Created: created.Add(time.Duration(age) * time.Second)}
 	for a := range strings.FieldsSeq(addrs) {
 		network, ip, _ := strings.Cut(a, "=")
 		e.Addresses = append(e.Addresses, Address{IP: netip.MustParseAddr(ip), Network: network})
+		if !slices.Contains(e.Networks, network) {
+			e.Networks = append(e.Networks, network)
+		}
 	}
 	ranks := map[string]Rank{"name": ByName, "id": ByID, "twin": ByTwin, "": Shared, "shared": Shared}
 	for _, n := range names {
@@ -28,7 +32,7 @@ func entry(id string, age int, addrs string, names ...string) *Entry {
 	return e
 }
 
-func ill(e *Entry) *Entry { e.Well = false; return e }
+func sick(e *Entry) *Entry { e.Sick = true; return e }
 
 func add(entries ...*Entry) []Change {
 	changes := make([]Change, len(entries))
@@ -110,8 +114,8 @@ func TestLookup(t *testing.T) {
 		entry("alone", 2, "", "alone.docker./name"),
 		entry("web1", 3, "bridge=172.17.0.3", "shop_web_1.docker./name", "web.shop.docker.", "*.wild.docker."),
 		entry("web2", 4, "bridge=172.17.0.4", "shop_web_2.docker./name", "web.shop.docker."),
-		ill(entry("web3", 5, "bridge=172.17.0.5", "shop_web_3.docker./name", "web.shop.docker.")),
-		ill(entry("sick", 6, "bridge=172.17.0.6", "sick.docker./name")),
+		sick(entry("web3", 5, "bridge=172.17.0.5", "shop_web_3.docker./name", "web.shop.docker.")),
+		sick(entry("sick", 6, "bridge=172.17.0.6", "sick.docker./name")),
 	))
 	soa := []dns.RR{test.SOA(soaDocker)}
 	soaRev := []dns.RR{test.SOA(soaReverse)}

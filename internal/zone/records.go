@@ -3,7 +3,6 @@ package zone
 import (
 	"cmp"
 	"math"
-	"net/netip"
 	"slices"
 	"strings"
 
@@ -28,14 +27,6 @@ func (r *rrsets) len() int {
 		n++
 	}
 	return n
-}
-
-// target is that of the name's PTR record, "" if it has none.
-func (n *node) target() string {
-	if n.records == nil {
-		return ""
-	}
-	return n.records.target
 }
 
 func (r *rrsets) equal(o *rrsets) bool {
@@ -164,8 +155,8 @@ func (n *node) leastTTL(zone uint32) uint32 {
 // CNAME whatever the type.
 func (s *Snapshot) records(q *Query, n *node) []dns.RR {
 	addrs := n.addrs()
-	if q.View.Asker != Host {
-		addrs = n.addresses(&q.View, s.store.config.RequireWell)
+	if q.View.Asker != Host || len(addrs) > 1 { // of several the host may be given some
+		addrs = n.addresses(&q.View)
 	}
 	answer := s.addresses(q, q.Asked, addrs, n.ttl)
 	if n.records == nil {
@@ -209,10 +200,7 @@ func sameData(a, b dns.RR) bool {
 // at the host.
 func (s *Snapshot) services(q *Query, n *node, answer []dns.RR) []dns.RR {
 	ttl := s.ttl(q, n.records.serviceTTL(s.store.config.TTL))
-	for _, h := range n.records.services {
-		if !s.names.get(h.claim.Data.Service.Target).answersFor(h.entry) {
-			continue // the target is another's
-		}
+	for _, h := range s.serving(n, &q.View) {
 		for _, port := range h.entry.ports(h.claim.Data.Service, &q.View) {
 			srv := &dns.SRV{Hdr: header(q.Asked, dns.TypeSRV, ttl), Port: port, Target: h.claim.Data.Service.Target}
 			if !slices.ContainsFunc(answer, func(o dns.RR) bool { return dns.IsDuplicate(o, srv) }) {
@@ -221,6 +209,16 @@ func (s *Snapshot) services(q *Query, n *node, answer []dns.RR) []dns.RR {
 		}
 	}
 	return answer
+}
+
+// serving returns the claims to services that answer the view, as addresses do.
+func (s *Snapshot) serving(n *node, v *View) []held {
+	guard := n.guard()
+	return fit(slices.DeleteFunc(slices.Clone(n.records.services), func(h held) bool {
+		service := h.claim.Data.Service
+		return guard.keeps(&h, v) || len(h.entry.ports(service, v)) == 0 ||
+			!s.answers(service.Target, h.entry, v) // it is another's
+	}), v)
 }
 
 // ports returns the ports at which the view reaches the container's service.
@@ -284,7 +282,8 @@ func (s *Snapshot) addExtra(asked *Query, r *Result) {
 			continue
 		}
 		seen = append(seen, name)
-		if n := s.names.get(name); n != nil && n.origin != nil && !n.hidden(&asked.View) {
+		if n := s.names.get(name); n != nil && n.origin != nil && n.shows(&asked.View) {
+			n = s.seen(n, &asked.View)
 			q := *asked
 			for _, qtype := range []uint16{dns.TypeA, dns.TypeAAAA} {
 				q.Name, q.Asked, q.Type = name, target, qtype
@@ -301,15 +300,15 @@ func (s *Snapshot) addExtra(asked *Query, r *Result) {
 // Walk yields the zone's records as the Docker host sees them: first its SOA, its NS and
 // the name server's addresses, then those of each name. It returns false if there is no such
 // zone, or if it is ".", which is not ours to give.
-func (s *Snapshot) Walk(apex string, server []netip.Addr, yield func([]dns.RR)) bool {
+func (s *Snapshot) Walk(apex string, server Server, yield func([]dns.RR)) bool {
 	o := s.store.origins[apex]
 	if o == nil || o.root {
 		return false
 	}
 	ttl := s.store.config.TTL
-	q := &Query{Type: dns.TypeANY}
+	q := &Query{Type: dns.TypeANY, View: View{Server: server}}
 	apexRRs := []dns.RR{s.SOA(apex), &dns.NS{Hdr: header(apex, dns.TypeNS, ttl), Ns: o.ns}}
-	yield(append(apexRRs, s.addresses(q, o.ns, server, ttl)...))
+	yield(append(apexRRs, s.addresses(q, o.ns, server.Addrs(), ttl)...))
 	s.names.walk(func(n *node) {
 		if n.origin != o || n.name == o.name || n.name == o.ns {
 			return

@@ -1,7 +1,6 @@
 package zone
 
 import (
-	"cmp"
 	"iter"
 	"maps"
 	"net/netip"
@@ -51,10 +50,9 @@ type node struct {
 	one     [1]netip.Addr
 	ttl     uint32 // of the addresses
 
-	winners  int32  // the first winners of claims answer
-	claims   []held // the strongest first
-	children int32  // nodes one label below: with at least one the name exists, RFC 8020
-	wildcard bool   // one of them is a wildcard
+	winners int32  // the first winners of claims answer
+	claims  []held // the strongest first
+	under   *under // nil if nothing is below
 }
 
 func newNode(name string, o *origin) *node {
@@ -178,6 +176,11 @@ func (e *edit) at(name string) *node {
 	if old := e.names.get(name); old != nil {
 		n := *old
 		n.claims = slices.Clone(n.claims)
+		if n.under != nil {
+			u := *n.under
+			u.claims = slices.Clone(u.claims)
+			n.under = &u
+		}
 		e.nodes[name] = &n
 		return &n
 	}
@@ -187,7 +190,7 @@ func (e *edit) at(name string) *node {
 		n.origin = nil // addresses' names in the root zone stay the Internet's
 	}
 	if n.origin != nil && name != n.origin.name {
-		up := e.at(parent(name))
+		up := e.at(parent(name)).below()
 		up.children++
 		up.wildcard = up.wildcard || strings.HasPrefix(name, "*.")
 	}
@@ -217,6 +220,7 @@ func (e *edit) remove(entry *Entry) {
 	for name := range entry.owned() {
 		n := e.at(name)
 		n.claims = slices.DeleteFunc(n.claims, func(h held) bool { return h.entry == entry })
+		e.expose(n, entry, -1)
 	}
 }
 
@@ -224,6 +228,7 @@ func (e *edit) add(entry *Entry) {
 	for name, claim := range entry.owned() {
 		n := e.at(name)
 		n.claims = append(n.claims, held{entry, claim})
+		e.expose(n, entry, 1)
 	}
 }
 
@@ -257,22 +262,12 @@ func (e *edit) publish() *Snapshot {
 	return e.Snapshot
 }
 
-func (n *node) reverse() bool { return strings.HasSuffix(n.name, ".arpa.") && IsReverse(n.name) }
-
 // settle decides who answers for the name, and with which addresses.
 func (e *edit) settle(n *node) {
 	old := e.old(n)
-	slices.SortStableFunc(n.claims, func(a, b held) int {
-		return cmp.Or(cmp.Compare(a.claim.Rank, b.claim.Rank), compareBool(a.entry.Held, b.entry.Held), a.entry.compare(b.entry))
-	})
-	n.winners = int32(len(n.claims))
-	if len(n.claims) > 0 && n.claims[0].claim.Rank < Shared {
-		owner := n.claims[0].entry
-		n.winners = partition(n.claims, func(h held) bool { return h.entry == owner })
-	}
-	n.winners = partition(n.claims[:n.winners], aloneOrNoCNAME(n.claims[:n.winners]))
+	n.choose()
 	n.records = n.collect()
-	n.setAddrs(n.addresses(&View{}, e.store.config.RequireWell))
+	n.setAddrs(n.addresses(&View{}))
 	n.ttl = n.leastTTL(e.store.config.TTL)
 	e.count(old, n)
 	if n.lostClaims() > 0 || old.lostClaims() > 0 {
@@ -280,32 +275,6 @@ func (e *edit) settle(n *node) {
 	}
 	if addrs := n.addrs(); !slices.Equal(old.addrs(), addrs) || len(addrs) > 0 && old.ttl != n.ttl || !old.records.equal(n.records) {
 		e.change(n)
-	}
-}
-
-// partition moves the claims that are kept to the front, in their order, and returns their
-// number.
-func partition(claims []held, keep func(held) bool) int32 {
-	kept := slices.DeleteFunc(slices.Clone(claims), func(h held) bool { return !keep(h) })
-	left := slices.DeleteFunc(slices.Clone(claims), keep)
-	copy(claims, slices.Concat(kept, left))
-	return int32(len(kept))
-}
-
-// compare orders containers by age. IDs settle what was created in one instant.
-func (entry *Entry) compare(o *Entry) int {
-	return cmp.Or(entry.Created.Compare(o.Created), cmp.Compare(entry.ID, o.ID))
-}
-
-// compareBool orders false before true.
-func compareBool(a, b bool) int {
-	switch {
-	case a == b:
-		return 0
-	case b:
-		return -1
-	default:
-		return 1
 	}
 }
 
@@ -340,47 +309,12 @@ func (n *node) lostClaims() (lost int) {
 	return lost
 }
 
-// settleReverse decides the one name to which an address resolves: the best known
-// one that its oldest owner holds.
-func (e *edit) settleReverse(n *node) {
-	old := e.old(n)
-	slices.SortStableFunc(n.claims, func(a, b held) int { return a.entry.compare(b.entry) })
-	n.winners = int32(len(n.claims))
-	n.records = nil
-	for _, h := range n.claims {
-		if target := e.canonical(h.entry); target != "" {
-			n.records = &rrsets{target: target}
-			break
-		}
+// get returns the node of the name as it is by now, nil if there is none.
+func (e *edit) get(name string) *node {
+	if n, ok := e.nodes[name]; ok {
+		return n
 	}
-	e.count(old, n)
-	if old.target() != n.target() {
-		e.change(n)
-	}
-}
-
-// canonical returns the first of the container's names for which it answers with its
-// addresses.
-func (e *edit) canonical(entry *Entry) string {
-	for _, c := range entry.Claims {
-		if !c.addresses() || strings.HasPrefix(c.Name, "*.") {
-			continue
-		}
-		n, ok := e.nodes[c.Name]
-		if !ok {
-			n = e.names.get(c.Name)
-		}
-		if n.answersFor(entry) {
-			return c.Name
-		}
-	}
-	return ""
-}
-
-// answersFor reports whether the name answers with addresses of the container. A nil node
-// does not.
-func (n *node) answersFor(entry *Entry) bool {
-	return n != nil && slices.ContainsFunc(n.claims[:n.winners], func(h held) bool { return h.entry == entry && h.claim.addresses() })
+	return e.names.get(name)
 }
 
 var noNode = &node{}
@@ -415,7 +349,7 @@ func (e *edit) change(n *node) {
 
 // prune drops the name if it no longer exists, and then its ancestors likewise.
 func (e *edit) prune(n *node) {
-	if e.nodes[n.name] != n || len(n.claims) > 0 || n.children > 0 {
+	if e.nodes[n.name] != n || len(n.claims) > 0 || n.children() > 0 {
 		return
 	}
 	if o := n.origin; o != nil && (n.name == o.name || n.name == o.ns && !o.root) {
@@ -425,8 +359,8 @@ func (e *edit) prune(n *node) {
 	e.names = e.names.del(n.name)
 	if n.origin != nil {
 		up := e.at(parent(n.name))
-		up.children--
-		up.wildcard = up.wildcard && !strings.HasPrefix(n.name, "*.")
+		up.under.children--
+		up.under.wildcard = up.under.wildcard && !strings.HasPrefix(n.name, "*.")
 		e.prune(up)
 	}
 }

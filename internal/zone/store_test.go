@@ -122,7 +122,7 @@ func TestSerial(t *testing.T) {
 	web := entry("web", 0, "n=172.17.0.2", "web.docker./name")
 	step("new", true, add(web)...)
 	step("the same", false, add(entry("web", 0, "n=172.17.0.2", "web.docker./name"))...)
-	step("ill but alone", false, add(ill(entry("web", 0, "n=172.17.0.2", "web.docker./name")))...)
+	step("ill but alone", false, add(sick(entry("web", 0, "n=172.17.0.2", "web.docker./name")))...)
 	step("other address", true, add(entry("web", 0, "n=172.17.0.3", "web.docker./name"))...)
 	step("renamed", true, add(entry("web", 0, "n=172.17.0.3", "www.docker./name"))...)
 	step("gone", true, Change{ID: "web"})

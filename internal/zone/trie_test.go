@@ -60,7 +60,7 @@ func TestTrieCollision(t *testing.T) {
 		p = p.put(hashed{h, newNode(fmt.Sprint(i), nil)}, 0)
 	}
 	seven := newNode("7", nil)
-	seven.children = 7
+	seven.ttl = 7
 	p = p.put(hashed{h, seven}, 0)
 	// at is where the hash leads.
 	at := func() *place {
@@ -73,7 +73,7 @@ func TestTrieCollision(t *testing.T) {
 	if n := len(at().list); n != number {
 		t.Fatalf("%d names, want %d", n, number)
 	}
-	if i := at().find(h, "7"); i < 0 || at().list[i].node.children != 7 {
+	if i := at().find(h, "7"); i < 0 || at().list[i].node.ttl != 7 {
 		t.Errorf("7 was not replaced")
 	}
 	if at().find(h, "nope") >= 0 || at().find(h+1, "7") >= 0 {

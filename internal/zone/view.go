@@ -9,8 +9,9 @@ import (
 // host, which reaches all containers.
 type View struct {
 	Asker Asker
-	// Networks are those of the container that asks.
-	Networks []string
+	// Networks are those of the container that asks, Project and Service Compose's for it.
+	Networks         []string
+	Project, Service string
 	// Isolate hides from a container that asks what shares no network with it.
 	Isolate bool
 	// Server may be nil: then what only it knows is not answered.
@@ -33,7 +34,8 @@ type Server interface {
 	// Addrs returns the addresses at which the asker reaches the server: those of our
 	// name server's name.
 	Addrs() []netip.Addr
-	// Gateways returns the addresses at which the container that asks reaches the host.
+	// Gateways returns the addresses at which the container that asks, or the host itself,
+	// reaches what uses the host's network.
 	Gateways() []netip.Addr
 	// HostAddrs returns the addresses at which the host is reached from elsewhere.
 	HostAddrs() []netip.Addr
@@ -44,7 +46,7 @@ type Server interface {
 	Direct(network string) bool
 }
 
-// loopback is where the host reaches what uses its network.
+// loopback is where the host reaches what uses its network, if no Server knows better.
 var loopback = []netip.Addr{netip.AddrFrom4([4]byte{127, 0, 0, 1}), netip.IPv6Loopback()}
 
 // reached is an address at which the asker reaches a container.
@@ -55,9 +57,9 @@ type reached struct {
 
 // addresses returns the addresses at which the view reaches the name's containers, each
 // once.
-func (n *node) addresses(v *View, requireWell bool) []netip.Addr {
+func (n *node) addresses(v *View) []netip.Addr {
 	var buf [8]reached // enough for most names, without an allocation
-	all := n.reach(buf[:0], v, requireWell)
+	all := n.reach(buf[:0], v)
 	if addrs := n.addrs(); sameAddrs(all, addrs) { // the usual case: the asker reaches all that the host does
 		return addrs
 	}
@@ -80,29 +82,44 @@ func (n *node) addresses(v *View, requireWell bool) []netip.Addr {
 
 // reach adds the addresses at which the view reaches the name's containers: the well
 // ones, or all if none is well.
-func (n *node) reach(all []reached, v *View, requireWell bool) []reached {
+func (n *node) reach(all []reached, v *View) []reached {
 	switch v.Asker {
 	case Host:
-		all = n.near(all, v, loopback)
+		all = n.near(all, v)
 	case Container:
 		if all = n.shared(all, v); len(all) == 0 && !v.Isolate {
-			all = n.near(all, v, v.gateways())
+			all = n.near(all, v)
 		}
 	case Elsewhere:
 		all = n.far(all, v)
 	}
+	return fit(all, v)
+}
+
+func (r reached) claimant() *Entry { return r.entry }
+func (h held) claimant() *Entry    { return h.entry }
+
+// fit keeps the well ones of those who could answer, or all if none is, apart from those who
+// may answer only when they are well.
+func fit[T interface{ claimant() *Entry }](all []T, v *View) []T {
+	all = slices.DeleteFunc(all, func(t T) bool { return t.claimant().RequireWell && !v.well(t.claimant()) })
 	well := 0
-	for _, r := range all {
-		if r.entry.Well {
+	for _, t := range all {
+		if v.well(t.claimant()) {
 			well++
 		}
 	}
-	switch {
-	case well == len(all), well == 0 && !requireWell:
+	if well == 0 || well == len(all) {
 		return all
-	default:
-		return slices.DeleteFunc(all, func(r reached) bool { return !r.entry.Well })
 	}
+	return slices.DeleteFunc(all, func(t T) bool { return !v.well(t.claimant()) })
+}
+
+// well reports whether the container is well, as the view has it: members of a Compose
+// service need to find each other before they can be healthy.
+func (v *View) well(entry *Entry) bool {
+	peers := v.Project != "" && v.Service != "" && v.Project == entry.Project && v.Service == entry.Service
+	return !entry.Draining && (!entry.Sick || peers)
 }
 
 // sameAddrs reports whether the addresses are just these.
@@ -118,21 +135,34 @@ func sameAddrs(all []reached, ips []netip.Addr) bool {
 	return true
 }
 
-// near adds all addresses of the containers, and the host's for those that use its
-// network.
-func (n *node) near(all []reached, v *View, host []netip.Addr) []reached {
-	bare := n.unambiguous()
-	for _, h := range n.claims[:n.winners] {
-		if !h.claim.addresses() || h.claim.Bare && !bare {
+// near adds the addresses of the containers, and the host's for those that use its network.
+// A neighbour on the LAN may be out of reach from the host and its bridges, so a container's
+// address on a direct network counts only if it has no other.
+func (n *node) near(all []reached, v *View) []reached {
+	guard := n.guard()
+	var entry *Entry
+	var first int   // of the entry's in all
+	var bridge bool // they are not on direct networks
+	for i := range n.claims[:n.winners] {
+		h := &n.claims[i]
+		if h.entry != entry { // one's claims stand together
+			entry, first, bridge = h.entry, len(all), false
+		}
+		if !h.gives() || guard.keeps(h, v) {
 			continue
 		}
 		for _, a := range h.entry.Addresses {
-			if h.claim.gives(a) {
-				all = append(all, reached{a.IP, h.entry})
+			direct := v.Server != nil && v.Server.Direct(a.Network)
+			if !h.claim.gives(a) || direct && bridge {
+				continue
 			}
+			if !direct && !bridge {
+				all, bridge = all[:first], true
+			}
+			all = append(all, reached{a.IP, h.entry})
 		}
 		if h.entry.HostNetwork {
-			all = h.entry.at(all, host)
+			all = h.entry.at(all, v.gateways())
 		}
 	}
 	return all
@@ -141,8 +171,10 @@ func (n *node) near(all []reached, v *View, host []netip.Addr) []reached {
 // shared adds the addresses on the networks of the container that asks. What uses the
 // host's network shares all that reach the host, unless it is to be hidden.
 func (n *node) shared(all []reached, v *View) []reached {
-	for _, h := range n.claims[:n.winners] {
-		if !h.claim.addresses() {
+	guard := n.guard()
+	for i := range n.claims[:n.winners] {
+		h := &n.claims[i]
+		if !h.gives() || guard.keeps(h, v) {
 			continue
 		}
 		for _, a := range h.entry.Addresses {
@@ -163,9 +195,10 @@ func (n *node) far(all []reached, v *View) []reached {
 	if v.Server == nil {
 		return all
 	}
-	bare := n.unambiguous()
-	for _, h := range n.claims[:n.winners] {
-		if !h.claim.addresses() || h.claim.Bare && !bare {
+	guard := n.guard()
+	for i := range n.claims[:n.winners] {
+		h := &n.claims[i]
+		if !h.gives() || guard.keeps(h, v) {
 			continue
 		}
 		for _, a := range h.entry.Addresses {
@@ -209,62 +242,21 @@ func (entry *Entry) published(host []netip.Addr) []netip.Addr {
 }
 
 func (v *View) gateways() []netip.Addr {
-	if v.Server == nil {
+	switch {
+	case v.Server != nil:
+		return v.Server.Gateways()
+	case v.Asker == Host:
+		return loopback
+	default:
 		return nil
 	}
-	return v.Server.Gateways()
 }
+
+// gives reports whether the claim is answered with addresses, and its claimant runs.
+func (h *held) gives() bool { return h.claim.addresses() && !h.entry.Held }
 
 // addresses reports whether the claim is answered with addresses.
 func (c *Claim) addresses() bool { return c.Data == nil }
 
 // gives reports whether the claim lets the address answer.
 func (c *Claim) gives(a Address) bool { return c.Network == "" || c.Network == a.Network }
-
-// unambiguous reports whether the bare claims to the name belong together: they all
-// come from one project, or from one network.
-func (n *node) unambiguous() bool {
-	var first *held
-	project, network := true, true
-	for i := range n.claims[:n.winners] {
-		h := &n.claims[i]
-		switch {
-		case !h.claim.Bare || h.entry.Held:
-		case first == nil:
-			first = h
-			project = h.entry.Project != ""
-		default:
-			project = project && h.entry.Project == first.entry.Project
-			network = network && h.claim.Network == first.claim.Network
-		}
-	}
-	return project || network
-}
-
-// inScope reports whether the name exists for who asks. Only in zone . it may not.
-func (n *node) inScope(v *View) bool {
-	if v.Asker == Host || n.winners == 0 || n.origin == nil || !n.origin.root {
-		return true
-	}
-	return slices.ContainsFunc(n.claims[:n.winners], func(h held) bool {
-		networks := h.entry.Networks
-		if h.claim.Network != "" {
-			networks = []string{h.claim.Network}
-		}
-		return !h.claim.Scoped || slices.ContainsFunc(networks, func(name string) bool { return slices.Contains(v.Networks, name) })
-	})
-}
-
-// hidden reports whether the name is hidden from who asks, since it is not for all, or by isolation: none of
-// those who answer for it is on a network of the container that asks.
-func (n *node) hidden(v *View) bool {
-	if !n.inScope(v) {
-		return true
-	}
-	if !v.Isolate || v.Asker != Container || n.winners == 0 {
-		return false
-	}
-	return !slices.ContainsFunc(n.claims[:n.winners], func(h held) bool {
-		return h.entry.Held || slices.ContainsFunc(h.entry.Addresses, func(a Address) bool { return slices.Contains(v.Networks, a.Network) })
-	})
-}

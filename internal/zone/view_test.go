@@ -11,16 +11,17 @@ import (
 
 func project(e *Entry, name string) *Entry { e.Project = name; return e }
 func held1(e *Entry) *Entry                { e.Held, e.Addresses = true, nil; return e }
+func draining(e *Entry) *Entry             { e.Draining = true; return e }
 func onHost(e *Entry) *Entry               { e.HostNetwork = true; return e }
 func published(e *Entry, addrs string) *Entry {
 	e.Published = ips(addrs)
 	return e
 }
 
-// bare marks the claims to a network's alias as bare.
+// bare marks the claims to names of one label as bare, unless they are a container's own.
 func bare(e *Entry) *Entry {
 	for i := range e.Claims {
-		e.Claims[i].Bare = e.Claims[i].Network != "" && strings.Count(e.Claims[i].Name, ".") == 2
+		e.Claims[i].Bare = e.Claims[i].Rank == Shared && strings.Count(e.Claims[i].Name, ".") == 2
 	}
 	return e
 }
@@ -39,6 +40,9 @@ func viewed(s *Snapshot, v View, name string, qtype uint16) string {
 	return strings.Join(out, " ")
 }
 
+// of makes the view a container's of a Compose service.
+func of(v View, project, service string) View { v.Project, v.Service = project, service; return v }
+
 func inside(networks ...string) View {
 	return View{Asker: Container, Networks: networks, Server: server{}}
 }
@@ -53,6 +57,8 @@ func TestViews(t *testing.T) {
 		published(entry("pub4", 3, "b=172.17.1.5 b=fd02::5", "pub4.docker./name"), "0.0.0.0"),
 		published(entry("pubone", 4, "b=172.17.1.6", "pubone.docker./name"), "198.51.100.7"),
 		onHost(entry("host", 5, "", "host.docker./name")),
+		bare(entry("last", 6, "lan=192.0.2.34 zbridge=172.17.1.7", "last.docker./name/zbridge", "db.docker./shared/lan", "db.docker./shared/zbridge")),
+		entry("onlylan", 7, "lan=192.0.2.35", "onlylan.docker./name"),
 	))
 	askers := []struct {
 		name string
@@ -63,6 +69,7 @@ func TestViews(t *testing.T) {
 		{"host", View{Server: server{}}},
 		{"elsewhere", View{Asker: Elsewhere, Server: server{}}},
 		{"elsewhere, publish", View{Asker: Elsewhere, Server: server{publish: true}}},
+		{"on lan", inside("lan")},
 	}
 	for _, c := range []struct {
 		name  string
@@ -70,29 +77,37 @@ func TestViews(t *testing.T) {
 		want  []string // for each asker
 	}{
 		{"two.docker.", dns.TypeA, []string{"172.17.0.2", "172.17.1.2", "172.17.0.2 172.17.1.2", "172.17.0.2 172.17.1.2",
-			"nxdomain", "172.17.0.2 172.17.1.2", "none", "none"}},
+			"nxdomain", "172.17.0.2 172.17.1.2", "none", "none", "172.17.0.2 172.17.1.2"}},
 		{"two.docker.", dns.TypeAAAA, []string{"fd01::2", "fd02::2", "fd01::2 fd02::2", "fd01::2 fd02::2",
-			"nxdomain", "fd01::2 fd02::2", "none", "none"}},
-		{"two.docker.", dns.TypeMX, []string{"none", "none", "none", "none", "nxdomain", "none", "none", "none"}},
+			"nxdomain", "fd01::2 fd02::2", "none", "none", "fd01::2 fd02::2"}},
+		{"two.docker.", dns.TypeMX, []string{"none", "none", "none", "none", "nxdomain", "none", "none", "none", "none"}},
 		{"2.0.17.172.in-addr.arpa.", dns.TypePTR, []string{"two.docker.", "two.docker.", "two.docker.", "two.docker.",
-			"nxdomain", "two.docker.", "two.docker.", "two.docker."}},
+			"nxdomain", "two.docker.", "two.docker.", "two.docker.", "two.docker."}},
 		{"2.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.1.0.d.f.ip6.arpa.", dns.TypePTR, []string{
-			"two.docker.", "two.docker.", "two.docker.", "two.docker.", "not ours", "two.docker.", "two.docker.", "two.docker."}},
-		{"lan.docker.", dns.TypeA, []string{"172.17.1.3 192.0.2.33", "172.17.1.3", "172.17.1.3", "172.17.1.3 192.0.2.33",
-			"nxdomain", "172.17.1.3 192.0.2.33", "192.0.2.33", "192.0.2.33"}},
-		{"lan.docker.", dns.TypeAAAA, []string{"2001:db8::33", "none", "none", "2001:db8::33",
-			"nxdomain", "2001:db8::33", "2001:db8::33", "2001:db8::33"}},
+			"two.docker.", "two.docker.", "two.docker.", "two.docker.", "not ours", "two.docker.", "two.docker.", "two.docker.", "two.docker."}},
+		// on a bridge and on the LAN
+		{"lan.docker.", dns.TypeA, []string{"172.17.1.3", "172.17.1.3", "172.17.1.3", "172.17.1.3",
+			"nxdomain", "172.17.1.3", "192.0.2.33", "192.0.2.33", "192.0.2.33"}},
+		{"lan.docker.", dns.TypeAAAA, []string{"none", "none", "none", "none",
+			"nxdomain", "none", "2001:db8::33", "2001:db8::33", "2001:db8::33"}},
+		{"last.docker.", dns.TypeA, []string{"172.17.1.7", "172.17.1.7", "172.17.1.7", "172.17.1.7",
+			"nxdomain", "172.17.1.7", "none", "none", "172.17.1.7"}},
+		{"db.docker.", dns.TypeA, []string{"172.17.1.7", "172.17.1.7", "172.17.1.7", "172.17.1.7",
+			"nxdomain", "172.17.1.7", "192.0.2.34", "192.0.2.34", "192.0.2.34"}},
+		{"onlylan.docker.", dns.TypeA, []string{"192.0.2.35", "192.0.2.35", "192.0.2.35", "192.0.2.35",
+			"nxdomain", "192.0.2.35", "192.0.2.35", "192.0.2.35", "192.0.2.35"}},
 		{"pub.docker.", dns.TypeA, []string{"172.17.1.4", "172.17.1.4", "172.17.1.4", "172.17.1.4",
-			"nxdomain", "172.17.1.4", "none", "192.0.2.1"}},
+			"nxdomain", "172.17.1.4", "none", "192.0.2.1", "172.17.1.4"}},
 		{"pub.docker.", dns.TypeAAAA, []string{"fd02::4", "fd02::4", "fd02::4", "fd02::4",
-			"nxdomain", "fd02::4", "none", "2001:db8::1"}},
-		{"pub4.docker.", dns.TypeAAAA, []string{"fd02::5", "fd02::5", "fd02::5", "fd02::5", "nxdomain", "fd02::5", "none", "none"}},
+			"nxdomain", "fd02::4", "none", "2001:db8::1", "fd02::4"}},
+		{"pub4.docker.", dns.TypeAAAA, []string{"fd02::5", "fd02::5", "fd02::5", "fd02::5",
+			"nxdomain", "fd02::5", "none", "none", "fd02::5"}},
 		{"pubone.docker.", dns.TypeA, []string{"172.17.1.6", "172.17.1.6", "172.17.1.6", "172.17.1.6",
-			"nxdomain", "172.17.1.6", "none", "198.51.100.7"}},
+			"nxdomain", "172.17.1.6", "none", "198.51.100.7", "172.17.1.6"}},
 		{"host.docker.", dns.TypeA, []string{"10.99.0.1", "10.99.0.1", "10.99.0.1", "10.99.0.1",
-			"nxdomain", "127.0.0.1", "192.0.2.1", "192.0.2.1"}},
+			"nxdomain", "10.99.0.1", "192.0.2.1", "192.0.2.1", "10.99.0.1"}},
 		{"host.docker.", dns.TypeAAAA, []string{"fd99::1", "fd99::1", "fd99::1", "fd99::1",
-			"nxdomain", "::1", "2001:db8::1", "2001:db8::1"}},
+			"nxdomain", "fd99::1", "2001:db8::1", "2001:db8::1", "fd99::1"}},
 	} {
 		for i, a := range askers {
 			if got := viewed(s.Snapshot(), a.view, c.name, c.qtype); got != c.want[i] {
@@ -102,89 +117,45 @@ func TestViews(t *testing.T) {
 	}
 }
 
-// TestBareAliases checks that what two projects call alike is never mixed.
-func TestBareAliases(t *testing.T) {
-	shop := bare(project(entry("s", 0, "shop=172.17.0.2", "db.docker./shared/shop", "db.shop.docker."), "shop"))
-	shop2 := bare(project(entry("s2", 1, "shop=172.17.0.3", "db.docker./shared/shop", "db.shop.docker."), "shop"))
-	back := bare(project(entry("s3", 2, "back=172.17.0.4", "db.docker./shared/back", "db.shop.docker."), "shop"))
-	blog := bare(project(entry("b", 3, "blog=172.17.0.9", "db.docker./shared/blog", "db.blog.docker."), "blog"))
-	same := bare(entry("x", 4, "shop=172.17.0.7", "db.docker./shared/shop")) // no project, but on the network
-	named := entry("n", 5, "n=172.17.0.8", "db.docker./shared")              // a host name, say
-	onShop, onBlog, onNone := inside("shop"), inside("blog"), inside("none")
-	host, lan := View{}, View{Asker: Elsewhere, Server: server{publish: true}}
-	for _, c := range []struct {
+// TestWell checks that the unwell are left out only where there are well ones that the
+// asker can reach.
+func TestWell(t *testing.T) {
+	ofService := func(e *Entry) *Entry { e.Project, e.Service = "shop", "web"; return e }
+	require := func(e *Entry) *Entry { e.RequireWell = true; return e }
+	a := func() *Entry { return entry("a", 0, "a=172.17.0.2", "x.docker.") }
+	b := func() *Entry { return entry("b", 1, "a=172.17.0.3", "x.docker.") }
+	c := func() *Entry { return entry("c", 2, "c=172.17.0.4", "x.docker.") }
+	host, peer, other := View{}, of(inside("a"), "shop", "web"), of(inside("a"), "shop", "api")
+	for _, tc := range []struct {
 		what    string
 		entries []*Entry
 		view    View
 		want    string
 	}{
-		{"own project", []*Entry{shop, blog}, onShop, "172.17.0.2"},
-		{"own project", []*Entry{shop, blog}, onBlog, "172.17.0.9"},
-		{"two projects", []*Entry{shop, blog}, host, "none"},
-		{"two projects", []*Entry{shop, blog}, onNone, "none"},
-		{"two projects", []*Entry{shop, published(blog, "0.0.0.0")}, lan, "none"},
-		{"one project", []*Entry{shop, shop2}, host, "172.17.0.2 172.17.0.3"},
-		{"one project on two networks", []*Entry{shop, back}, host, "172.17.0.2 172.17.0.4"},
-		{"one project", []*Entry{shop}, onNone, "172.17.0.2"},
-		{"one network", []*Entry{shop, same}, host, "172.17.0.2 172.17.0.7"},
-		{"no project, one network", []*Entry{same}, host, "172.17.0.7"},
-		{"a network and another", []*Entry{same, blog}, host, "none"},
-		{"two projects and a host name", []*Entry{shop, blog, named}, host, "172.17.0.8"},
-		{"the other project has just ended", []*Entry{shop, held1(project(bare(entry("b", 3, "blog=172.17.0.9", "db.docker./shared/blog")), "blog"))}, host, "172.17.0.2"},
+		{"one is well", []*Entry{a(), sick(b()), sick(c())}, host, "172.17.0.2"},
+		{"one is well", []*Entry{a(), sick(b()), sick(c())}, inside("a"), "172.17.0.2"},
+		{"the well one is out of reach", []*Entry{a(), sick(b()), sick(c())}, inside("c"), "172.17.0.4"},
+		{"none is well", []*Entry{sick(a()), sick(b()), sick(c())}, host, "172.17.0.2 172.17.0.3 172.17.0.4"},
+		{"none is well", []*Entry{sick(a()), draining(b())}, host, "172.17.0.2 172.17.0.3"},
+		{"one drains", []*Entry{a(), draining(b())}, host, "172.17.0.2"},
+		{"on the host's network", []*Entry{onHost(sick(entry("h", 3, "", "x.docker.")))}, host, "127.0.0.1"},
+		{"required, one is well", []*Entry{require(a()), require(sick(b()))}, host, "172.17.0.2"},
+		{"required, none is well", []*Entry{require(sick(a())), require(draining(b()))}, host, "none"},
+		{"required of one", []*Entry{require(sick(a())), sick(b())}, host, "172.17.0.3"},
+		{"required on the host's network", []*Entry{require(onHost(sick(entry("h", 3, "", "x.docker."))))}, host, "none"},
+		{"peers", []*Entry{ofService(a()), ofService(sick(b()))}, peer, "172.17.0.2 172.17.0.3"},
+		{"peers, required", []*Entry{ofService(require(sick(a()))), ofService(require(sick(b())))}, peer, "172.17.0.2 172.17.0.3"},
+		{"peers, one drains", []*Entry{ofService(sick(a())), ofService(draining(b()))}, peer, "172.17.0.2"},
+		{"peers, required, one drains", []*Entry{ofService(require(draining(b())))}, peer, "none"},
+		{"another service", []*Entry{ofService(a()), ofService(sick(b()))}, other, "172.17.0.2"},
+		{"no service", []*Entry{a(), sick(b())}, of(inside("a"), "", ""), "172.17.0.2"},
+		{"another project", []*Entry{ofService(a()), ofService(sick(b()))}, of(inside("a"), "blog", "web"), "172.17.0.2"},
 	} {
 		s := newStore()
-		s.Apply(add(c.entries...))
-		if got := viewed(s.Snapshot(), c.view, "db.docker.", dns.TypeA); got != c.want {
-			t.Errorf("%s, asker %d on %v: %q, want %q", c.what, c.view.Asker, c.view.Networks, got, c.want)
+		s.Apply(add(tc.entries...))
+		if got := viewed(s.Snapshot(), tc.view, "x.docker.", dns.TypeA); got != tc.want {
+			t.Errorf("%s, asker %d of %q on %v: %q, want %q", tc.what, tc.view.Asker, tc.view.Service, tc.view.Networks, got, tc.want)
 		}
-		blog.Published = nil
-	}
-	s := newStore()
-	s.Apply(add(shop, blog))
-	for name, want := range map[string]string{"db.shop.docker.": "172.17.0.2", "db.blog.docker.": "172.17.0.9"} {
-		if got := viewed(s.Snapshot(), host, name, dns.TypeA); got != want {
-			t.Errorf("%s: %q, want %q", name, got, want)
-		}
-	}
-}
-
-// TestWell checks that the ill are left out only where there are well ones that the
-// asker can reach.
-func TestWell(t *testing.T) {
-	entries := func() []*Entry {
-		return []*Entry{
-			entry("a", 0, "a=172.17.0.2", "x.docker."), ill(entry("b", 1, "a=172.17.0.3", "x.docker.")),
-			ill(entry("c", 2, "c=172.17.0.4", "x.docker.")), onHost(ill(entry("h", 3, "", "h.docker."))),
-		}
-	}
-	prefer, require := newStore(), NewStore(Config{Zones: []string{"docker."}, RequireWell: true})
-	prefer.Apply(add(entries()...))
-	require.Apply(add(entries()...))
-	for _, c := range []struct {
-		name            string
-		view            View
-		prefer, require string
-	}{
-		{"x.docker.", View{}, "172.17.0.2", "172.17.0.2"},
-		{"x.docker.", inside("a"), "172.17.0.2", "172.17.0.2"},
-		{"x.docker.", inside("c"), "172.17.0.4", "none"},
-		{"h.docker.", View{}, "127.0.0.1", "none"},
-	} {
-		if got := viewed(prefer.Snapshot(), c.view, c.name, dns.TypeA); got != c.prefer {
-			t.Errorf("prefer: %s for %v: %q, want %q", c.name, c.view.Networks, got, c.prefer)
-		}
-		if got := viewed(require.Snapshot(), c.view, c.name, dns.TypeA); got != c.require {
-			t.Errorf("require: %s for %v: %q, want %q", c.name, c.view.Networks, got, c.require)
-		}
-	}
-	// None is well any more.
-	prefer.Apply(add(ill(entries()[0])))
-	require.Apply(add(ill(entries()[0])))
-	if got := viewed(prefer.Snapshot(), View{}, "x.docker.", dns.TypeA); got != "172.17.0.2 172.17.0.3 172.17.0.4" {
-		t.Errorf("prefer: %q when none is well", got)
-	}
-	if got := viewed(require.Snapshot(), View{}, "x.docker.", dns.TypeA); got != "none" {
-		t.Errorf("require: %q when none is well", got)
 	}
 }
 
@@ -211,10 +182,6 @@ func TestHeld(t *testing.T) {
 			t.Errorf("held: %s is %q, want %q", name, got, want)
 		}
 	}
-	isolated := View{Asker: Container, Networks: []string{"c"}, Isolate: true}
-	if got := viewed(s.Snapshot(), isolated, "0123.docker.", dns.TypeA); got != "ended" {
-		t.Errorf("held, isolated: %q", got)
-	}
 	// A new container of the name has it, though it is younger.
 	s.Apply(add(entry("db2", 5, "n=172.17.0.3", "db.docker./name")))
 	if got := viewed(s.Snapshot(), View{}, "db.docker.", dns.TypeA); got != "172.17.0.3" {
@@ -233,7 +200,7 @@ func TestOwners(t *testing.T) {
 	s := newStore()
 	s.Apply(add(
 		entry("a", 0, "a=172.17.0.2 a=fd01::2", "x.docker.", "a.docker./name"), entry("b", 1, "b=172.17.0.3", "x.docker."),
-		ill(entry("c", 2, "a=172.17.0.4", "x.docker.")), onHost(entry("h", 3, "", "h.docker."))))
+		sick(entry("c", 2, "a=172.17.0.4", "x.docker.")), onHost(entry("h", 3, "", "h.docker."))))
 	for _, c := range []struct {
 		name string
 		view View

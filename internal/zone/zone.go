@@ -20,16 +20,24 @@ type Entry struct {
 	ID      string    // the container's
 	Name    string    // the container's, for messages
 	Project string    // its Compose project, if any
+	Service string    // its Compose service, if it serves one
 	Created time.Time // settles who keeps a name that two containers claim with equal right
 
-	// Well is false while the container should get no new traffic. A name answers
-	// with the addresses of its well claimants, or of all when none is well.
-	Well bool
+	// A container is well unless it is Sick or Draining. A name answers with the addresses of
+	// its well claimants, or of all when none is well.
+	Sick     bool // its health check fails, which its peers in a service take no notice of
+	Draining bool // it should get no new traffic, since it is paused or told to stop
+	// RequireWell keeps the container's addresses back while it is not well, whatever the
+	// other claimants are.
+	RequireWell bool
+
 	// Held is set for a container that has just ended. Its names exist, without
 	// addresses, and nobody with a weaker claim gets those that it had alone.
 	Held bool
 
-	Networks  []string  // on which the container is, or was
+	// Networks are those of its addresses. They outlast these: what has just ended keeps its
+	// neighbours from getting another's address.
+	Networks  []string
 	Addresses []Address // in the order in which they are to be answered
 	// Joined is set if the addresses are another container's, to whom they resolve.
 	Joined bool
@@ -61,9 +69,8 @@ type Claim struct {
 	Name    string // owner name: absolute, lower case
 	Network string // only the addresses on this network answer; all if empty
 	Rank    Rank
-	// Bare is set for a network's alias without the network's name. Networks may have the same
-	// alias for things that have nothing to do with each other: whoever is on none of them gets
-	// an answer only if all claims come from one project, or from one network.
+	// Bare is set for a network's alias without the network's name, and for a host name. Projects
+	// and networks may call things alike that have nothing to do with each other: see guard.
 	Bare bool
 	// Scoped is set for a name in zone . that exists only for the Docker host, and for containers on the
 	// claim's network, or else on one of the claimant's: for others it may be the Internet's.
@@ -131,8 +138,8 @@ type Config struct {
 	// not exist, in seconds: the SOA's MINIMUM, RFC 2308 §4.
 	NegativeTTL uint32
 
-	// RequireWell has a name answer without addresses when none of its claimants is well.
-	RequireWell bool
+	// Isolate has the store keep what it needs for views that isolate.
+	Isolate bool
 }
 
 // origin is one zone's fixed part.

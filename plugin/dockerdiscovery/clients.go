@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"github.com/dockerdiscovery/dockerdiscovery/internal/container"
+	"github.com/dockerdiscovery/dockerdiscovery/internal/naming"
 	"github.com/dockerdiscovery/dockerdiscovery/internal/zone"
 )
 
@@ -13,11 +14,16 @@ import (
 type client struct {
 	*container.Container
 	networks []string // of its endpoints
-	own      int      // the index of the endpoint to which the address belongs from which it asks
+	project  string   // Compose's, and its service
+	service  string
+	own      int // the index of the endpoint to which the address belongs from which it asks
 }
 
 func newClient(facts *container.Container) client {
-	c := client{Container: facts, networks: make([]string, len(facts.Endpoints))}
+	c := client{
+		Container: facts, networks: make([]string, len(facts.Endpoints)),
+		project: naming.Project(facts), service: naming.Service(facts),
+	}
 	for i := range facts.Endpoints {
 		c.networks[i] = facts.Endpoints[i].Network
 	}
@@ -117,8 +123,45 @@ func (r *records) network(ip netip.Addr) *container.Network {
 
 // direct reports whether the network's containers are neighbours on the LAN.
 func (r *records) direct(network string) bool {
-	host := r.host.Load()
-	return host != nil && slices.ContainsFunc(host.Networks, func(n container.Network) bool {
-		return n.Name == network && n.Direct()
-	})
+	networks := r.directs.Load()
+	return networks != nil && slices.Contains(*networks, network)
+}
+
+// bridgeAddrs returns the host's own addresses on a bridge, one of each family, for who counts
+// as the host: that may be a container, which comes masqueraded or through the host's resolver,
+// and to which loopback addresses are its own. The bridge from which it comes is preferred,
+// then Docker's default one. Without any, the host's loopback addresses serve who comes from one.
+func (d *Docker) bridgeAddrs(from netip.Addr) []netip.Addr {
+	var v4, v6 struct {
+		ip    netip.Addr
+		grade int
+	}
+	if host := d.host.Load(); host != nil {
+		for i := range host.Networks {
+			n := &host.Networks[i]
+			grade := 1
+			switch {
+			case n.Direct():
+				continue
+			case slices.ContainsFunc(n.Subnets, func(p netip.Prefix) bool { return p.Contains(from) }):
+				grade = 3
+			case n.Name == "bridge":
+				grade = 2
+			}
+			for _, ip := range n.Gateways {
+				best := &v6
+				if ip.Is4() {
+					best = &v4
+				}
+				if grade > best.grade && (ip == from || d.own.has(ip)) {
+					best.ip, best.grade = ip, grade
+				}
+			}
+		}
+	}
+	addrs := slices.DeleteFunc([]netip.Addr{v4.ip, v6.ip}, func(ip netip.Addr) bool { return !ip.IsValid() })
+	if len(addrs) == 0 && from.IsLoopback() {
+		return loopback
+	}
+	return addrs
 }

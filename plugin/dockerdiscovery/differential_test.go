@@ -153,6 +153,7 @@ func word(rnd *rand.Rand) string { return string(rune('a' + rnd.IntN(6))) }
 
 func randomContainers(rnd *rand.Rand) []*container.Container {
 	var all []*container.Container
+	project := word(rnd) // of several, names would be ambiguous: they exist without records, which a transfer does not tell
 	for i := range 1 + rnd.IntN(8) {
 		c := facts(fmt.Sprint(word(rnd), i), fmt.Sprintf("a=10.1.0.%d", i+2))
 		if rnd.IntN(2) == 0 {
@@ -168,7 +169,7 @@ func randomContainers(rnd *rand.Rand) []*container.Container {
 			c.Endpoints[0].Addrs = append(c.Endpoints[0].Addrs, netip.MustParseAddr(fmt.Sprintf("fd00::%d", i+2)))
 		}
 		c.Labels = map[string]string{
-			"com.docker.compose.project": word(rnd), "com.docker.compose.service": word(rnd),
+			"com.docker.compose.project": project, "com.docker.compose.service": word(rnd),
 			"coredns.dockerdiscovery.host":    randomHosts(rnd),
 			"coredns.dockerdiscovery.records": randomRecords(rnd),
 		}

@@ -244,7 +244,7 @@ func TestHostAddrsOnce(t *testing.T) {
 // TestForwarders checks that who passes queries on stands for elsewhere, whoever it is itself.
 func TestForwarders(t *testing.T) {
 	d := emptyDocker(func(c *config) {
-		c.publish, c.isolate = true, true
+		c.publish, c.zone.Isolate = true, true
 		if err := c.addForwarders([]string{"10.1.0.9", "10.2.0.1", "10.3.0.0/16", "127.0.0.53", "::1", "192.0.2.1"}); err != nil {
 			t.Fatal(err)
 		}

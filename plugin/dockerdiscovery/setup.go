@@ -56,9 +56,8 @@ type config struct {
 	root     string // the server block's, in which relative paths start
 
 	networks     []string
-	health       string
+	health       naming.Health
 	hold         time.Duration
-	isolate      bool
 	publish      bool
 	publishAddrs []netip.Addr
 	forwarders   []netip.Prefix
@@ -67,13 +66,6 @@ type config struct {
 	optIn       bool
 	templates   []*naming.NameTemplate
 }
-
-// The values of property health.
-const (
-	healthPrefer  = "prefer"
-	healthRequire = "require"
-	healthIgnore  = "ignore"
-)
 
 func setup(c *caddy.Controller) error {
 	cfg, err := parse(c)
@@ -102,13 +94,12 @@ func setup(c *caddy.Controller) error {
 
 func newDocker(cfg config, i *instance) *Docker {
 	forward := slices.DeleteFunc(slices.Clone(cfg.zone.Zones), zone.IsReverse)
-	cfg.zone.RequireWell = cfg.health == healthRequire
 	return &Docker{
 		Fall: cfg.fall, config: cfg, instance: i, arrivalWait: arrivalWait,
 		records: records{
 			rules: naming.Rules{
 				Zones: forward, Sources: cfg.sources, Reserved: cfg.zone.Reserved,
-				Networks: cfg.networks, IgnoreHealth: cfg.health == healthIgnore,
+				Networks: cfg.networks, Health: cfg.health,
 				LabelPrefix: cfg.labelPrefix, OptIn: cfg.optIn, TTL: cfg.zone.TTL, Templates: cfg.templates,
 			},
 			hold:    cfg.hold,
@@ -171,7 +162,7 @@ func parse(c *caddy.Controller) (config, error) {
 	cfg := config{labelPrefix: naming.DefaultLabelPrefix, root: dnsserver.GetConfig(c).Root}
 	cfg.zone.TTL, cfg.zone.NegativeTTL = defaultTTL, defaultNegativeTTL
 	cfg.endpoint.Resync = defaultResync
-	cfg.hold, cfg.health = defaultHold, healthPrefer
+	cfg.hold, cfg.health = defaultHold, naming.PreferHealth
 
 	for i := 0; c.Next(); i++ {
 		if i > 0 {
@@ -309,14 +300,14 @@ func (cfg *config) set(property string, args []string) error {
 	case "network":
 		cfg.networks, err = addOnce(cfg.networks, args)
 	case "health":
-		cfg.health = args[0]
-		if args[0] != healthPrefer && args[0] != healthRequire && args[0] != healthIgnore {
+		var ok bool
+		if cfg.health, ok = naming.ParseHealth(args[0]); !ok {
 			err = fmt.Errorf("'%s' is not a way to treat health", args[0])
 		}
 	case "hold":
 		cfg.hold, err = parseDuration(args[0], 0, maxHold)
 	case "isolate":
-		cfg.isolate = true
+		cfg.zone.Isolate = true
 	case "publish":
 		cfg.publish = true
 		cfg.publishAddrs, err = parseAddrs(args)

@@ -31,7 +31,7 @@ func TestParse(t *testing.T) {
 			zone:     zone.Config{Zones: []string{"docker."}, TTL: 5, NegativeTTL: 5},
 			endpoint: engine.Endpoint{Resync: time.Minute},
 			sources:  naming.Sources(),
-			health:   healthPrefer, hold: 5 * time.Second, labelPrefix: "coredns.dockerdiscovery",
+			health:   naming.PreferHealth, hold: 5 * time.Second, labelPrefix: "coredns.dockerdiscovery",
 		}
 		change(&c)
 		return c
@@ -71,9 +71,9 @@ func TestParse(t *testing.T) {
 		{"docker {\n resync 90s\n}", []string{"docker."}, defaults(func(c *config) { c.endpoint.Resync = 90 * time.Second })},
 		{"docker {\n network front back\n}", []string{"docker."}, defaults(func(c *config) { c.networks = []string{"front", "back"} })},
 		{"docker {\n network front\n network back mid\n}", []string{"docker."}, defaults(func(c *config) { c.networks = []string{"front", "back", "mid"} })},
-		{"docker {\n health require\n}", []string{"docker."}, defaults(func(c *config) { c.health = healthRequire })},
+		{"docker {\n health require\n}", []string{"docker."}, defaults(func(c *config) { c.health = naming.RequireHealth })},
 		{"docker {\n hold 0s\n}", []string{"docker."}, defaults(func(c *config) { c.hold = 0 })},
-		{"docker {\n isolate\n}", []string{"docker."}, defaults(func(c *config) { c.isolate = true })},
+		{"docker {\n isolate\n}", []string{"docker."}, defaults(func(c *config) { c.zone.Isolate = true })},
 		{"docker {\n publish\n}", []string{"docker."}, defaults(func(c *config) { c.publish = true })},
 		{"docker {\n forwarders 127.0.0.1 10.1.2.3/8\n forwarders 2001:db8::/32 ::1\n}", []string{"docker."}, defaults(func(c *config) {
 			for _, p := range []string{"127.0.0.1/32", "10.0.0.0/8", "2001:db8::/32", "::1/128"} {

@@ -19,7 +19,8 @@ type records struct {
 	store   *zone.Store
 	clients clients
 	host    atomic.Pointer[container.Host]
-	synced  atomic.Bool // the store has been complete once
+	directs atomic.Pointer[[]string] // names of host's direct networks: it is asked for each address
+	synced  atomic.Bool              // the store has been complete once
 	skipped atomic.Int64
 	changed chan struct{} // has an item when the zones may have changed
 
@@ -42,13 +43,19 @@ type known struct {
 
 // Host implements engine.Sink.
 func (r *records) Host(h container.Host) {
-	r.host.Store(&h)
+	var directs []string
 	compose := map[string]container.ComposeNetwork{}
 	for i := range h.Networks {
-		if n := &h.Networks[i]; n.Compose != (container.ComposeNetwork{}) {
+		n := &h.Networks[i]
+		if n.Direct() {
+			directs = append(directs, n.Name)
+		}
+		if n.Compose != (container.ComposeNetwork{}) {
 			compose[n.Name] = n.Compose
 		}
 	}
+	r.directs.Store(&directs)
+	r.host.Store(&h)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	before := r.compose

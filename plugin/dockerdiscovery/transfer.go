@@ -31,11 +31,30 @@ func (d *Docker) Transfer(apex string, serial uint32) (<-chan []dns.RR, error) {
 			ch <- []dns.RR{soa}
 			return
 		}
-		snapshot.Walk(apex, d.serverAddrs(), func(rrs []dns.RR) { ch <- rrs })
+		snapshot.Walk(apex, transferring{d}, func(rrs []dns.RR) { ch <- rrs })
 		ch <- []dns.RR{snapshot.SOA(apex)}
 	}()
 	return ch, nil
 }
+
+// transferring is what a transfer shows of the server: what the Docker host sees from loopback.
+// It implements zone.Server.
+type transferring struct{ *Docker }
+
+// Addrs implements zone.Server.
+func (t transferring) Addrs() []netip.Addr { return t.serverAddrs() }
+
+// Gateways implements zone.Server.
+func (t transferring) Gateways() []netip.Addr { return t.bridgeAddrs(netip.IPv6Loopback()) }
+
+// HostAddrs implements zone.Server.
+func (t transferring) HostAddrs() []netip.Addr { return nil }
+
+// Publish implements zone.Server.
+func (t transferring) Publish() bool { return false }
+
+// Direct implements zone.Server.
+func (t transferring) Direct(network string) bool { return t.direct(network) }
 
 // newer compares serials, RFC 1982 §3.2.
 func newer(a, b uint32) bool { return int32(a-b) > 0 }

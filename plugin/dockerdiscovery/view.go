@@ -45,7 +45,8 @@ func (a *asking) query(q *zone.Query, asked *dns.Question) {
 	q.View.Server = a
 	q.View.Asker, a.client = a.classify(addr(a.w.RemoteAddr()))
 	if a.client != nil {
-		q.View.Networks, q.View.Isolate = a.client.networks, a.config.isolate
+		q.View.Networks, q.View.Isolate = a.client.networks, a.config.zone.Isolate
+		q.View.Project, q.View.Service = a.client.project, a.client.service
 	}
 	if a.watcher == nil || !a.watcher.Current() {
 		q.MaxTTL = staleTTL
@@ -115,7 +116,7 @@ func (a *asking) local() netip.Addr {
 func (a *asking) Gateways() []netip.Addr {
 	c := a.client
 	if c == nil {
-		return nil
+		return a.bridgeAddrs(addr(a.w.RemoteAddr()))
 	}
 	for i := range c.Endpoints {
 		e := &c.Endpoints[(c.own+i)%len(c.Endpoints)]

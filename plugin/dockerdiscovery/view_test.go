@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -24,7 +25,7 @@ import (
 // emptyDocker returns a plugin that knows the networks a, b, c (bridges) and lan (macvlan),
 // and no container. This machine has the address 192.0.2.1.
 func emptyDocker(change func(*config)) *Docker {
-	cfg := config{sources: naming.Sources(), health: healthPrefer, hold: 10 * time.Second}
+	cfg := config{sources: naming.Sources(), health: naming.PreferHealth, hold: 10 * time.Second}
 	cfg.zone = zone.Config{Zones: []string{"docker.", "10.in-addr.arpa."}, TTL: 5, NegativeTTL: 5}
 	if change != nil {
 		change(&cfg)
@@ -138,6 +139,100 @@ func TestWhoAsks(t *testing.T) {
 	}
 }
 
+// TestHostNetwork asks for what uses the host's network, as who counts as the host: a container
+// that comes masqueraded does so too.
+func TestHostNetwork(t *testing.T) {
+	hostnet := facts("hostnet", "")
+	hostnet.NetworkMode = "host"
+	hostnet.Ports = []container.Port{{Number: 80, Proto: "tcp"}}
+	for _, c := range []struct {
+		what, own, from, a, aaaa string
+	}{
+		{"no bridge of ours", "192.0.2.1/24", fromHost, "127.0.0.1", "::1"},
+		{"no bridge of ours", "192.0.2.1/24", "192.0.2.1", "none", "none"},    // not from loopback
+		{"no bridge of ours", "192.0.2.1/24", "10.2.0.1", "10.2.0.1", "none"}, // we run in a container
+		{"one bridge", "192.0.2.1/24 10.2.0.1/24", fromHost, "10.2.0.1", "none"},
+		{"one bridge", "192.0.2.1/24 10.2.0.1/24", "::1", "10.2.0.1", "none"},
+		{"one bridge", "192.0.2.1/24 10.2.0.1/24", "192.0.2.1", "10.2.0.1", "none"},
+		{"Docker's own", "10.1.0.1/24 10.2.0.1/24 172.17.0.1/24", fromHost, "172.17.0.1", "none"},
+		{"Docker's own", "10.1.0.1/24 10.2.0.1/24 172.17.0.1/24", "10.2.0.1", "10.2.0.1", "none"}, // through its gateway
+		{"IPv6", "172.17.0.1/24 fd03::1/64", fromHost, "172.17.0.1", "fd03::1"},
+	} {
+		d := emptyDocker(nil)
+		host := *d.host.Load()
+		host.Networks = append(slices.Clone(host.Networks),
+			container.Network{ID: "x", Name: "bridge", Subnets: []netip.Prefix{netip.MustParsePrefix("172.17.0.0/16")}, Gateways: []netip.Addr{netip.MustParseAddr("172.17.0.1")}},
+			container.Network{ID: "y", Name: "v6", Subnets: []netip.Prefix{netip.MustParsePrefix("fd03::/64")}, Gateways: []netip.Addr{netip.MustParseAddr("fd03::1")}})
+		d.Host(host)
+		machine("eth0 " + c.own).at(&d.own)
+		d.set(hostnet)
+		for qtype, want := range map[uint16]string{dns.TypeA: c.a, dns.TypeAAAA: c.aaaa} {
+			if got := dig(t, d, c.from, "hostnet.docker.", qtype); got != want {
+				t.Errorf("%s, from %s: %s %q, want %q", c.what, c.from, dns.TypeToString[qtype], got, want)
+			}
+		}
+		rec := dnstest.NewRecorder(&test.ResponseWriter{RemoteIP: c.from})
+		if _, err := d.ServeDNS(t.Context(), rec, new(dns.Msg).SetQuestion("_http._tcp.hostnet.docker.", dns.TypeSRV)); err != nil {
+			t.Fatal(err)
+		}
+		var extra []string
+		for _, rr := range rec.Msg.Extra {
+			extra = append(extra, dns.Field(rr, 1))
+		}
+		want := strings.TrimSpace(strings.ReplaceAll(c.a+" "+c.aaaa, "none", ""))
+		if got := strings.Join(extra, " "); got != want {
+			t.Errorf("%s, from %s: SRV with %q, want %q", c.what, c.from, got, want)
+		}
+	}
+}
+
+// TestDirectNetworkLast checks that the host gets an address on the LAN only if there is no other.
+func TestDirectNetworkLast(t *testing.T) {
+	d := emptyDocker(nil)
+	onlan := facts("onlan", "lan=192.0.2.33 a=10.1.0.7")
+	d.set(onlan, facts("only", "lan=192.0.2.34"), facts("asker", "lan=192.0.2.35"))
+	for _, c := range []struct{ from, name, want string }{
+		{fromHost, "onlan.docker.", "10.1.0.7"}, {"10.3.0.9", "onlan.docker.", "10.1.0.7"}, {"10.1.0.9", "onlan.docker.", "10.1.0.7"},
+		{"192.0.2.35", "onlan.docker.", "192.0.2.33"}, {fromLAN, "onlan.docker.", "192.0.2.33"},
+		{fromHost, "only.docker.", "192.0.2.34"}, {"10.3.0.9", "only.docker.", "192.0.2.34"},
+		{fromHost, "33.2.0.192.in-addr.arpa.", "onlan.docker."},
+	} {
+		expect(t, d, c.from, c.name, c.want)
+	}
+	// The zone's transfer is the host's view.
+	if zoneText, _ := dump(t, d, "docker."); strings.Contains(zoneText, "192.0.2.33") || !strings.Contains(zoneText, "10.1.0.7") {
+		t.Errorf("transferred:\n%s", zoneText)
+	}
+}
+
+// TestPeers checks that what a container's service is decides what it is given of it.
+func TestPeers(t *testing.T) {
+	for _, health := range []naming.Health{naming.PreferHealth, naming.RequireHealth, naming.IgnoreHealth} {
+		d := emptyDocker(func(c *config) { c.health = health })
+		member := func(name, addr, service string, health container.Health) *container.Container {
+			c := facts(name, "a="+addr)
+			c.Health = health
+			c.Labels = map[string]string{"com.docker.compose.project": "shop", "com.docker.compose.service": service}
+			return c
+		}
+		one, two := member("one", "10.1.0.2", "es", container.Unhealthy), member("two", "10.1.0.3", "es", container.Healthy)
+		three := member("three", "10.1.0.4", "es", container.Unhealthy)
+		three.Paused = true
+		job := member("job", "10.1.0.6", "es", container.HealthNone)
+		job.Labels["com.docker.compose.oneoff"] = "True"
+		d.set(one, two, three, job, member("web", "10.1.0.5", "web", container.HealthNone))
+		others := "10.1.0.3"
+		if health == naming.IgnoreHealth {
+			others = "10.1.0.2 10.1.0.3"
+		}
+		for from, want := range map[string]string{
+			"10.1.0.2": "10.1.0.2 10.1.0.3", "10.1.0.3": "10.1.0.2 10.1.0.3", "10.1.0.5": others, "10.1.0.6": others, fromHost: others,
+		} {
+			expect(t, d, from, "es.shop.docker.", want)
+		}
+	}
+}
+
 // TestHostIsElsewhere has the host ask where it does not reach containers.
 func TestHostIsElsewhere(t *testing.T) {
 	web := facts("web", "a=10.1.0.2")
@@ -197,9 +292,12 @@ func TestPublish(t *testing.T) {
 }
 
 func TestIsolate(t *testing.T) {
-	d := emptyDocker(func(c *config) { c.isolate = true })
-	d.set(facts("web", "a=10.1.0.2"), facts("onb", "b=10.2.0.3"), facts("ona", "a=10.1.0.3"))
+	d := emptyDocker(func(c *config) { c.zone.Isolate = true })
+	web := facts("web", "a=10.1.0.2")
+	web.Ports = []container.Port{{Number: 5432, Proto: "tcp"}}
+	d.set(web, facts("onb", "b=10.2.0.3"), facts("ona", "a=10.1.0.3"))
 	for _, c := range []struct{ from, name, want string }{
+		{"10.2.0.3", "_tcp.web.docker.", "NXDOMAIN"}, {"10.1.0.3", "_tcp.web.docker.", "none"}, {fromHost, "_tcp.web.docker.", "none"},
 		{"10.2.0.3", "web.docker.", "NXDOMAIN"}, {"10.2.0.3", "2.0.1.10.in-addr.arpa.", "NXDOMAIN"},
 		{"10.1.0.3", "web.docker.", "10.1.0.2"}, {"10.1.0.3", "2.0.1.10.in-addr.arpa.", "web.docker."},
 		{fromHost, "web.docker.", "10.1.0.2"}, {fromHost, "2.0.1.10.in-addr.arpa.", "web.docker."},
@@ -346,6 +444,48 @@ func TestHeldNameOfAnother(t *testing.T) {
 		t.Errorf("after db was removed: %q", got)
 	}
 	d.records.close()
+}
+
+// TestNeighbourRestarts checks that nobody gets another project's address for that of a container that
+// restarts, with hold, and that isolation hides it then as before.
+func TestNeighbourRestarts(t *testing.T) {
+	member := func(name, project, addr string) *container.Container {
+		c := facts(name, project[:1]+"="+addr)
+		c.Labels = map[string]string{"com.docker.compose.project": project, "com.docker.compose.service": name}
+		return c
+	}
+	for _, source := range []string{"alias", "host name"} {
+		for _, isolate := range []bool{false, true} {
+			d := emptyDocker(func(c *config) { c.zone.Isolate = isolate })
+			a, b := member("adb", "apple", "10.1.0.2"), member("bdb", "berry", "10.2.0.2")
+			for _, c := range []*container.Container{a, b} {
+				if source == "alias" {
+					c.Endpoints[0].Aliases = []string{"db"}
+				} else {
+					c.Hostname = "db"
+				}
+			}
+			d.set(a, b, member("app", "apple", "10.1.0.5"))
+			stranger := "none"
+			if isolate {
+				stranger = "NXDOMAIN"
+			}
+			check := func(own string) {
+				t.Helper()
+				for from, want := range map[string]string{"10.1.0.5": own, "10.1.0.9": own, "10.2.0.9": "10.2.0.2", "10.3.0.9": stranger, fromHost: "none"} {
+					expect(t, d, from, "db.docker.", want)
+				}
+			}
+			check("10.1.0.2")
+			d.remove(a)
+			check("none")
+			d.Apply([]engine.Change{{ID: a.ID, Gone: true}})
+			check("none")
+			d.set(a)
+			check("10.1.0.2")
+			d.records.close()
+		}
+	}
 }
 
 // TestClientAddressPassesOn gives a dead container's address to another one, in either

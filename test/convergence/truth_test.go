@@ -144,7 +144,7 @@ type claim struct {
 	name    string
 	right   right
 	network string // "" is all
-	bare    bool   // an alias without its network
+	bare    bool   // an alias without its network, or a host name
 }
 
 // claims returns what the container claims: of one name only by the best right, and not for
@@ -153,7 +153,7 @@ func (f *facts) claims() []claim {
 	short := f.id[:12]
 	all := []claim{{name: f.name}, {name: short, right: ownID}}
 	if f.hostname != "" {
-		all = append(all, claim{name: f.hostname, right: shared})
+		all = append(all, claim{name: f.hostname, right: shared, bare: true})
 	}
 	for _, ep := range f.endpoints {
 		for _, alias := range ep.aliases {
@@ -251,18 +251,36 @@ func expected(all []facts) records {
 	return out
 }
 
-// answer returns the addresses of the claimants: the well ones if there is any. Bare aliases
-// of several networks have none.
-func answer(claims []claimed) map[netip.Addr]bool {
-	networks := map[string]bool{}
+// together reports whether there is a network on which all claimants have the name. Who is on none
+// does not count.
+func together(claims []claimed) bool {
+	on := map[string]map[*facts]bool{} // by network
+	all := map[*facts]bool{}
 	for _, c := range claims {
-		if c.bare {
-			networks[c.network] = true
+		for _, ep := range c.by.endpoints {
+			if c.network == "" || c.network == ep.network {
+				if on[ep.network] == nil {
+					on[ep.network] = map[*facts]bool{}
+				}
+				on[ep.network][c.by], all[c.by] = true, true
+			}
 		}
 	}
+	for _, by := range on {
+		if len(by) == len(all) {
+			return true
+		}
+	}
+	return false
+}
+
+// answer returns the addresses of the claimants: the well ones if there is any. Bare names on
+// several networks have none. No container has a project.
+func answer(claims []claimed) map[netip.Addr]bool {
+	ambiguous := !together(claims)
 	well, rest := map[netip.Addr]bool{}, map[netip.Addr]bool{}
 	for _, c := range claims {
-		if c.bare && len(networks) > 1 {
+		if c.bare && ambiguous {
 			continue
 		}
 		for _, ip := range c.by.addrs(c.network) {

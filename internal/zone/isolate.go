@@ -1,0 +1,109 @@
+package zone
+
+import (
+	"slices"
+
+	"github.com/miekg/dns"
+)
+
+// under is what is known of the names below a name. One that stands in a published trie is
+// never changed.
+type under struct {
+	children int32 // names one label below: with at least one the name exists, RFC 8020
+	wildcard bool  // one of them is a wildcard
+	// claims are those to all names below, by the networks from which isolation lets them be
+	// seen: everywhere is "".
+	claims []counted
+}
+
+type counted struct {
+	network string
+	claims  int32
+}
+
+// below returns what is below the node, for changing.
+func (n *node) below() *under {
+	if n.under == nil {
+		n.under = &under{}
+	}
+	return n.under
+}
+
+func (n *node) children() int32 {
+	if n.under == nil {
+		return 0
+	}
+	return n.under.children
+}
+
+// seenFrom returns the networks from which isolation lets the container be seen, "" for
+// everywhere. Of one that has just ended the networks may not be known any more.
+func (entry *Entry) seenFrom() []string {
+	if entry.Held && len(entry.Networks) == 0 && !entry.HostNetwork {
+		return []string{""}
+	}
+	return entry.Networks
+}
+
+// hidden reports whether the name does not exist for who asks: it does not show, nor does
+// isolation leave a name below it to be seen. The server's own name and those above it are
+// there for all.
+func (n *node) hidden(v *View) bool {
+	if n.shows(v) {
+		return false
+	}
+	if n.under != nil && slices.ContainsFunc(n.under.claims, func(c counted) bool { return v.sees(c.network) }) {
+		return false
+	}
+	return n.origin == nil || !dns.IsSubDomain(n.name, n.origin.ns)
+}
+
+// shows reports whether the name is for who asks, whatever is below it: it is in scope, and
+// with isolation one of those who have it is on a network of the container that asks.
+func (n *node) shows(v *View) bool {
+	if !n.inScope(v) {
+		return false
+	}
+	return !v.Isolate || v.Asker != Container || slices.ContainsFunc(n.claims, func(h held) bool {
+		return slices.ContainsFunc(h.entry.seenFrom(), v.sees)
+	})
+}
+
+// inScope reports whether the name exists for who asks. Only in zone . it may not.
+func (n *node) inScope(v *View) bool {
+	if v.Asker == Host || len(n.claims) == 0 || n.origin == nil || !n.origin.root {
+		return true
+	}
+	return slices.ContainsFunc(n.claims, func(h held) bool { return !h.claim.Scoped || h.on(v.Networks) })
+}
+
+func (v *View) sees(network string) bool {
+	return network == "" || slices.Contains(v.Networks, network)
+}
+
+// expose adds so many claims of the container to those below the names above the node.
+func (e *edit) expose(n *node, entry *Entry, claims int32) {
+	if !e.store.config.Isolate || n.origin == nil {
+		return
+	}
+	for name := n.name; name != n.origin.name; {
+		if name = parent(name); name == n.origin.name {
+			return
+		}
+		u := e.at(name).below()
+		for _, network := range entry.seenFrom() {
+			u.count(network, claims)
+		}
+	}
+}
+
+func (u *under) count(network string, claims int32) {
+	i := slices.IndexFunc(u.claims, func(c counted) bool { return c.network == network })
+	if i < 0 {
+		u.claims = append(u.claims, counted{network, claims})
+		return
+	}
+	if u.claims[i].claims += claims; u.claims[i].claims == 0 {
+		u.claims = slices.Delete(u.claims, i, i+1)
+	}
+}
