@@ -446,3 +446,34 @@ func FuzzNames(f *testing.F) {
 		}
 	})
 }
+
+// Whatever number of aliases a container has, it costs others nothing, and is told in few words.
+func TestAliasesAreBounded(t *testing.T) {
+	aliases := func(n int, form string) []string {
+		all := make([]string, n)
+		for i := range all {
+			all[i] = fmt.Sprintf(form, i)
+		}
+		return all
+	}
+	for _, c := range []struct {
+		name            string
+		aliases         []string
+		claims, skipped int
+	}{
+		{"as many as count", aliases(maxAliases, "a%d"), 2 * maxAliases, 0},
+		{"more", aliases(50000, "a%d"), 2 * maxAliases, 1},
+		{"more, of one name", slices.Repeat([]string{"a"}, 50000), 2, 1},
+		{"none that can be one", aliases(50000, "a %d"), 0, maxSkipped + 1},
+	} {
+		facts := container.Container{ID: id, Name: "web", Endpoints: []container.Endpoint{{Network: "n", Aliases: c.aliases}}}
+		begin := time.Now()
+		e, skipped := only(Alias).Entry(&facts, &facts)
+		if len(e.Claims) != c.claims || len(skipped) != c.skipped {
+			t.Errorf("%s: %d claims, %d skipped, want %d and %d: %v", c.name, len(e.Claims), len(skipped), c.claims, c.skipped, skipped)
+		}
+		if took := time.Since(begin); took > time.Second { // it takes about a millisecond
+			t.Errorf("%s: it took %s", c.name, took)
+		}
+	}
+}

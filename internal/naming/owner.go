@@ -168,7 +168,10 @@ func Invalid(text string) string {
 }
 
 // claims collects a container's claims to names that answer with its addresses.
-type claims struct{ list []zone.Claim }
+type claims struct {
+	list  []zone.Claim
+	names map[string]bool // to which there are claims in the list
+}
 
 // add claims the name in all zones, or returns the reason why it can't be a name in
 // one of them. What only zone . can't have is no loss to who has it in another.
@@ -207,6 +210,14 @@ func (n name) rankIn(z, owner string) zone.Rank {
 // claim adds one claim, unless there is one that covers it, and drops those that it
 // covers.
 func (cs *claims) claim(c zone.Claim) {
+	if !cs.names[c.Name] {
+		if cs.names == nil {
+			cs.names = map[string]bool{}
+		}
+		cs.names[c.Name] = true
+		cs.list = append(cs.list, c)
+		return
+	}
 	for i := range cs.list {
 		if o := &cs.list[i]; covers(o, &c) {
 			return

@@ -3,6 +3,7 @@ package naming
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -22,14 +23,13 @@ func (s Skipped) String() string {
 }
 
 const (
-	// A label may hold any amount of nonsense. Ten refusals tell what is wrong with it.
+	// A container may ask for any amount of nonsense. Ten refusals a source tell what is wrong with it.
 	maxSkipped = 10
 	// What is quoted of a container is for recognizing it. Names in DNS, which are skipped for their length too, fit.
 	maxQuoted = 300
 )
 
-// refusals collects what a container does not get. Of what labels and templates ask for
-// it keeps the first ones and counts the others.
+// refusals collects what a container does not get. Of each source it keeps the first ones and counts the others.
 type refusals struct {
 	list []Skipped
 	kept map[Source]int
@@ -37,26 +37,21 @@ type refusals struct {
 
 func (f *refusals) add(s Skipped) {
 	s.Name, s.Reason = clip(s.Name), clip(s.Reason)
-	if s.Source == Label || s.Source == Template {
-		for _, o := range f.list {
-			if o == s { // the same in another zone
-				return
-			}
-		}
-		if f.kept == nil {
-			f.kept = map[Source]int{}
-		}
-		if f.kept[s.Source]++; f.kept[s.Source] > maxSkipped {
-			return
-		}
+	if slices.Contains(f.list, s) { // the same in another zone
+		return
 	}
-	f.list = append(f.list, s)
+	if f.kept == nil {
+		f.kept = map[Source]int{}
+	}
+	if f.kept[s.Source]++; f.kept[s.Source] <= maxSkipped {
+		f.list = append(f.list, s)
+	}
 }
 
 func (f *refusals) all() []Skipped {
-	for _, source := range []Source{Label, Template} {
-		if n := f.kept[source] - maxSkipped; n > 0 {
-			f.list = append(f.list, Skipped{Source: source, Reason: fmt.Sprintf("%d more", n)})
+	for _, s := range sources {
+		if n := f.kept[s.source] - maxSkipped; n > 0 {
+			f.list = append(f.list, Skipped{Source: s.source, Reason: fmt.Sprintf("%d more", n)})
 		}
 	}
 	return f.list

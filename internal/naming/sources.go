@@ -1,6 +1,7 @@
 package naming
 
 import (
+	"fmt"
 	"strings"
 
 	"github.com/dockerdiscovery/dockerdiscovery/internal/container"
@@ -63,14 +64,23 @@ func byCompose(c *asked) []name {
 	return []name{{text: service + "." + project, rank: zone.Shared, composed: true}}
 }
 
+// maxAliases bounds a container's aliases on all its networks together: engines know no bound. A proxy on fifty
+// networks has some four of Compose's on each.
+const maxAliases = 256
+
 // byAlias leaves out the short ID, which some engines put among the aliases: it is a
 // source of its own.
 func byAlias(c *asked) []name {
 	var names []name
+	n := 0
 	for _, ep := range c.Endpoints {
 		for _, alias := range ep.Aliases {
 			if alias == c.ShortID() {
 				continue
+			}
+			if n++; n > maxAliases {
+				c.refused.add(Skipped{Source: Alias, Name: alias, Reason: fmt.Sprintf("more than %d aliases", maxAliases)})
+				return names
 			}
 			bare := c.rules.standing(name{text: alias, rank: zone.Shared, network: ep.Network, bare: true})
 			names = append(names, bare)

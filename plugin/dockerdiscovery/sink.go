@@ -204,7 +204,7 @@ func (r *records) entry(id string) zone.Change {
 	}
 	for _, s := range skipped {
 		if !slices.Contains(k.skipped, s) {
-			log.Warningf("Container %s: skipped %s", k.facts.Name, s)
+			aboutContainers.logf("Container %s: skipped %s", k.facts.Name, s)
 		}
 	}
 	r.skipped.Add(int64(len(skipped) - len(k.skipped)))
@@ -226,10 +226,10 @@ func (r *records) expire(id string, k *known) {
 func (r *records) publish(entries []zone.Change) {
 	for _, l := range r.store.Apply(entries) {
 		if l.Loser.ID == l.Winner.ID {
-			log.Warningf("Container %s has a CNAME at %s, where it has other records too: the CNAME is left out", l.Loser.Name, l.Name)
+			aboutContainers.logf("Container %s has a CNAME at %s, where it has other records too: the CNAME is left out", l.Loser.Name, l.Name)
 			continue
 		}
-		log.Warningf("Container %s does not get the name %s: it is container %s's", l.Loser.Name, l.Name, l.Winner.Name)
+		aboutContainers.logf("Container %s does not get the name %s: it is container %s's", l.Loser.Name, l.Name, l.Winner.Name)
 	}
 	r.published()
 }

@@ -1,0 +1,51 @@
+package dockerdiscovery
+
+import (
+	"sync"
+	"time"
+
+	"golang.org/x/time/rate"
+)
+
+const (
+	// As many warnings about containers are logged at once, and so many a second: whoever may start a container could
+	// fill the disk else.
+	warningsAtOnce  = 50
+	warningsASecond = 2
+	// warningsCounted is how long those that are left out are counted before the log has their number.
+	warningsCounted = 10 * time.Second
+)
+
+// warnings logs warnings about containers.
+type warnings struct {
+	limiter *rate.Limiter
+
+	mu      sync.Mutex // guards the following
+	leftOut int        // since their number was logged
+}
+
+var aboutContainers = newWarnings()
+
+func newWarnings() *warnings {
+	return &warnings{limiter: rate.NewLimiter(warningsASecond, warningsAtOnce)}
+}
+
+func (w *warnings) logf(format string, args ...any) {
+	if w.limiter.Allow() {
+		log.Warningf(format, args...)
+		return
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.leftOut++; w.leftOut == 1 {
+		time.AfterFunc(warningsCounted, w.count)
+	}
+}
+
+// count logs how many were left out.
+func (w *warnings) count() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	log.Warningf("%d more warnings about containers in %s are left out of the log: the metrics lost_claims and skipped_names count what stays", w.leftOut, warningsCounted)
+	w.leftOut = 0
+}
