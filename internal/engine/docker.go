@@ -1,26 +1,23 @@
 package engine
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/netip"
-	"reflect"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/containerd/errdefs"
 	dockercontainer "github.com/docker/docker/api/types/container"
-	"github.com/docker/docker/api/types/events"
 	"github.com/docker/docker/api/types/filters"
 	"github.com/docker/docker/api/types/network"
 	"github.com/docker/docker/client"
+	"github.com/docker/go-connections/tlsconfig"
 
 	"github.com/dockerdiscovery/dockerdiscovery/internal/container"
 )
@@ -44,6 +41,9 @@ type api interface {
 type stream interface {
 	// next waits for an event. An error is final.
 	next(context.Context) (event, error)
+	// began returns when the engine has accepted the stream, by its clock to the second, the zero time if it does
+	// not say.
+	began() time.Time
 }
 
 // state is what inspect says of a container.
@@ -96,45 +96,39 @@ type docker struct {
 	client   *client.Client
 	host     string
 	observer Observer
+	large    chan []byte // has room for one large answer at a time
 }
 
 // dial returns a client for the endpoint. Each connection gets a new one, since the
 // API version is negotiated once: an engine may come back as another version.
 func dial(e Endpoint, o Observer) (api, error) {
-	opts := []client.Opt{
-		client.WithHTTPClient(&http.Client{
-			CheckRedirect: client.CheckRedirect,
-			// As many as inspects run at once: else each burst makes connections anew.
-			Transport: &http.Transport{MaxIdleConns: eventCalls, MaxIdleConnsPerHost: eventCalls, IdleConnTimeout: 30 * time.Second},
-		}),
-		client.WithVersionFromEnv(),
-		client.WithAPIVersionNegotiation(),
-	}
-	if e.Host == "" {
-		opts = append(opts, client.WithTLSClientConfigFromEnv())
-	}
-	opts = append(opts, client.WithHost(e.Address()))
+	// As many connections as inspects run at once: else each burst makes them anew.
+	transport := &http.Transport{MaxIdleConns: eventCalls, MaxIdleConnsPerHost: eventCalls, IdleConnTimeout: 30 * time.Second}
 	if e.TLS {
-		opts = append(opts, client.WithTLSClientConfig(e.CACert, e.Cert, e.Key))
+		var err error
+		transport.TLSClientConfig, err = tlsconfig.Client(tlsconfig.Options{
+			CAFile: e.CACert, CertFile: e.Cert, KeyFile: e.Key, ExclusiveRootPools: true, InsecureSkipVerify: e.SkipVerify,
+		})
+		if err != nil {
+			return nil, err
+		}
 	}
-	return newDocker(e.Address(), o, opts...)
+	return newDocker(e.Host, o, transport, client.WithHost(e.Host), client.WithVersionFromEnv())
 }
 
-func newDocker(host string, o Observer, opts ...client.Opt) (*docker, error) {
-	var h *http.Client
-	var transport http.RoundTripper
-	c, err := client.NewClientWithOpts(append(opts, func(c *client.Client) error {
-		h = c.HTTPClient()
-		transport = h.Transport
-		return client.WithHTTPClient(h)(c)
-	})...)
+// newDocker returns a client that makes its calls through the transport.
+func newDocker(host string, o Observer, transport http.RoundTripper, opts ...client.Opt) (*docker, error) {
+	h := &http.Client{Transport: transport, CheckRedirect: client.CheckRedirect}
+	c, err := client.NewClientWithOpts(append([]client.Opt{client.WithHTTPClient(h), client.WithAPIVersionNegotiation()}, opts...)...)
 	if err != nil {
 		return nil, err
 	}
 	// Only now: the client looks at the transport to learn of TLS. It wraps it into one that traces and counts
 	// for OpenTelemetry, which nobody reads here: that is left out.
-	h.Transport = keeping{transport}
-	return &docker{c, host, o}, nil
+	h.Transport = taking{transport}
+	d := &docker{client: c, host: host, observer: o, large: make(chan []byte, 1)}
+	d.large <- nil
+	return d, nil
 }
 
 func (d *docker) close() error { return d.client.Close() }
@@ -144,62 +138,26 @@ func (d *docker) timed(name string, start time.Time, err *error) {
 	d.observer.Call(name, time.Since(start), *err)
 }
 
-// keeping is a transport that keeps the body of a good answer for whoever is named by the request's
-// context, and has the client read null instead.
-type keeping struct{ http.RoundTripper }
-
-type keepIn struct{} // the context's key of a *bytes.Buffer
-
-func (t keeping) RoundTrip(r *http.Request) (*http.Response, error) {
-	resp, err := t.RoundTripper.RoundTrip(r)
-	body, ok := r.Context().Value(keepIn{}).(*bytes.Buffer)
-	if !ok {
-		return resp, err
-	}
-	body.Reset() // of the version's negotiation
-	if err != nil || resp.StatusCode != http.StatusOK {
-		return resp, err
-	}
-	_, err = body.ReadFrom(resp.Body)
-	resp.Body.Close()
-	if err != nil {
-		return nil, err
-	}
-	resp.Body = io.NopCloser(strings.NewReader("null"))
-	return resp, nil
-}
-
-// usualAnswer is room for an inspect's, in bytes.
-const usualAnswer = 8 << 10
-
-// read makes a call and decodes the answer into what has only the fields that are of use
-// here. The client would decode all: that takes longer, and one field that it can't read costs it the whole
-// answer.
-func (d *docker) read(ctx context.Context, call func(context.Context) error, into any) error {
-	body := bytes.NewBuffer(make([]byte, 0, usualAnswer))
-	if err := call(context.WithValue(ctx, keepIn{}, body)); err != nil {
-		return err
-	}
-	return json.Unmarshal(body.Bytes(), into)
-}
-
-// misfit returns the error if it says that a field has another type than it should, and so was left out. All
+// misfit returns the error if it says only that something has another type than it should, and so was left out. All
 // else was read.
-func misfit(err error, into any) *json.UnmarshalTypeError {
+func misfit(err error) *json.UnmarshalTypeError {
 	var wrong *json.UnmarshalTypeError
-	if errors.As(err, &wrong) && wrong.Type != reflect.TypeOf(into).Elem() {
+	if errors.As(err, &wrong) {
 		return wrong
 	}
 	return nil
 }
 
-// readMost reads what is of use even if some of it has another type than it should, which is left out and
-// reported. An engine with one odd network would be as good as away else.
-func (d *docker) readMost(ctx context.Context, name string, call func(context.Context) error, into any) error {
-	err := d.read(ctx, call, into)
-	if wrong := misfit(err, into); wrong != nil {
-		d.observer.Unreadable(d.host, name, fmt.Errorf("%s is of type %s", cmp.Or(wrong.Field, "an entry"), wrong.Value))
-		return nil
+// unreadable reports a part of an answer that is done without. An engine with one odd network would be as good as
+// away else.
+func (d *docker) unreadable(call string, wrong *json.UnmarshalTypeError) {
+	d.observer.Unreadable(d.host, call, fmt.Errorf("%s is of type %s", cmp.Or(wrong.Field, "an entry"), wrong.Value))
+}
+
+// allowed explains the error of a call that an engine, or a proxy before it, forbids.
+func allowed(call string, err error) error {
+	if errdefs.IsPermissionDenied(err) || errdefs.IsUnauthorized(err) {
+		return fmt.Errorf("GET %s is forbidden there, by the engine or a proxy before it: allow GET and HEAD of /_ping, /info, /events, /networks, /containers/json and /containers/ID/json: %w", call, err)
 	}
 	return err
 }
@@ -211,12 +169,16 @@ func (d *docker) info(ctx context.Context) (_ info, err error) {
 		SecurityOptions                            []string
 		Plugins                                    struct{ Log []string }
 	}
-	err = d.readMost(ctx, "info", func(ctx context.Context) error {
+	err = d.read(ctx, func(ctx context.Context) error {
 		_, err := d.client.Info(ctx)
 		return err
 	}, &i)
+	if wrong := misfit(err); wrong != nil && wrong.Field != "" {
+		d.unreadable("info", wrong)
+		err = nil
+	}
 	if err != nil {
-		return info{}, err
+		return info{}, allowed("/info", err)
 	}
 	now, timeErr := time.Parse(time.RFC3339Nano, i.SystemTime)
 	if timeErr != nil {
@@ -238,95 +200,54 @@ func (d *docker) info(ctx context.Context) (_ info, err error) {
 
 func (d *docker) networks(ctx context.Context) (_ []container.Network, err error) {
 	defer d.timed("networks", time.Now(), &err)
-	var list []struct {
-		ID           string `json:"Id"`
-		Name, Driver string
-		IPAM         network.IPAM
-		Labels       networkLabels
-	}
-	err = d.readMost(ctx, "networks", func(ctx context.Context) error {
+	var networks []container.Network
+	err = readList(ctx, func(ctx context.Context) error {
 		_, err := d.client.NetworkList(ctx, network.ListOptions{})
 		return err
-	}, &list)
+	}, func(entry []byte) error {
+		var n listedNetwork
+		err := json.Unmarshal(entry, &n)
+		if wrong := misfit(err); wrong != nil {
+			d.unreadable("networks", wrong)
+			err = nil
+		}
+		if err == nil && n.ID != "" {
+			networks = append(networks, n.facts())
+		}
+		return err
+	})
 	if err != nil {
-		return nil, err
-	}
-	networks := make([]container.Network, 0, len(list))
-	for i := range list {
-		if list[i].ID == "" {
-			continue
-		}
-		n := container.Network{ID: list[i].ID, Name: list[i].Name, Driver: list[i].Driver, Compose: list[i].Labels.compose(list[i].Name)}
-		for _, c := range list[i].IPAM.Config {
-			if subnet, err := netip.ParsePrefix(c.Subnet); err == nil {
-				n.Subnets = append(n.Subnets, subnet.Masked())
-				gateway, err := netip.ParseAddr(c.Gateway)
-				if err != nil { // Docker leaves out its own choice: the first address
-					gateway = subnet.Masked().Addr().Next()
-				}
-				if gateway.IsValid() { // the last address of all has no next
-					n.Gateways = append(n.Gateways, gateway.WithZone("").Unmap())
-				}
-			}
-		}
-		networks = append(networks, n)
+		return nil, allowed("/networks", err)
 	}
 	slices.SortFunc(networks, func(a, b container.Network) int { return cmp.Compare(a.ID, b.ID) })
 	return networks, nil
 }
 
-// events asks for all that came since the given moment, and not just from now on:
-// Docker answers before it has subscribed us.
-func (d *docker) events(ctx context.Context, since time.Time) (_ stream, err error) {
-	defer d.timed("events", time.Now(), &err)
-	messages, errs := d.client.Events(ctx, events.ListOptions{
-		Since:   fmt.Sprintf("%d.%09d", since.Unix(), since.Nanosecond()),
-		Filters: filters.NewArgs(filters.Arg("type", string(events.ContainerEventType)), filters.Arg("type", string(events.NetworkEventType))),
-	})
-	select {
-	case err = <-errs: // the request failed
-		return nil, cmp.Or(err, io.EOF)
-	default:
-		return &dockerStream{messages, errs}, nil
-	}
+// listedNetwork is what is of use of an entry in the list of networks.
+type listedNetwork struct {
+	ID           string `json:"Id"`
+	Name, Driver string
+	IPAM         network.IPAM
+	Labels       networkLabels
 }
 
-type dockerStream struct {
-	messages <-chan events.Message
-	errs     <-chan error
-}
-
-func (s *dockerStream) next(ctx context.Context) (event, error) {
-	select {
-	case m := <-s.messages:
-		return fromMessage(m), nil
-	case err := <-s.errs:
-		if err == nil || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-			err = errors.New("the engine closed the event stream")
+func (l *listedNetwork) facts() container.Network {
+	n := container.Network{ID: l.ID, Name: l.Name, Driver: l.Driver, Compose: l.Labels.compose(l.Name)}
+	for _, c := range l.IPAM.Config {
+		subnet, err := netip.ParsePrefix(c.Subnet)
+		if err != nil {
+			continue
 		}
-		return event{}, err
-	case <-ctx.Done():
-		return event{}, context.Cause(ctx)
-	}
-}
-
-// fromMessage reads the container's ID from an event. A network's event has it in
-// its attributes; Podman's has it as the actor instead.
-func fromMessage(m events.Message) event {
-	action, _, _ := strings.Cut(string(m.Action), ":") // "exec_start: COMMAND", "health_status: healthy"
-	e := event{kind: string(m.Type), action: action, at: time.Unix(0, m.TimeNano)}
-	switch m.Type {
-	case events.ContainerEventType:
-		e.container, e.signal = m.Actor.ID, m.Actor.Attributes["signal"]
-	case events.NetworkEventType:
-		if m.Action == events.ActionConnect || m.Action == events.ActionDisconnect {
-			e.container, e.network = cmp.Or(m.Actor.Attributes["container"], m.Actor.ID), m.Actor.Attributes["name"]
+		n.Subnets = append(n.Subnets, subnet.Masked())
+		gateway, err := netip.ParseAddr(c.Gateway)
+		if err != nil { // Docker leaves out its own choice: the first address
+			gateway = subnet.Masked().Addr().Next()
+		}
+		if gateway.IsValid() { // the last address of all has no next
+			n.Gateways = append(n.Gateways, gateway.WithZone("").Unmap())
 		}
 	}
-	if !isID(e.container) {
-		e.container = ""
-	}
-	return e
+	return n
 }
 
 // isID reports whether the text can be a container's ID, which is 64 hexadecimal digits: at
@@ -349,24 +270,25 @@ var whoRuns = filters.NewArgs(filters.Arg("status", dockercontainer.StateRunning
 
 func (d *docker) list(ctx context.Context) (_ []summary, err error) {
 	defer d.timed("list", time.Now(), &err)
-	var list []listed
-	err = d.read(ctx, func(ctx context.Context) error {
+	var summaries []summary
+	err = readList(ctx, func(ctx context.Context) error {
 		_, err := d.client.ContainerList(ctx, dockercontainer.ListOptions{Filters: whoRuns})
 		return err
-	}, &list)
-	// With a field left out the list is still good: it decides only whom to inspect. Else one bad entry would
-	// keep all others from us.
-	if misfit(err, &list) != nil {
-		err = nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	summaries := make([]summary, 0, len(list))
-	for i := range list {
-		if isID(list[i].ID) {
-			summaries = append(summaries, fromListed(&list[i]))
+	}, func(entry []byte) error {
+		var c listed
+		err := json.Unmarshal(entry, &c)
+		// With a field left out, or all that comes after much else, the entry is still good: it decides only whom
+		// to inspect. Else one bad entry would keep all others from us.
+		if misfit(err) != nil {
+			err = nil
 		}
+		if err == nil && isID(c.ID) {
+			summaries = append(summaries, fromListed(&c))
+		}
+		return err
+	})
+	if err != nil {
+		return nil, allowed("/containers/json", err)
 	}
 	return summaries, nil
 }
@@ -403,7 +325,7 @@ func (d *docker) inspect(ctx context.Context, id string) (_ state, err error) {
 		err = nil
 		return state{gone: true}, nil
 	case err != nil:
-		return state{}, err
+		return state{}, allowed("/containers/ID/json", err)
 	case c.ID == "" || c.State == nil || c.Config == nil || c.HostConfig == nil:
 		return state{}, errors.New("the engine's answer lacks Id, State, Config or HostConfig")
 	case c.ID != id:

@@ -7,49 +7,11 @@
 package engine
 
 import (
-	"cmp"
-	"fmt"
-	"net/url"
-	"os"
 	"sync"
 	"time"
 
-	"github.com/docker/docker/client"
-
 	"github.com/dockerdiscovery/dockerdiscovery/internal/container"
 )
-
-// Endpoint is where an engine is reached, and how it is watched.
-type Endpoint struct {
-	// Host is unix:///PATH or tcp://HOST:PORT. If empty, the client's usual
-	// environment decides: DOCKER_HOST, DOCKER_TLS_VERIFY, DOCKER_CERT_PATH,
-	// DOCKER_API_VERSION, and without DOCKER_HOST the engine's usual socket.
-	Host string
-	// TLS is set for an engine that is reached by TLS, with these files in PEM: the client's certificate and
-	// key, if it needs one, and the engine's CA, if that is none of the system's. Each connection reads them anew.
-	TLS               bool
-	Cert, Key, CACert string
-	// Resync is the time between two periodic reconciliations.
-	Resync time.Duration
-}
-
-// Address is the engine's address: Host, or what the environment says.
-func (e Endpoint) Address() string {
-	return cmp.Or(e.Host, os.Getenv(client.EnvOverrideHost), client.DefaultDockerHost)
-}
-
-// ValidHost says what is wrong with a Host, nil if nothing is.
-func ValidHost(host string) error {
-	u, err := url.Parse(host)
-	switch {
-	case err != nil:
-	case u.Scheme == "unix" && u.Host == "" && len(u.Path) > 1:
-		return nil
-	case u.Scheme == "tcp" && u.Hostname() != "" && u.Port() != "" && u.RawQuery == "" && u.User == nil:
-		return nil
-	}
-	return fmt.Errorf("'%s' is not an endpoint: want unix:///PATH or tcp://HOST:PORT", host)
-}
 
 // Change is the new state of one container.
 type Change struct {
@@ -75,7 +37,8 @@ type Sink interface {
 // Observer is told what an operator may want to know. Its methods are called from any
 // goroutine and must return soon.
 type Observer interface {
-	// Connected is called when the events of an engine are subscribed to.
+	// Connected is called when the events of an engine are subscribed to, and its networks and containers have been
+	// listed.
 	Connected(host, description string)
 	// Disconnected is called when an engine can't be reached or its event stream ends.
 	Disconnected(host string, err error)
@@ -88,17 +51,19 @@ type Observer interface {
 	Unreadable(host, call string, err error)
 	// Reconciled is called after each reconciliation. Failed is the number of
 	// containers that could not be inspected.
-	Reconciled(host string, took time.Duration, failed int)
+	Reconciled(took time.Duration, failed int)
 	// InspectFailed is called when a container could not be inspected, the first time
 	// in a row. It will be tried again.
 	InspectFailed(id string, err error)
+	// LeftOut is called when a container is left out for what it is, as if it did not run.
+	LeftOut(id string, err error)
 	// Applied is called for each applied change with the time since it became true in
 	// the engine: since the event, the container's start or its end.
 	Applied(lag time.Duration)
 }
 
-// watchers are the running watchers by endpoint. Those who watch the same engine the
-// same way share one: so do the server blocks of a Corefile, and so does a reloaded
+// watchers are the running watchers by canonical endpoint. Those who watch the same engine
+// share one, however they name it: so do the server blocks of a Corefile, and so does a reloaded
 // configuration with the one before, which then has all containers at once even when
 // the engine is away.
 var (
@@ -109,6 +74,7 @@ var (
 // Watch returns the watcher of the endpoint, started if it does not run yet. The
 // caller must [Watcher.Release] it. The observer counts for who is first.
 func Watch(e Endpoint, o Observer) *Watcher {
+	e = e.canonical()
 	watchersMu.Lock()
 	defer watchersMu.Unlock()
 	w := watchers[e]
@@ -135,13 +101,26 @@ func (w *Watcher) Release() {
 	}
 }
 
-// Watchers returns the running watchers.
-func Watchers() []*Watcher {
+// State is what watchers say of an engine now.
+type State struct {
+	Connected  bool
+	Containers int
+	// Reconciled is when a reconciliation ended last in which no container failed, the zero time before the first.
+	Reconciled time.Time
+}
+
+// States returns the state of each engine that is watched, by its address. While a reload changes how an address is
+// reached, two watchers have it: then it is the better state of the two.
+func States() map[string]State {
 	watchersMu.Lock()
 	defer watchersMu.Unlock()
-	all := make([]*Watcher, 0, len(watchers))
+	states := map[string]State{}
 	for _, w := range watchers {
-		all = append(all, w)
+		s := states[w.Host()]
+		s.Connected = s.Connected || w.connected.Load()
+		s.Containers = max(s.Containers, w.Containers())
+		s.Reconciled = later(s.Reconciled, w.reconciled())
+		states[w.Host()] = s
 	}
-	return all
+	return states
 }

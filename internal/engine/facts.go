@@ -103,8 +103,11 @@ func fromStopTimeout(seconds *float64) time.Duration {
 	}
 }
 
-// fromPorts returns the ports that are exposed or published. What is published on the
-// host's loopback is nobody else's: it is left out.
+// maxPorts bounds the ports of a container that count: an image may expose every one.
+const maxPorts = 1024
+
+// fromPorts returns the ports that are exposed or published, of more than maxPorts the published ones and then those of
+// the lowest numbers. What is published on the host's loopback is nobody else's: it is left out.
 func fromPorts(exposed nat.PortSet, published nat.PortMap) []container.Port {
 	type key struct {
 		number uint16
@@ -137,6 +140,12 @@ func fromPorts(exposed nat.PortSet, published nat.PortMap) []container.Port {
 		slices.SortFunc(at, netip.AddrPort.Compare)
 		ports = append(ports, container.Port{Number: k.number, Proto: k.proto, Published: slices.Compact(at)})
 	}
+	if len(ports) > maxPorts {
+		slices.SortFunc(ports, func(a, b container.Port) int {
+			return cmp.Or(cmp.Compare(min(len(b.Published), 1), min(len(a.Published), 1)), cmp.Compare(a.Number, b.Number), cmp.Compare(a.Proto, b.Proto))
+		})
+		ports = slices.Clone(ports[:maxPorts])
+	}
 	slices.SortFunc(ports, func(a, b container.Port) int {
 		return cmp.Or(cmp.Compare(a.Proto, b.Proto), cmp.Compare(a.Number, b.Number))
 	})
@@ -156,10 +165,20 @@ func fromEndpoints(networks map[string]*endpoint) []container.Endpoint {
 
 func fromEndpoint(name string, ep *endpoint) container.Endpoint {
 	return container.Endpoint{
-		ID: ep.EndpointID, Network: name, Aliases: ep.Aliases,
+		ID: ep.EndpointID, Network: name, Aliases: fromAliases(ep.Aliases),
 		Addrs:    fromAddrs(ep.IPAddress, ep.GlobalIPv6Address),
 		Gateways: fromAddrs(ep.Gateway, ep.IPv6Gateway),
 	}
+}
+
+// maxAliases bounds what is kept of a container's aliases on a network: engines know no bound.
+const maxAliases = 1024
+
+func fromAliases(aliases []string) []string {
+	if len(aliases) > maxAliases {
+		return slices.Clone(aliases[:maxAliases])
+	}
+	return aliases
 }
 
 // fromAddrs returns the global addresses, the first of each family, IPv4 first. The

@@ -29,15 +29,14 @@ type follower struct {
 	ctx    context.Context // the stream's
 	close  context.CancelFunc
 
-	began  time.Time // of the engine's clock, as the following
-	since  time.Time // the last event, or when following began
-	seen   map[event]bool
-	pruned time.Time // what seen had was looked through at this event
+	began time.Time // of the engine's clock, as the following
+	last  time.Time // the last event, zero if there was none yet
+	seen  seen
 }
 
 // follow begins at the given time of the engine's clock. The caller must stop it.
 func follow(ctx context.Context, api api, since time.Time, age time.Duration) (*follower, error) {
-	f := &follower{api: api, age: age, began: since, since: since, seen: map[event]bool{}, close: func() {}}
+	f := &follower{api: api, age: age, began: since, close: func() {}}
 	return f, f.open(ctx, since)
 }
 
@@ -64,45 +63,78 @@ func (f *follower) open(ctx context.Context, since time.Time) error {
 	return nil
 }
 
+// renew begins the next stream where the one before has ended.
+func (f *follower) renew(ctx context.Context) error {
+	f.close()
+	ended := time.Now()
+	since := f.began
+	if !f.last.IsZero() {
+		since = f.last.Add(-overlap)
+		if since.Before(f.began) && !f.last.Before(f.began) { // whoever follows knows what was before
+			since = f.began
+		}
+	}
+	if err := f.open(ctx, since); err != nil {
+		return err
+	}
+	// An engine whose clock was set back would give nothing of what came meanwhile: for it that was before since.
+	now := f.stream.began()
+	if now.IsZero() || since.Before(now.Add(time.Second)) {
+		return nil
+	}
+	f.close()
+	return f.open(ctx, now.Add(-overlap-time.Since(ended)))
+}
+
 // next waits for an event. An error is final.
 func (f *follower) next(ctx context.Context) (event, error) {
 	for {
 		e, err := f.stream.next(f.ctx)
 		switch {
-		case err == nil && f.seen[e]:
-		case err == nil:
-			f.note(e)
+		case err == nil && e.at.IsZero(): // cut off
 			return e, nil
+		case err == nil && f.seen.add(e):
+			f.last = e.at
+			return e, nil
+		case err == nil:
 		case ctx.Err() != nil:
 			return event{}, context.Cause(ctx)
 		case f.ctx.Err() == nil:
 			return event{}, err
 		default: // its time is over
-			f.close()
-			since := f.since.Add(-overlap)
-			if since.Before(f.began) { // whoever follows knows what was before
-				since = f.began
-			}
-			if err := f.open(ctx, since); err != nil {
+			if err := f.renew(ctx); err != nil {
 				return event{}, err
 			}
 		}
 	}
 }
 
-// note remembers the event for as long as a new stream could give it again.
-func (f *follower) note(e event) {
-	if e.at.After(f.since) {
-		f.since = e.at
+// maxSeen is how many events are remembered: more than engines do (Docker 256), which could give them again. What Podman
+// gives again of a storm of more is harmless.
+const maxSeen = 1024
+
+// seen remembers the last events.
+type seen struct {
+	events map[event]bool
+	order  []event // oldest first, from next on around
+	next   int
+}
+
+// add reports whether the event is new.
+func (s *seen) add(e event) bool {
+	if s.events[e] {
+		return false
 	}
-	f.seen[e] = true
-	if f.since.Sub(f.pruned) < overlap {
-		return
+	if len(s.order) < maxSeen {
+		s.order = append(s.order, e)
+	} else {
+		delete(s.events, s.order[s.next])
+		s.order[s.next] = e
+		s.next = (s.next + 1) % maxSeen
 	}
-	f.pruned = f.since
-	for o := range f.seen {
-		if o.at.Before(f.since.Add(-overlap)) {
-			delete(f.seen, o)
-		}
+	if s.events == nil {
+		s.events = map[event]bool{}
 	}
+	s.events[e] = true
+	return true
 }

@@ -32,7 +32,7 @@ func answering(t testing.TB, body []byte) *docker {
 			Header: http.Header{"Content-Type": {"application/json"}}, Body: io.NopCloser(bytes.NewReader(body)),
 		}, nil
 	})
-	d, err := newDocker("", newRecorder(), client.WithVersion("1.41"), client.WithHTTPClient(&http.Client{Transport: transport}))
+	d, err := newDocker("", newRecorder(), transport, client.WithVersion("1.41"))
 	if err != nil {
 		t.Fatal(err)
 	}

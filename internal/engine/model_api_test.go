@@ -271,6 +271,8 @@ type modelStream struct {
 	broken  chan error
 }
 
+func (s *modelStream) began() time.Time { return time.Time{} }
+
 func (s *modelStream) next(ctx context.Context) (event, error) {
 	e := s.engine
 	e.mu.Lock()

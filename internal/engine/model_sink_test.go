@@ -86,11 +86,12 @@ func (e modelSink) Synced() {
 }
 
 // The observer's part is of no interest here.
-func (modelSink) Connected(string, string)              {}
-func (modelSink) Disconnected(string, error)            {}
-func (modelSink) Event(string, string)                  {}
-func (modelSink) Call(string, time.Duration, error)     {}
-func (modelSink) Reconciled(string, time.Duration, int) {}
-func (modelSink) InspectFailed(string, error)           {}
-func (modelSink) Unreadable(string, string, error)      {}
-func (modelSink) Applied(time.Duration)                 {}
+func (modelSink) Connected(string, string)          {}
+func (modelSink) Disconnected(string, error)        {}
+func (modelSink) Event(string, string)              {}
+func (modelSink) Call(string, time.Duration, error) {}
+func (modelSink) Reconciled(time.Duration, int)     {}
+func (modelSink) LeftOut(string, error)             {}
+func (modelSink) InspectFailed(string, error)       {}
+func (modelSink) Unreadable(string, string, error)  {}
+func (modelSink) Applied(time.Duration)             {}

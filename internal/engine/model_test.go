@@ -78,8 +78,8 @@ func run(t *testing.T, choose func(int) int, schedule func(*model)) (m *model) {
 // start starts the watcher.
 func (m *model) start() {
 	sink := modelSink{m.modelEngine, m.sinking}
-	m.watcher = start(Endpoint{Host: "tcp://model:1", Resync: modelResync}, sink, streamAge, 0, m.dial)
-	m.watcher.Subscribe(sink)
+	m.watcher = start(Endpoint{Host: "tcp://model:1"}, sink, streamAge, 0, m.dial)
+	m.watcher.Subscribe(sink, modelResync)
 	m.settle()
 }
 
@@ -131,7 +131,7 @@ func wait(d time.Duration) move { return move{"wait " + d.String(), d, func() {}
 // heal ends the faults. What is on its way arrives: answers, however old they are, then the
 // events, or these are lost. It returns how soon all must be right of which nothing was lost.
 func (m *model) heal() time.Duration {
-	connected := m.watcher.Connected()
+	connected := m.watcher.connected.Load()
 	lose := m.choose(2) == 1
 	m.steps = append(m.steps, fmt.Sprintf("heal, lose the events: %v", lose))
 	m.mu.Lock()
@@ -160,7 +160,7 @@ func (m *model) heal() time.Duration {
 		s.pending = nil
 	}
 	// One by one: the order in which things are told decides. A slow sink may keep the watcher from reading.
-	for m.watcher.Connected() && len(m.stream.pending) > 0 {
+	for m.watcher.connected.Load() && len(m.stream.pending) > 0 {
 		var wait time.Duration
 		if m.stream.reading {
 			m.tell(m.stream.pending[0])
@@ -259,9 +259,9 @@ func (m *model) right(after time.Duration, known func(lost time.Time) bool) {
 		m.breaks("after %s the sink has host %+v, there are %d networks", after, m.host, m.networks)
 	}
 	arrivals, _ := m.watcher.Arrivals()
-	if known(time.Time{}) && (!m.watcher.Connected() || !m.watcher.Current() || arrivals || m.synced != 1) {
+	if known(time.Time{}) && (!m.watcher.connected.Load() || !m.watcher.Current() || arrivals || m.synced != 1) {
 		m.breaks("after %s: connected %v, current %v, arrivals %v, synced %d times",
-			after, m.watcher.Connected(), m.watcher.Current(), arrivals, m.synced)
+			after, m.watcher.connected.Load(), m.watcher.Current(), arrivals, m.synced)
 	}
 }
 

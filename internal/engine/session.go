@@ -3,6 +3,7 @@ package engine
 import (
 	"cmp"
 	"context"
+	"errors"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -57,6 +58,9 @@ type session struct {
 	networksDue  chan struct{} // has an item when networks may have changed
 	latest       time.Time     // the last event's, of the engine's clock; guarded by mu
 	refresher    *refresher
+
+	description string    // info's
+	told        sync.Once // that it is connected
 }
 
 // end waits for all that the session has under way. Its context is done.
@@ -342,6 +346,14 @@ func (s *session) inspect(t *tracked, i item) {
 	t.busy = false
 	if s.ctx.Err() != nil {
 		return
+	}
+	if errors.Is(err, errTooLarge) { // it is left out: to ask again would tell no more
+		if !t.large {
+			s.observer.LeftOut(t.id, err)
+		}
+		t.large, now, err = true, state{}, nil
+	} else if err == nil {
+		t.large = false
 	}
 	if err == nil && t.due && t.round == nil && now.facts != nil && !t.death.After(now.since) && told(now.since, t.start) {
 		t.due = false // it says what is since the start

@@ -49,6 +49,8 @@ type Watcher struct {
 	arriving  atomic.Int64                  // containers that did not run, and of which events say that they may do now
 	arrival   atomic.Pointer[chan struct{}] // closed, and replaced, when arriving has decreased
 	onDemand  atomic.Pointer[refresher]     // of the engine that is connected, if its events are late
+	ended     atomic.Int64                  // when the last reconciliation ended in which none failed, in Unix nanoseconds; 0: never
+	resync    chan struct{}                 // has an item when the time between two reconciliations has changed
 	settled   chan struct{}                 // closed after the first reconciliation or failure
 	settle    sync.Once
 
@@ -56,6 +58,7 @@ type Watcher struct {
 	idle     sync.Cond  // signals that applying has become false
 	tracked  map[string]*tracked
 	sinks    []Sink
+	resyncs  []time.Duration // the sinks'
 	synced   bool            // the first reconciliation is done
 	host     *container.Host // nil before it is known
 	applying bool            // somebody is calling sinks; nobody else may
@@ -77,7 +80,7 @@ func start(e Endpoint, o Observer, age time.Duration, jitter float64, dial func(
 	ctx, cancel := context.WithCancel(context.Background())
 	w := &Watcher{
 		endpoint: e, observer: o, dial: dial, streamAge: age, jitter: jitter,
-		cancel: cancel, done: make(chan struct{}), settled: make(chan struct{}),
+		cancel: cancel, done: make(chan struct{}), settled: make(chan struct{}), resync: make(chan struct{}, 1),
 		tracked: map[string]*tracked{},
 	}
 	w.idle.L = &w.mu
@@ -96,10 +99,7 @@ func (w *Watcher) stop() {
 }
 
 // Host is the engine's address, for messages.
-func (w *Watcher) Host() string { return w.endpoint.Address() }
-
-// Connected reports whether the engine's events are being read.
-func (w *Watcher) Connected() bool { return w.connected.Load() }
+func (w *Watcher) Host() string { return w.endpoint.Host }
 
 // Current reports whether what the sinks have is what the engine says: it is connected
 // and has been reconciled since.
@@ -196,7 +196,7 @@ func (w *Watcher) session(ctx context.Context) error {
 		defer w.onDemand.Store(nil)
 	}
 	w.connected.Store(true)
-	w.observer.Connected(w.Host(), info.description)
+	s.description = info.description
 
 	s.wg.Go(func() {
 		if err := s.reconcile(); err != nil {
@@ -247,7 +247,8 @@ var removals = map[string]bool{"destroy": true, "remove": true}
 // reconcile lists the networks and containers at once, then from time to time and when the refresher
 // says so, and the networks when they are due.
 func (s *session) reconcile() error {
-	tick := time.NewTicker(s.endpoint.Resync)
+	every := s.leastResync()
+	tick := time.NewTicker(every)
 	defer tick.Stop()
 	var last *round
 	for networks, due := true, true; ; {
@@ -263,6 +264,8 @@ func (s *session) reconcile() error {
 				return fmt.Errorf("listing the containers: %w", err)
 			}
 			due = false
+			// Not before: an engine, or a proxy, may allow but some of the calls.
+			s.told.Do(func() { s.observer.Connected(s.Host(), s.description) })
 		}
 		var ended <-chan struct{}
 		if due {
@@ -271,6 +274,11 @@ func (s *session) reconcile() error {
 		select {
 		case <-tick.C:
 			networks, due = true, true
+		case <-s.Watcher.resync:
+			if next := s.leastResync(); next != every {
+				every = next
+				tick.Reset(every)
+			}
 		case <-s.refresher.due:
 			due = true
 		case <-ended:
@@ -314,8 +322,38 @@ func (s *session) readNetworks() error {
 	return nil
 }
 
-// Subscribe gives the sink all containers, and from then on each change.
-func (w *Watcher) Subscribe(sink Sink) {
+// noResync is the time between two reconciliations for nobody.
+const noResync = time.Hour
+
+// leastResync returns the time between two periodic reconciliations: the least that a sink wants.
+func (w *Watcher) leastResync() time.Duration {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.resyncs) == 0 {
+		return noResync
+	}
+	return slices.Min(w.resyncs)
+}
+
+// resyncChanged has the session look at leastResync again.
+func (w *Watcher) resyncChanged() {
+	select {
+	case w.resync <- struct{}{}:
+	default: // is noted already
+	}
+}
+
+// reconciled returns when a reconciliation has ended last in which no container failed, the zero time before the first.
+func (w *Watcher) reconciled() time.Time {
+	if at := w.ended.Load(); at != 0 {
+		return time.Unix(0, at)
+	}
+	return time.Time{}
+}
+
+// Subscribe gives the sink all containers, and from then on each change. Resync is the longest time that it wants
+// between two periodic reconciliations.
+func (w *Watcher) Subscribe(sink Sink, resync time.Duration) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.acquire()
@@ -326,6 +364,8 @@ func (w *Watcher) Subscribe(sink Sink) {
 		}
 	}
 	w.sinks = append(slices.Clip(w.sinks), sink)
+	w.resyncs = append(w.resyncs, resync)
+	w.resyncChanged()
 	host, synced := w.host, w.synced
 	w.mu.Unlock()
 	if host != nil {
@@ -344,7 +384,11 @@ func (w *Watcher) Unsubscribe(sink Sink) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.acquire()
-	w.sinks = slices.DeleteFunc(slices.Clone(w.sinks), func(s Sink) bool { return s == sink })
+	if i := slices.Index(w.sinks, sink); i >= 0 {
+		w.sinks = slices.Delete(slices.Clone(w.sinks), i, i+1)
+		w.resyncs = slices.Delete(w.resyncs, i, i+1)
+		w.resyncChanged()
+	}
 	w.drain()
 }
 
@@ -430,7 +474,10 @@ func (w *Watcher) finished(r *round, sinks []Sink) {
 		}
 		w.settle.Do(func() { close(w.settled) })
 	}
-	w.observer.Reconciled(w.Host(), time.Since(r.began), int(r.failed.Load()))
+	if r.failed.Load() == 0 {
+		w.ended.Store(time.Now().UnixNano())
+	}
+	w.observer.Reconciled(time.Since(r.began), int(r.failed.Load()))
 	r.session.refresher.end(r.asked)
 	close(r.done)
 }
@@ -443,6 +490,7 @@ type tracked struct {
 	heard   time.Time            // the last event of a start
 
 	stopped  bool // it has ended, and exists as far as is known
+	large    bool // it is left out since it is too large
 	arriving bool // it counts as arriving
 
 	due   bool      // to be inspected

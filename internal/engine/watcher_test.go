@@ -40,6 +40,7 @@ type recorder struct {
 	failed     int // inspects that failed in the last round
 	lags       []time.Duration
 	unreadable []string // "CALL: ERROR"
+	leftOut    []string // "ID: ERROR"
 }
 
 func newRecorder() *recorder {
@@ -87,12 +88,15 @@ func (r *recorder) Connected(string, string)          { r.note(func() { r.connec
 func (r *recorder) Disconnected(_ string, e error)    { r.note(func() { r.errors = append(r.errors, e) }) }
 func (r *recorder) Event(string, string)              {}
 func (r *recorder) Call(string, time.Duration, error) {}
-func (r *recorder) InspectFailed(string, error)       {}
+func (r *recorder) LeftOut(id string, err error) {
+	r.note(func() { r.leftOut = append(r.leftOut, fmt.Sprint(id, ": ", err)) })
+}
+func (r *recorder) InspectFailed(string, error) {}
 func (r *recorder) Unreadable(_, call string, err error) {
 	r.note(func() { r.unreadable = append(r.unreadable, fmt.Sprint(call, ": ", err)) })
 }
 func (r *recorder) Applied(lag time.Duration) { r.note(func() { r.lags = append(r.lags, lag) }) }
-func (r *recorder) Reconciled(_ string, _ time.Duration, failed int) {
+func (r *recorder) Reconciled(_ time.Duration, failed int) {
 	r.note(func() { r.rounds++; r.failed = failed })
 }
 
@@ -131,10 +135,10 @@ func (r *recorder) waitNames(t *testing.T, names ...string) {
 func watch(t *testing.T, e *enginetest.Engine, resync time.Duration) (*Watcher, *recorder) {
 	t.Helper()
 	r := newRecorder()
-	w := Watch(Endpoint{Host: e.Host(), Resync: resync}, r)
+	w := Watch(Endpoint{Host: e.Host()}, r)
 	t.Cleanup(w.Release)
 	t.Cleanup(func() { noArrivals(t, w) })
-	w.Subscribe(r)
+	w.Subscribe(r, resync)
 	return w, r
 }
 
@@ -186,8 +190,8 @@ func TestLifecycle(t *testing.T) {
 			w, r := watch(t, e, time.Hour)
 			synced(t, r)
 			r.waitNames(t, "old")
-			if !w.Connected() || !w.Current() || w.Containers() != 1 {
-				t.Errorf("connected %v, current %v, %d containers", w.Connected(), w.Current(), w.Containers())
+			if !w.connected.Load() || !w.Current() || w.Containers() != 1 {
+				t.Errorf("connected %v, current %v, %d containers", w.connected.Load(), w.Current(), w.Containers())
 			}
 
 			id := e.Run(enginetest.Spec{Name: "web", Hostname: "www", Domainname: "example.org", Labels: map[string]string{"a": "b"}})
@@ -448,10 +452,10 @@ func TestStalledStream(t *testing.T) {
 	e := enginetest.New(t)
 	old := e.Run(enginetest.Spec{Name: "old"})
 	r := newRecorder()
-	endpoint := Endpoint{Host: e.Host(), Resync: time.Hour}
+	endpoint := Endpoint{Host: e.Host()}
 	w := start(endpoint, r, 50*time.Millisecond, jitter, func() (api, error) { return dial(endpoint, r) })
 	defer w.stop()
-	w.Subscribe(r)
+	w.Subscribe(r, time.Hour)
 	synced(t, r)
 	waitStream(t, e)
 	for i := range 5 {
@@ -1130,10 +1134,10 @@ func TestStreamsBeginWithSession(t *testing.T) {
 	e := enginetest.New(t)
 	id := e.Run(enginetest.Spec{Name: "web"})
 	r := newRecorder()
-	endpoint := Endpoint{Host: e.Host(), Resync: time.Hour}
+	endpoint := Endpoint{Host: e.Host()}
 	w := start(endpoint, r, 20*time.Millisecond, jitter, func() (api, error) { return dial(endpoint, r) })
 	defer w.stop()
-	w.Subscribe(r)
+	w.Subscribe(r, time.Hour)
 	synced(t, r)
 	await(t, func(ctx context.Context) error { return e.WaitCalls(ctx, "events", e.Calls("events")+5) })
 	if n := e.InspectCalls(id); n != 1 {
@@ -1162,7 +1166,7 @@ func (a *slowAPI) inspect(ctx context.Context, id string) (state, error) {
 func TestLateAnswer(t *testing.T) {
 	e := enginetest.New(t)
 	r := newRecorder()
-	endpoint := Endpoint{Host: e.Host(), Resync: time.Hour}
+	endpoint := Endpoint{Host: e.Host()}
 	slow := &slowAPI{answered: make(chan struct{}), release: make(chan struct{})}
 	w := start(endpoint, r, streamAge, jitter, func() (api, error) {
 		a, err := dial(endpoint, r)
@@ -1170,7 +1174,7 @@ func TestLateAnswer(t *testing.T) {
 		return slow, err
 	})
 	defer w.stop()
-	w.Subscribe(r)
+	w.Subscribe(r, time.Hour)
 	synced(t, r)
 	id := e.Run(enginetest.Spec{Name: "web"})
 	r.waitNames(t, "web")

@@ -183,8 +183,10 @@ func (e *Engine) attach(c *snapshot) {
 
 // implicit are an endpoint's names, each once: the first, the aliases, and those that the engine itself adds.
 func (c *snapshot) implicit(first string, aliases ...string) (names []string) {
+	had := map[string]bool{"": true}
 	for _, name := range slices.Concat([]string{first}, aliases, []string{c.short(), c.Hostname}) {
-		if name != "" && !slices.Contains(names, name) {
+		if !had[name] {
+			had[name] = true
 			names = append(names, name)
 		}
 	}

@@ -45,6 +45,7 @@ func (e *Engine) serve(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	a := e.flavour.about()
+	w.Header().Set("Date", e.now().UTC().Format(http.TimeFormat))
 	for k, v := range map[string]string{"Server": a.server, "Api-Version": a.api, "Ostype": "linux", "Docker-Experimental": "false"} {
 		w.Header().Set(k, v)
 	}

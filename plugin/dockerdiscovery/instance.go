@@ -58,9 +58,9 @@ func running() []*Docker {
 // start begins to follow the engine. It returns when the names of all running
 // containers are known, or when it is clear that this will take a while.
 func (d *Docker) start() error {
-	d.remote = remoteAddrs(d.config.endpoint.Address(), &d.own)
+	d.remote = remoteAddrs(d.config.endpoint.Host, &d.own)
 	d.watcher = engine.Watch(d.config.endpoint, observed)
-	d.watcher.Subscribe(&d.records)
+	d.watcher.Subscribe(&d.records, d.config.resync)
 	instancesMu.Lock()
 	started = append(started, d)
 	instancesMu.Unlock()

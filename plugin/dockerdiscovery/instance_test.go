@@ -166,7 +166,7 @@ func TestReload(t *testing.T) {
 		t.Errorf("after a reload without the engine:\n%s", r)
 	}
 	stopCoreDNS(t, next)
-	if n := len(engine.Watchers()) + len(running()); n != 0 {
+	if n := len(engine.States()) + len(running()); n != 0 {
 		t.Errorf("%d watchers and plugins after the shutdown", n)
 	}
 }
@@ -302,6 +302,62 @@ func TestMetrics(t *testing.T) {
 				t.Errorf("README.md has %s, which does not exist", name)
 			}
 		}
+	}
+}
+
+// TestMetricsOfOneEngine names one engine in many ways, in server blocks and reloads: each series is there once, and none
+// is left in the end.
+func TestMetricsOfOneEngine(t *testing.T) {
+	e := enginetest.New(t)
+	e.Run(enginetest.Spec{Name: "web"})
+	link := t.TempDir() + "/engine.sock"
+	if err := os.Symlink(strings.TrimPrefix(e.Host(), "unix://"), link); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("DOCKER_HOST", "unix://"+link)
+	port := freePort(t)
+	series := func() int {
+		t.Helper()
+		families, err := prometheus.DefaultGatherer.Gather()
+		if err != nil {
+			t.Fatal(err)
+		}
+		n := 0
+		for _, f := range families {
+			for _, m := range f.GetMetric() {
+				for _, l := range m.GetLabel() {
+					if l.GetName() == "endpoint" {
+						n++
+					}
+				}
+			}
+		}
+		return n
+	}
+	blocks := func(properties ...string) string {
+		var all strings.Builder
+		for i, p := range properties {
+			fmt.Fprintf(&all, "zone%d:%s {\n docker {\n %s\n }\n}\n", i, port, p)
+		}
+		return all.String()
+	}
+	i := startCoreDNS(t, blocks("", "endpoint "+e.Host(), "endpoint unix://"+link, "endpoint "+e.Host()+"/", "endpoint unix:///"+link))
+	if n := series(); n != 3 {
+		t.Errorf("%d series of the engine, want connected, containers and last_reconcile_timestamp_seconds", n)
+	}
+	for _, reload := range []string{"resync 1s", "resync 2s\n hold 1s", "endpoint " + e.Host() + "\n resync 3s", "health ignore", ""} {
+		next, err := i.Restart(corefileInput(blocks(reload, "resync 7s")))
+		if err != nil {
+			t.Fatal(err)
+		}
+		i = next
+		if n := series(); n != 3 {
+			t.Errorf("%d series after a reload to %q", n, reload)
+		}
+	}
+	stopCoreDNS(t, i)
+	if n := series(); n != 0 {
+		t.Errorf("%d series of an engine that is watched no more", n)
 	}
 }
 

@@ -3,6 +3,7 @@ package dockerdiscovery
 import (
 	"context"
 	"errors"
+	"strings"
 	"sync"
 	"time"
 
@@ -29,10 +30,6 @@ var (
 		Buckets: plugin.TimeBuckets, NativeHistogramBucketFactor: plugin.NativeHistogramBucketFactor,
 		Help: "Histogram of the time that a reconciliation with the engine took.",
 	})
-	lastReconcile = promauto.NewGaugeVec(prometheus.GaugeOpts{
-		Namespace: plugin.Namespace, Subsystem: subsystem, Name: "last_reconcile_timestamp_seconds",
-		Help: "Unix time of the last reconciliation in which no container failed.",
-	}, []string{"endpoint"})
 	recordLag = promauto.NewHistogram(prometheus.HistogramOpts{
 		Namespace: plugin.Namespace, Subsystem: subsystem, Name: "record_lag_seconds",
 		Buckets: plugin.TimeBuckets, NativeHistogramBucketFactor: plugin.NativeHistogramBucketFactor,
@@ -50,6 +47,7 @@ func desc(name, help string, labels ...string) *prometheus.Desc {
 
 var (
 	connectedDesc  = desc("connected", "1 while the engine's events are being read, else 0.", "endpoint")
+	reconciledDesc = desc("last_reconcile_timestamp_seconds", "Unix time of the last reconciliation in which no container failed.", "endpoint")
 	containersDesc = desc("containers", "Number of running containers.", "endpoint")
 	namesDesc      = desc("names", "Number of owner names with records.")
 	recordsDesc    = desc("records", "Number of address and PTR records.")
@@ -61,23 +59,26 @@ func init() { prometheus.MustRegister(live{}) }
 
 // Describe implements prometheus.Collector.
 func (live) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{connectedDesc, containersDesc, namesDesc, recordsDesc, lostDesc, skippedDesc} {
+	for _, d := range []*prometheus.Desc{connectedDesc, reconciledDesc, containersDesc, namesDesc, recordsDesc, lostDesc, skippedDesc} {
 		ch <- d
 	}
 }
 
 // Collect implements prometheus.Collector.
 func (live) Collect(ch chan<- prometheus.Metric) {
-	gauge := func(d *prometheus.Desc, v int, labels ...string) {
-		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, float64(v), labels...)
+	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
 	}
-	for _, w := range engine.Watchers() {
-		connected := 0
-		if w.Connected() {
+	for host, s := range engine.States() {
+		connected := 0.
+		if s.Connected {
 			connected = 1
 		}
-		gauge(connectedDesc, connected, w.Host())
-		gauge(containersDesc, w.Containers(), w.Host())
+		gauge(connectedDesc, connected, host)
+		gauge(containersDesc, float64(s.Containers), host)
+		if !s.Reconciled.IsZero() {
+			gauge(reconciledDesc, float64(s.Reconciled.UnixNano())/1e9, host)
+		}
 	}
 	var names, records, lost, skipped int
 	for _, d := range running() {
@@ -87,42 +88,80 @@ func (live) Collect(ch chan<- prometheus.Metric) {
 		lost += s.Lost
 		skipped += int(d.skipped.Load())
 	}
-	gauge(namesDesc, names)
-	gauge(recordsDesc, records)
-	gauge(lostDesc, lost)
-	gauge(skippedDesc, skipped)
+	gauge(namesDesc, float64(names))
+	gauge(recordsDesc, float64(records))
+	gauge(lostDesc, float64(lost))
+	gauge(skippedDesc, float64(skipped))
 }
 
 // observer logs what an operator can act on and counts the rest. It implements
 // engine.Observer.
 type observer struct {
 	mu         sync.Mutex         // guards the following
-	away       map[string]bool    // hosts whose absence has been logged
+	links      map[string]*link   // by host
 	unreadable map[[2]string]bool // hosts and calls whose odd answers have been logged
 }
 
-var observed = &observer{away: map[string]bool{}, unreadable: map[[2]string]bool{}}
+var observed = newObserver()
+
+func newObserver() *observer {
+	return &observer{links: map[string]*link{}, unreadable: map[[2]string]bool{}}
+}
+
+// link is what has been logged of the way to an engine.
+type link struct {
+	away  bool      // the last line says that it is away
+	cause string    // of the last such line, without digits: ports and times change
+	at    time.Time // of that line
+}
+
+const (
+	// Causes that follow each other are logged so far apart: an engine that ends is first one that closes, then one
+	// that refuses.
+	causeAfter = 10 * time.Second
+	// An engine that comes and goes for one cause has it logged so far apart.
+	flapAfter = time.Minute
+)
+
+func (o *observer) link(host string) *link {
+	if o.links[host] == nil {
+		o.links[host] = &link{}
+	}
+	return o.links[host]
+}
 
 func (o *observer) Connected(host, description string) {
-	o.setAway(host, false)
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	l := o.link(host)
+	if !l.away && !l.at.IsZero() { // its last absence was not logged either
+		log.Debugf("Watching Docker Engine %s at %s", description, host)
+		return
+	}
+	l.away = false
 	log.Infof("Watching Docker Engine %s at %s", description, host)
 }
 
 func (o *observer) Disconnected(host string, err error) {
-	if o.setAway(host, true) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	l, now := o.link(host), time.Now()
+	cause := strings.Map(func(r rune) rune {
+		if r >= '0' && r <= '9' {
+			return -1
+		}
+		return r
+	}, err.Error())
+	quiet := causeAfter
+	if cause == l.cause {
+		quiet = flapAfter
+	}
+	if l.away && cause == l.cause || !l.at.IsZero() && now.Sub(l.at) < quiet {
 		log.Debugf("Docker Engine at %s: %v", host, err)
 		return
 	}
+	*l = link{away: true, cause: cause, at: now}
 	log.Errorf("Docker Engine at %s: %v; retrying until it answers", host, err)
-}
-
-// setAway returns what was set before.
-func (o *observer) setAway(host string, away bool) bool {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	before := o.away[host]
-	o.away[host] = away
-	return before
 }
 
 func (o *observer) Event(kind, action string) { eventsTotal.WithLabelValues(kind, action).Inc() }
@@ -140,15 +179,16 @@ func (o *observer) Call(name string, _ time.Duration, err error) {
 	apiCallsTotal.WithLabelValues(name, result).Inc()
 }
 
-func (o *observer) Reconciled(host string, took time.Duration, failed int) {
+func (o *observer) Reconciled(took time.Duration, _ int) {
 	reconcileDuration.Observe(took.Seconds())
-	if failed == 0 {
-		lastReconcile.WithLabelValues(host).SetToCurrentTime()
-	}
 }
 
 func (o *observer) InspectFailed(id string, err error) {
-	log.Warningf("Container %.12s can't be inspected, trying again: %v", id, err)
+	aboutContainers.logf("Container %.12s can't be inspected, trying again: %v", id, err)
+}
+
+func (o *observer) LeftOut(id string, err error) {
+	aboutContainers.logf("Container %.12s is left out: %v", id, err)
 }
 
 // Unreadable logs once for each host and call: an engine that says something odd will do so

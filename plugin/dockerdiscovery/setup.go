@@ -51,6 +51,7 @@ const (
 type config struct {
 	zone     zone.Config
 	endpoint engine.Endpoint
+	resync   time.Duration
 	sources  []naming.Source
 	fall     fall.F
 	root     string // the server block's, in which relative paths start
@@ -69,6 +70,9 @@ type config struct {
 
 func setup(c *caddy.Controller) error {
 	cfg, err := parse(c)
+	if err == nil && cfg.endpoint.Host == "" {
+		cfg.endpoint, err = engine.Default(func(err error) { log.Warning(err) })
+	}
 	if err != nil {
 		return plugin.Error(pluginName, err)
 	}
@@ -161,7 +165,7 @@ func sourceNames() string {
 func parse(c *caddy.Controller) (config, error) {
 	cfg := config{labelPrefix: naming.DefaultLabelPrefix, root: dnsserver.GetConfig(c).Root}
 	cfg.zone.TTL, cfg.zone.NegativeTTL = defaultTTL, defaultNegativeTTL
-	cfg.endpoint.Resync = defaultResync
+	cfg.resync = defaultResync
 	cfg.hold, cfg.health = defaultHold, naming.PreferHealth
 
 	for i := 0; c.Next(); i++ {
@@ -314,7 +318,7 @@ func (cfg *config) set(property string, args []string) error {
 	case "forwarders":
 		err = cfg.addForwarders(args)
 	case "resync":
-		cfg.endpoint.Resync, err = parseDuration(args[0], minResync, math.MaxInt64)
+		cfg.resync, err = parseDuration(args[0], minResync, math.MaxInt64)
 	case "fallthrough":
 		cfg.fall.SetZonesFromArgs(args)
 	}

@@ -28,10 +28,10 @@ func parseText(text string, keys ...string) (config, error) {
 func TestParse(t *testing.T) {
 	defaults := func(change func(*config)) config {
 		c := config{
-			zone:     zone.Config{Zones: []string{"docker."}, TTL: 5, NegativeTTL: 5},
-			endpoint: engine.Endpoint{Resync: time.Minute},
-			sources:  naming.Sources(),
-			health:   naming.PreferHealth, hold: 5 * time.Second, labelPrefix: "coredns.dockerdiscovery",
+			zone:    zone.Config{Zones: []string{"docker."}, TTL: 5, NegativeTTL: 5},
+			resync:  time.Minute,
+			sources: naming.Sources(),
+			health:  naming.PreferHealth, hold: 5 * time.Second, labelPrefix: "coredns.dockerdiscovery",
 		}
 		change(&c)
 		return c
@@ -68,7 +68,7 @@ func TestParse(t *testing.T) {
 		{"docker {\n opt_in\n}", []string{"docker."}, defaults(func(c *config) { c.optIn = true })},
 		{"docker {\n ttl 30\n}", []string{"docker."}, defaults(func(c *config) { c.zone.TTL = 30 })},
 		{"docker {\n ttl 0 3600\n}", []string{"docker."}, defaults(func(c *config) { c.zone.TTL, c.zone.NegativeTTL = 0, 3600 })},
-		{"docker {\n resync 90s\n}", []string{"docker."}, defaults(func(c *config) { c.endpoint.Resync = 90 * time.Second })},
+		{"docker {\n resync 90s\n}", []string{"docker."}, defaults(func(c *config) { c.resync = 90 * time.Second })},
 		{"docker {\n network front back\n}", []string{"docker."}, defaults(func(c *config) { c.networks = []string{"front", "back"} })},
 		{"docker {\n network front\n network back mid\n}", []string{"docker."}, defaults(func(c *config) { c.networks = []string{"front", "back", "mid"} })},
 		{"docker {\n health require\n}", []string{"docker."}, defaults(func(c *config) { c.health = naming.RequireHealth })},
@@ -119,7 +119,7 @@ func TestParseTLS(t *testing.T) {
 		c := caddy.NewTestController("dns", "docker docker. {\n tls "+args+"\n endpoint tcp://engine.example:2376\n}")
 		dnsserver.GetConfig(c).Root = dir
 		cfg, err := parse(c)
-		want.Host, want.Resync, want.TLS = "tcp://engine.example:2376", time.Minute, true
+		want.Host, want.TLS = "tcp://engine.example:2376", true
 		if err != nil || cfg.endpoint != want {
 			t.Errorf("tls %s: %+v, %v; want %+v", args, cfg.endpoint, err, want)
 		}
