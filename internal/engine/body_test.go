@@ -106,7 +106,7 @@ func TestRefusedStream(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for range 20000 {
+	for range 2000 {
 		if _, err := d.events(t.Context(), time.Now()); err == nil || !strings.Contains(err.Error(), "GET /events is forbidden") {
 			t.Fatalf("a refused stream: %v", err)
 		}
@@ -142,12 +142,12 @@ func TestLargeContainers(t *testing.T) {
 	w, r := watch(t, e, time.Hour)
 	synced(t, r)
 	waitStream(t, e)
-	aliases := make([]string, 50000)
+	aliases := make([]string, 20000)
 	for i := range aliases {
 		aliases[i] = fmt.Sprint("alias-number-", i)
 	}
 	var ports []string
-	for i := 1; i <= 50000; i++ {
+	for i := 1; i <= 10000; i++ {
 		ports = append(ports, fmt.Sprint(i, "/tcp"), fmt.Sprint(i, "/udp"))
 	}
 	e.AddNetwork("front")
@@ -155,7 +155,7 @@ func TestLargeContainers(t *testing.T) {
 		e.Run(enginetest.Spec{Name: "aliases", Networks: []enginetest.Attachment{{Network: "front", Aliases: aliases}}, Health: "healthy"}),
 		e.Run(enginetest.Spec{Name: "ports", ExposedPorts: ports, Health: "healthy"}),
 	}
-	label := e.Run(enginetest.Spec{Name: "label", Labels: map[string]string{"a": strings.Repeat("x", 10<<20)}, Health: "healthy"})
+	label := e.Run(enginetest.Spec{Name: "label", Labels: map[string]string{"a": strings.Repeat("x", maxAnswer)}, Health: "healthy"})
 	r.waitNames(t, "aliases", "ports")
 	r.wait(t, "who is left out", func() bool { return len(r.leftOut) == 1 && strings.HasPrefix(r.leftOut[0], label) })
 	for i := range 3 {
@@ -166,7 +166,7 @@ func TestLargeContainers(t *testing.T) {
 		begin := time.Now()
 		id := e.Run(enginetest.Spec{Name: name})
 		r.wait(t, name, func() bool { return r.containers[id] != nil })
-		if took := time.Since(begin); took > time.Second { // on a busy machine
+		if took := time.Since(begin); took > deadline/2 { // on a busy machine, of a usual millisecond or two
 			t.Errorf("%s was seen after %s", name, took)
 		}
 	}
@@ -188,17 +188,17 @@ func TestLargeContainers(t *testing.T) {
 func TestReadingMuch(t *testing.T) {
 	for name, c := range map[string]struct {
 		entry string // of a list
-		most  uint64 // MiB that reading it ten times takes
+		most  uint64 // MiB that reading it three times takes
 	}{
-		"label":   {`{"Id":"a","Config":{"Labels":{"a":"` + strings.Repeat("x", 10<<20) + `"}}}`, 48},
-		"list":    {`{"Id":"a","Config":{"Labels":{"a":"` + strings.Repeat("x", 3<<20) + `"}}}`, 96},
-		"aliases": {`{"Id":"a","NetworkSettings":{"Networks":{"n":{"Aliases":["x"` + strings.Repeat(`,"alias-number-12345"`, 50000) + `]}}}}`, 160},
+		"label":   {`{"Id":"a","Config":{"Labels":{"a":"` + strings.Repeat("x", maxAnswer) + `"}}}`, 20},
+		"list":    {`{"Id":"a","Config":{"Labels":{"a":"` + strings.Repeat("x", 3<<20) + `"}}}`, 40},
+		"aliases": {`{"Id":"a","NetworkSettings":{"Networks":{"n":{"Aliases":["x"` + strings.Repeat(`,"alias-number-12345"`, 50000) + `]}}}}`, 60},
 	} {
 		d := answering(t, []byte(c.entry))
 		list := answering(t, []byte("["+c.entry+"]"))
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
-		for range 10 {
+		for range 3 {
 			if _, err := d.inspect(t.Context(), "a"); err == nil {
 				t.Errorf("%s: no error", name)
 			}
@@ -208,7 +208,7 @@ func TestReadingMuch(t *testing.T) {
 		}
 		runtime.ReadMemStats(&after)
 		if taken := (after.TotalAlloc - before.TotalAlloc) >> 20; taken > c.most {
-			t.Errorf("%s: reading it ten times took %d MiB, want %d at most", name, taken, c.most)
+			t.Errorf("%s: reading it three times took %d MiB, want %d at most", name, taken, c.most)
 		}
 	}
 }
@@ -219,7 +219,7 @@ func TestLargeEntries(t *testing.T) {
 	e := enginetest.New(t)
 	e.AddNetwork("odd", "10.1.0.0/16")
 	e.Run(enginetest.Spec{Name: "first"})
-	e.Run(enginetest.Spec{Name: "large", Labels: map[string]string{"a": strings.Repeat("x", 10<<20)}})
+	e.Run(enginetest.Spec{Name: "large", Labels: map[string]string{"a": strings.Repeat("x", maxAnswer)}})
 	e.Run(enginetest.Spec{Name: "labels", Labels: map[string]string{"a": strings.Repeat("x", 1<<20)}})
 	e.Run(enginetest.Spec{Name: "last", NetworkMode: "odd"})
 	var networks []json.RawMessage // in the engine's order, in which the labels come last
@@ -228,10 +228,10 @@ func TestLargeEntries(t *testing.T) {
 		networks[i] = []byte(strings.Replace(string(n), `"Labels":{}`, `"Labels":{"a":"`+strings.Repeat("x", 1<<20)+`"}`, 1))
 	}
 	e.RawAnswer("networks", encode(t, networks))
-	_, r := watch(t, e, 50*time.Millisecond)
+	_, r := watch(t, e, 200*time.Millisecond)
 	synced(t, r)
 	r.waitNames(t, "first", "labels", "last")
-	r.wait(t, "more reconciliations", func() bool { return r.rounds > 3 })
+	r.wait(t, "more reconciliations", func() bool { return r.rounds > 1 })
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if len(r.leftOut) != 1 || len(r.errors) != 0 || slices.Contains(r.names(), "large") {
