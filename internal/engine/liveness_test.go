@@ -37,9 +37,13 @@ func TestRestartBackOff(t *testing.T) {
 		}
 		// Who begins to watch now agrees.
 		e.Crash(id, 1)
-		_, later := watch(t, e, time.Hour)
+		later := newRecorder()
+		endpoint := Endpoint{Host: e.Host()}
+		other := start(endpoint, later, streamAge, jitter, func() (api, error) { return dial(endpoint, later) }) // one of its own
+		other.Subscribe(later, time.Hour)
 		synced(t, later)
 		later.waitNames(t)
+		other.stop()
 	}
 }
 
