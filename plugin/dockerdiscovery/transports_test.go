@@ -2,6 +2,7 @@ package dockerdiscovery
 
 import (
 	"bytes"
+	"context"
 	"crypto/tls"
 	"encoding/binary"
 	"fmt"
@@ -169,7 +170,7 @@ func askProxied(transport string, ports map[string]string, m *dns.Msg, header []
 		}
 		return c.ReadMsg()
 	}
-	client := &http.Client{Transport: &http.Transport{DialTLS: func(string, string) (net.Conn, error) { return conn, nil }}}
+	client := &http.Client{Transport: &http.Transport{DialTLSContext: func(context.Context, string, string) (net.Conn, error) { return conn, nil }}}
 	resp, err := client.Post("https://127.0.0.1:"+port+"/dns-query", "application/dns-message", bytes.NewReader(question))
 	if err != nil {
 		return nil, err
