@@ -14,9 +14,12 @@ import (
 	"github.com/dockerdiscovery/dockerdiscovery/internal/naming"
 )
 
-// isEndpoint reports whether the argument says where an engine is: a URL, or the path of a socket.
+// isEndpoint reports whether the argument says where an engine is: a URL, the path of a socket, or an
+// address with one of the engine's usual ports. No zone looks like that.
 func isEndpoint(arg string) bool {
-	return strings.Contains(arg, "://") || strings.HasPrefix(arg, "/") || strings.HasPrefix(arg, "unix:")
+	return strings.Contains(arg, "://") || strings.HasPrefix(arg, "unix:") ||
+		strings.HasPrefix(arg, "/") || strings.HasPrefix(arg, "./") || strings.HasPrefix(arg, "../") ||
+		strings.HasSuffix(arg, ":2375") || strings.HasSuffix(arg, ":2376")
 }
 
 // addOnce adds the values to those of earlier lines. One that stands there twice is a mistake.

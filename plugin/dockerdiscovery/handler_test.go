@@ -233,8 +233,11 @@ func TestRootZone(t *testing.T) {
 // TestBeforeFirstReconciliation checks that nothing is denied that may exist.
 func TestBeforeFirstReconciliation(t *testing.T) {
 	d := newTestDocker("docker.", "17.172.in-addr.arpa.")
+	d.Apply([]engine.Change{{ID: "c1", Container: &container.Container{ID: "c1", Name: "c1", Labels: map[string]string{
+		"coredns.dockerdiscovery.records": "x.docker. CNAME nope.docker."}}}})
 	d.synced.Store(false)
 	cases := []handlerCase{
+		{Case: test.Case{Qname: "x.docker.", Qtype: dns.TypeA, Rcode: dns.RcodeServerFailure}},
 		{Case: test.Case{Qname: "web.docker.", Qtype: dns.TypeA, Answer: []dns.RR{test.A("web.docker. 5 IN A 172.17.0.2")}}},
 		{Case: test.Case{Qname: "nope.docker.", Qtype: dns.TypeA, Rcode: dns.RcodeServerFailure}},
 		{Case: test.Case{Qname: "shop.docker.", Qtype: dns.TypeA, Rcode: dns.RcodeServerFailure}},

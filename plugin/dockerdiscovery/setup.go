@@ -184,9 +184,6 @@ func parse(c *caddy.Controller) (config, error) {
 	if len(cfg.sources) == 0 {
 		cfg.sources = naming.Sources()
 	}
-	if cfg.endpoint.TLS && !strings.HasPrefix(cfg.endpoint.Host, "tcp://") {
-		return cfg, c.Err("tls needs an endpoint tcp://HOST:PORT")
-	}
 	return cfg, nil
 }
 
@@ -209,6 +206,9 @@ func (cfg *config) parseBlock(c *caddy.Controller) error {
 		if err := cfg.set(property, c.RemainingArgs()); err != nil {
 			return c.Errf("%s; want '%s'", err, form)
 		}
+	}
+	if line, given := lines["tls"]; given && !strings.HasPrefix(cfg.endpoint.Host, "tcp://") {
+		return c.Errf("tls in line %d needs an endpoint tcp://HOST:PORT", line)
 	}
 	return nil
 }

@@ -154,7 +154,7 @@ func TestParseErrors(t *testing.T) {
 		block("tls a b c d"):                                   {":3", "tls has 4 arguments", "tls [CERT KEY] [CACERT]"},
 		block("tls none.pem"):                                  {":3", "none.pem: no such file", "tls [CERT KEY] [CACERT]"},
 		block("tls none.pem none.key"):                         {":3", "none.pem: no such file", "tls [CERT KEY] [CACERT]"},
-		block("tls"):                                           {"tls needs an endpoint tcp://HOST:PORT"},
+		block("tls"):                                           {":4", "tls in line 3 needs an endpoint tcp://HOST:PORT"},
 		block("ttl 5\n ttl 7"):                                 {":4", "ttl stands in line 3 already", "'ttl SECONDS [NEGATIVE_SECONDS], each from 0 to 3600' once"},
 		block("isolate\n isolate"):                             {":4", "isolate stands in line 3 already"},
 		block("endpoint unix:///a\n endpoint unix:///b"):       {":4", "endpoint stands in line 3 already"},
@@ -197,6 +197,8 @@ func TestParseErrors(t *testing.T) {
 		"docker 10.0.0.0/8":                                    {":1", "all zones are reverse zones", "docker docker. 172.16.0.0/12"},
 		"docker unix:///run/docker.sock":                       {":1", "'unix:///run/docker.sock' is not a zone but an engine's endpoint", "write endpoint", "endpoint unix:///PATH|tcp://HOST:PORT"},
 		"docker docker. tcp://[::1]:2376":                      {":1", "'tcp://[::1]:2376' is not a zone", "write endpoint"},
+		"docker ./docker.sock":                                 {":1", "write endpoint"},
+		"docker localhost:2375":                                {":1", "write endpoint"},
 		"docker /var/run/docker.sock":                          {":1", "'/var/run/docker.sock' is not a zone", "write endpoint"},
 		"docker docker.\ndocker lan.":                          {"only be used once"},
 	} {

@@ -1,6 +1,7 @@
 package dockerdiscovery
 
 import (
+	"maps"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -59,6 +60,9 @@ func (r *records) Host(h container.Host) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	before := r.compose
+	if maps.Equal(before, compose) {
+		return
+	}
 	r.compose = compose
 	affected := map[string]bool{} // who is on a network that is known by another name now
 	for id, k := range r.known {

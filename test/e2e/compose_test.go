@@ -120,7 +120,8 @@ func TestComposeV2Names(t *testing.T) {
 	s.soon("web."+project+".docker.", dns.TypeA, addrs...)
 }
 
-// newNetworked is a project of which a service, api, chooses one of its networks, and another, web, is left out.
+// newNetworked is a project of which a service, api, chooses one of its networks, which is not called as usual,
+// and another, web, is left out.
 func newNetworked(t *testing.T, db, front, back string) *project {
 	t.Helper()
 	p := newProject(t)
@@ -129,11 +130,21 @@ func newNetworked(t *testing.T, db, front, back string) *project {
 	file += fmt.Sprintf("  web:\n    image: %s\n    networks: [%s]\n    labels:\n      coredns.dockerdiscovery.enable: \"no\"\n", image, back)
 	mark := fmt.Sprintf("    labels:\n      %s: %q\n", rig.Mark, theRun.ID)
 	file += fmt.Sprintf("networks:\n  %s:\n%s  %s:\n%s", front, mark, back, mark)
+	if p.command[0] == "docker" { // Compose 1 labels such a network with this name, and nothing tells the other
+		file += "    name: net-" + suffix() + "\n"
+	}
 	if err := os.WriteFile(p.command[len(p.command)-1], []byte(file), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { p.do("down", "--timeout", "1") })
 	return p
+}
+
+// network returns the full name of one of the project's networks.
+func (p *project) network(short string) string {
+	p.t.Helper()
+	return machine.do(p.t, "network", "ls", "--format", "{{.Name}}",
+		"--filter", "label=com.docker.compose.project="+p.name, "--filter", "label=com.docker.compose.network="+short)
 }
 
 // The names that networks have in Compose files do for them: in the label and the Corefile, and after aliases.
@@ -149,14 +160,14 @@ func TestComposeNetworks(t *testing.T) {
 	for _, p := range []*project{first, second} {
 		p.do("up", "-d")
 		c, api, web := p.containers(db)[0], p.containers("api")[0], p.containers("web")[0]
-		addrs[p], askers[p] = onNetwork(t, c.ID, p.name+"_"+back), web
-		s.check(api.name()+".docker.", dns.TypeA, onNetwork(t, api.ID, p.name+"_"+back))
-		s.check(db+"."+p.name+"_"+back+".docker.", dns.TypeA, addrs[p])
+		addrs[p], askers[p] = onNetwork(t, c.ID, p.network(back)), web
+		s.check(api.name()+".docker.", dns.TypeA, onNetwork(t, api.ID, p.network(back)))
+		s.check(db+"."+p.network(back)+".docker.", dns.TypeA, addrs[p])
 		s.check(web.name()+".docker.", dns.TypeA, nxdomain)
 		chosen.check(c.name()+".docker.", dns.TypeA, addrs[p])
 		if p == first {
 			s.check(name, dns.TypeA, addrs[p])
-			s.check(db+"."+front+".docker.", dns.TypeA, onNetwork(t, c.ID, p.name+"_"+front))
+			s.check(db+"."+front+".docker.", dns.TypeA, onNetwork(t, c.ID, p.network(front)))
 		}
 	}
 	s.check(name, dns.TypeA, nodata) // which of the two?
