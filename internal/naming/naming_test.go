@@ -219,7 +219,7 @@ db.my-net.docker. shared shop_my_net bare`, "",
 		},
 		{
 			"compose run does not have the service's host name", only(Container, ID, Hostname, Alias),
-			container.Container{Name: "x", Hostname: "db", Labels: map[string]string{composeOneoff: "True"}, Endpoints: []container.Endpoint{{Network: "a", Aliases: []string{"web"}}}},
+			container.Container{Name: "x", Hostname: "db", Labels: map[string]string{composeOneoff: "True"}, Endpoints: []container.Endpoint{{Network: "a", Aliases: []string{"web", "db"}}}},
 			"x.docker. name\n0123456789ab.docker. id\nweb.docker. shared a bare\nweb.a.docker. shared a", "",
 		},
 		{

@@ -69,13 +69,14 @@ func byCompose(c *asked) []name {
 const maxAliases = 256
 
 // byAlias leaves out the short ID, which some engines put among the aliases: it is a
-// source of its own.
+// source of its own. Docker (20.10) puts the host name there too, which a container of "compose run"
+// has only from its service.
 func byAlias(c *asked) []name {
 	var names []name
 	n := 0
 	for _, ep := range c.Endpoints {
 		for _, alias := range ep.Aliases {
-			if alias == c.ShortID() {
+			if alias == c.ShortID() || oneOff(c.Container) && strings.EqualFold(alias, c.Hostname) {
 				continue
 			}
 			if n++; n > maxAliases {

@@ -23,7 +23,8 @@ type project struct {
 	services []string
 }
 
-func newProject(t *testing.T) *project {
+// newProject makes a project. The lines are more of what its web service is.
+func newProject(t *testing.T, lines ...string) *project {
 	t.Helper()
 	p := &project{t: t, command: rig.Compose(), name: "shop" + suffix(), web: "web" + suffix()}
 	p.services = []string{p.web, "api" + suffix(), "db" + suffix()}
@@ -31,6 +32,11 @@ func newProject(t *testing.T) *project {
 	fmt.Fprintln(file, "services:")
 	for _, service := range p.services {
 		fmt.Fprintf(file, "  %s:\n    image: %s\n", service, image)
+		if service == p.web {
+			for _, line := range lines {
+				fmt.Fprintf(file, "    %s\n", line)
+			}
+		}
 	}
 	fmt.Fprintf(file, "networks:\n  default:\n    labels:\n      %s: %q\n", rig.Mark, theRun.ID)
 	path := filepath.Join(t.TempDir(), "compose.yaml")

@@ -199,11 +199,11 @@ func megabyte() string {
 // runWithLabel is docker run for a label that need not fit a command line.
 func runWithLabel(t *testing.T, name, label, value string) {
 	t.Helper()
-	runConfigured(t, name, &container.Config{Image: image, Labels: map[string]string{label: value}})
+	runConfigured(t, name, "", &container.Config{Image: image, Labels: map[string]string{label: value}})
 }
 
-// runConfigured is docker run for what the command can't say.
-func runConfigured(t *testing.T, name string, config *container.Config) (id string) {
+// runConfigured is docker run for what the command can't say. The default network is "".
+func runConfigured(t *testing.T, name, network string, config *container.Config) (id string) {
 	t.Helper()
 	host := machine.do(t, "context", "inspect", "-f", "{{.Endpoints.docker.Host}}")
 	api, err := client.NewClientWithOpts(client.WithHost(host), client.WithAPIVersionNegotiation())
@@ -211,7 +211,7 @@ func runConfigured(t *testing.T, name string, config *container.Config) (id stri
 		t.Fatal(err)
 	}
 	defer api.Close()
-	created, err := api.ContainerCreate(t.Context(), config, nil, nil, nil, name)
+	created, err := api.ContainerCreate(t.Context(), config, &container.HostConfig{NetworkMode: container.NetworkMode(network)}, nil, nil, name)
 	if err == nil {
 		t.Cleanup(func() { machine.output("rm", "-f", created.ID) })
 		err = api.ContainerStart(t.Context(), created.ID, container.StartOptions{})

@@ -57,7 +57,7 @@ func TestHealth(t *testing.T) {
 	name := hostname + ".docker."
 	var ids, addrs []string
 	for range 3 {
-		id := runConfigured(t, "ill-"+suffix(), &container.Config{Image: image, Hostname: hostname, Healthcheck: &container.HealthConfig{
+		id := runConfigured(t, "ill-"+suffix(), "", &container.Config{Image: image, Hostname: hostname, Healthcheck: &container.HealthConfig{
 			Test: []string{"CMD", "/image", "health"}, Interval: 500 * time.Millisecond, Retries: 1,
 		}})
 		ids, addrs = append(ids, id), append(addrs, machine.addr(t, id))

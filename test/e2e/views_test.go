@@ -3,6 +3,7 @@ package e2e
 import (
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
 	"os/exec"
 	"slices"
@@ -104,22 +105,54 @@ func TestIsolate(t *testing.T) {
 	t.Parallel()
 	a, b := machine.servedNetwork(t), machine.servedNetwork(t)
 	us := machine.gateway(t, a).String()
+	up := startUpstream(t)
 	s := serve(t, config{ip: us, port: 53, body: "docker " + zones + " {\nisolate\n}\ncache"})
+	onwards := serve(t, config{ip: us, body: "docker " + zones + " {\nisolate\nfallthrough\n}\ncache\nforward . " + up.addr})
 	name := "web-" + suffix()
-	web := machine.run(t, "--name", name, "--network", a)
+	web := machine.run(t, "--name", name, "--network", a, "--expose", "5432", "--label", "coredns.dockerdiscovery.records=sub.up TXT hello")
 	neighbour, stranger := machine.run(t, "--network", a, "--dns", us), machine.run(t, "--network", b, "--dns", us)
+	below := machine.run(t, "--network", b, "--label", "coredns.dockerdiscovery.host=below.side."+name+".docker.")
 	addr := machine.addr(t, web)
-	s.soon(name+".docker.", dns.TypeA, addr)
+	for _, s := range []*server{s, onwards} {
+		s.soon(name+".docker.", dns.TypeA, addr)
+		s.soon("below.side."+name+".docker.", dns.TypeA, machine.addr(t, below))
+	}
 	s.check(reverse(t, addr), dns.TypePTR, name+".docker.")
 	s.asks(t, neighbour, name+".docker.", addr)
 	s.asks(t, stranger, name+".docker.", "")
 	for _, q := range []struct {
-		name  string
-		qtype uint16
-	}{{name + ".docker.", dns.TypeA}, {reverse(t, addr), dns.TypePTR}} {
-		if got := s.from(t, stranger, q.name, q.qtype); got != nxdomain {
-			t.Errorf("a stranger asks for %s: %s, want %s", q.name, got, nxdomain)
+		name                string
+		qtype               uint16
+		neighbour, stranger string
+	}{
+		{name + ".docker.", dns.TypeA, addr, nodata}, // since side is below it
+		{"side." + name + ".docker.", dns.TypeA, nxdomain, nodata},
+		{"_postgresql._tcp." + name + ".docker.", dns.TypeSRV, "0 0 5432 " + name + ".docker.", nxdomain},
+		{"_tcp." + name + ".docker.", dns.TypeA, nodata, nxdomain},
+		{"sub.up." + name + ".docker.", dns.TypeTXT, `"hello"`, nxdomain},
+		{"up." + name + ".docker.", dns.TypeA, nodata, nxdomain},
+		{reverse(t, addr), dns.TypePTR, name + ".docker.", nxdomain},
+	} {
+		for who, want := range map[string]string{neighbour: q.neighbour, stranger: q.stranger} {
+			if got := s.from(t, who, q.name, q.qtype); got != want {
+				t.Errorf("%.12s asks for %s %s: %s, want %s", who, q.name, dns.TypeToString[q.qtype], got, want)
+			}
 		}
+	}
+	machine.do(t, "rm", "-f", below)
+	for _, hidden := range []string{name + ".docker.", "_tcp." + name + ".docker."} {
+		eventually(t, func() error {
+			if got := s.from(t, stranger, hidden, dns.TypeA); got != nxdomain {
+				return fmt.Errorf("a stranger asks for %s: %s, want %s", hidden, got, nxdomain)
+			}
+			return nil
+		})
+		eventually(t, func() error { // the other server's hold ends a moment later
+			if got := onwards.from(t, stranger, hidden, dns.TypeA); got != nxdomain || up.count(hidden) == 0 {
+				return fmt.Errorf("a stranger asks for %s: %s, and upstream was asked %d times", hidden, got, up.count(hidden))
+			}
+			return nil
+		})
 	}
 }
 
@@ -197,8 +230,12 @@ func TestReachableAddresses(t *testing.T) {
 	w := machine.run(t, "--name", plain, "--network", network)
 	pub, web := machine.addr(t, p), machine.addr(t, w)
 
+	bridge := gateway // at which the host reaches itself
+	if !podman {      // Docker masquerades what the host sends to itself from a network's gateway
+		bridge = machine.do(t, "inspect", "-f", "{{.NetworkSettings.Networks.bridge.Gateway}}", machine.run(t))
+	}
 	for _, c := range []struct{ name, container, host, elsewhere string }{
-		{onHost, gateway, gateway, lan.Host.String()}, // asked by the host at the gateway
+		{onHost, gateway, bridge, lan.Host.String()},
 		{published, pub, pub, lan.Host.String()},
 		{joined, pub, pub, lan.Host.String()},
 		{plain, web, web, nodata},
@@ -246,4 +283,89 @@ func TestMetadata(t *testing.T) {
 		}
 		return nil
 	})
+}
+
+// An address on the LAN is given to the host, and to who is on another network, only where there is no other: it may be
+// out of their reach.
+func TestDirectNetworkLast(t *testing.T) {
+	t.Parallel()
+	if podman {
+		t.Skip("Podman (5.4) makes macvlan networks by other options")
+	}
+	lan := newLAN(t)
+	subnet := netip.PrefixFrom(lan.Host, 24).Masked().String()
+	direct := machine.network(t, "--driver", "macvlan", "--opt", "parent="+lan.Link, "--subnet", subnet, "--gateway", lan.Host.String(),
+		"--ip-range", strings.TrimSuffix(subnet, "0/24")+"128/25")
+	bridge, other := machine.servedNetwork(t), machine.servedNetwork(t)
+	us := machine.gateway(t, other).String() // which all askers reach, whatever their default route is
+	s := serve(t, config{ip: us, port: 53, also: lan.Host.String(), body: "docker " + zones + " " + subnet + "\ncache"})
+	both, only := "both-"+suffix(), "only-"+suffix()
+	b := machine.run(t, "--name", both, "--network", direct)
+	machine.do(t, "network", "connect", bridge, b)
+	o := machine.run(t, "--name", only, "--network", direct)
+	stranger, onBridge, onBoth := machine.run(t, "--network", other), machine.run(t, "--network", bridge), machine.run(t, "--network", other)
+	machine.do(t, "network", "connect", direct, onBoth)
+	near, far, alone := onNetwork(t, b, bridge), onNetwork(t, b, direct), onNetwork(t, o, direct)
+
+	s.soon(both+".docker.", dns.TypeA, near)
+	s.soon(only+".docker.", dns.TypeA, alone)
+	for who, c := range map[string]struct{ id, both, only string }{
+		"on another network": {stranger, near, alone}, "on the bridge": {onBridge, near, alone}, "on the LAN's network": {onBoth, far, alone},
+	} {
+		for name, want := range map[string]string{both: c.both, only: c.only} {
+			if got := s.from(t, c.id, name+".docker.", dns.TypeA); got != want {
+				t.Errorf("%s, who is %s asks: %s, want %s", name, who, got, want)
+			}
+		}
+	}
+	for name, want := range map[string]string{both: far, only: alone} {
+		if got := lan.ask(t, s, name+".docker.", dns.TypeA); got != want {
+			t.Errorf("%s, the LAN asks: %s, want %s", name, got, want)
+		}
+	}
+	s.check(reverse(t, far), dns.TypePTR, both+".docker.")
+}
+
+// What uses the host's network is at an address that serves the host, and a container whose resolver hands its queries to
+// one of the host's, which then asks from loopback.
+func TestHostNetworkThroughHost(t *testing.T) {
+	t.Parallel()
+	network := machine.servedNetwork(t)
+	gateway := machine.gateway(t, network).String()
+	s := serve(t, config{body: "docker " + zones + "\ncache"})
+	forwarder := serve(t, config{ip: gateway, port: 53, body: "forward . " + s.addr})
+	asker := machine.run(t, "--network", network)
+	name := "web-" + suffix()
+	port := fmt.Sprint(freePort(t, "0.0.0.0"))
+	machine.runAs(t, []string{"--name", name, "--network", "host", "--expose", port}, image, "http", ":"+port)
+	fqdn := name + ".docker."
+	eventually(t, func() error {
+		if got := outcome(s.ask(fqdn, dns.TypeA)); net.ParseIP(got) == nil {
+			return fmt.Errorf("%s: %s, want one address", fqdn, got)
+		}
+		return nil
+	})
+	addr := outcome(s.ask(fqdn, dns.TypeA))
+	if net.ParseIP(addr).IsLoopback() {
+		t.Errorf("the host is given %s", addr)
+	}
+	if got := forwarder.from(t, asker, fqdn, dns.TypeA); got != addr {
+		t.Errorf("a container behind the host's resolver is given %s, the host %s", got, addr)
+	}
+	for who, id := range map[string]string{"the host": "", "a container": asker} {
+		eventually(t, func() error { // the service may not listen yet
+			conn, err := dialFrom(t, id, "tcp", net.JoinHostPort(addr, port))
+			if err != nil {
+				return fmt.Errorf("%s at %s: %w", who, addr, err)
+			}
+			return conn.Close()
+		})
+	}
+	if got := outcome(s.ask(fqdn, dns.TypeAAAA)); got != nodata && !strings.Contains(got, ":") || got == "::1" {
+		t.Errorf("AAAA: %s", got)
+	}
+	m := s.ask("_"+port+"._tcp."+fqdn, dns.TypeSRV)
+	if len(m.Extra) == 0 || dns.Field(m.Extra[0], 1) != addr {
+		t.Errorf("SRV has %v, want the address %s", m.Extra, addr)
+	}
 }

@@ -7,6 +7,7 @@
 //	image ask SERVER NAME…  the same, but asks the server
 //	image health            exits 1 between sicken and heal, 0 else: for HEALTHCHECK
 //	image sicken | heal
+//	image find SERVER NAME N  exits 1 if the server has less than N addresses for the name: for HEALTHCHECK
 //	image http ADDRESS      answers every request with the container's hostname
 package main
 
@@ -17,6 +18,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -48,13 +50,13 @@ func run(mode string, args []string) error {
 		if len(args) < 2 {
 			return fmt.Errorf("ask needs a server and names")
 		}
-		return resolve(&net.Resolver{PreferGo: true, Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
-			return new(net.Dialer).DialContext(ctx, network, args[0])
-		}}, args[1:])
+		return resolve(at(args[0]), args[1:])
 	case "health":
 		if _, err := os.Stat(sick); err == nil {
 			return fmt.Errorf("%s exists", sick)
 		}
+	case "find":
+		return find(args)
 	case "sicken":
 		return os.WriteFile(sick, nil, 0o644)
 	case "heal":
@@ -72,6 +74,31 @@ func wait(signals ...os.Signal) {
 	told := make(chan os.Signal, 1)
 	signal.Notify(told, signals...)
 	<-told
+}
+
+// at is a resolver that asks the server, whatever /etc/resolv.conf says.
+func at(server string) *net.Resolver {
+	return &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, network, server)
+	}}
+}
+
+// find looks for so many addresses.
+func find(args []string) error {
+	if len(args) != 3 {
+		return fmt.Errorf("find needs a server, a name and a number")
+	}
+	n, err := strconv.Atoi(args[2])
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	addrs, err := at(args[0]).LookupHost(ctx, args[1])
+	if err == nil && len(addrs) < n {
+		err = fmt.Errorf("%d addresses", len(addrs))
+	}
+	return err
 }
 
 // resolve asks as any static Go program in a container does: by the search list and
