@@ -25,7 +25,7 @@ func TestCallsOfEvents(t *testing.T) {
 		do                                    func(e *enginetest.Engine, web, ended string)
 		fewest, most /* inspects */, networks int
 	}{
-		{"create", func(e *enginetest.Engine, _, _ string) { e.Create(enginetest.Spec{}) }, 0, 0, 0},
+		{"create", func(e *enginetest.Engine, _, _ string) { e.Create(enginetest.Spec{}) }, 0, 1, 0},
 		{"start", func(e *enginetest.Engine, _, ended string) { e.Start(ended) }, 1, 1, 0},
 		{"stop", func(e *enginetest.Engine, web, _ string) { e.Stop(web) }, 0, 0, 0},
 		{"restart", func(e *enginetest.Engine, web, _ string) { e.Restart(web) }, 1, 1, 0},

@@ -48,9 +48,10 @@ type stream interface {
 
 // state is what inspect says of a container.
 type state struct {
-	facts *container.Container // nil unless it runs
-	gone  bool                 // it does not exist
-	since time.Time            // when it has started or ended, if known
+	facts   *container.Container // nil unless it runs
+	created *container.Container // nil unless it has never been started
+	gone    bool                 // it does not exist
+	since   time.Time            // when it has started or ended, if known
 }
 
 // info is what an engine says of itself.
@@ -333,7 +334,11 @@ func (d *docker) inspect(ctx context.Context, id string) (_ state, err error) {
 	}
 	if !c.runs() {
 		ended, _ := time.Parse(time.RFC3339Nano, c.State.FinishedAt) // left out or written otherwise: not known
-		return state{since: ended}, nil
+		now := state{since: ended}
+		if c.State.Status == dockercontainer.StateCreated {
+			now.created = c.facts()
+		}
+		return now, nil
 	}
 	facts := c.facts()
 	return state{facts: facts, since: facts.Started}, nil

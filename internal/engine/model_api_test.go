@@ -91,6 +91,9 @@ func (e *modelEngine) look(call *modelCall) *modelAnswer {
 		a.state.gone = true
 	case !c.running:
 		a.state.since = c.ended
+		if c.run == 0 {
+			a.state.created = &container.Container{ID: c.id, Name: fmt.Sprint(c.id, "-", c.renamed)}
+		}
 	default:
 		facts := *c.facts // never the same twice
 		a.state, a.run = state{facts: &facts, since: c.started}, c.run

@@ -73,6 +73,7 @@ type modelContainer struct {
 	changes []*container.Container // to want, which the sink has not got yet
 	has     *container.Container   // the sink
 	gone    bool                   // the sink knows
+	waits   bool                   // for its first start, the sink knows
 
 	// lost is when an event was written that is not read, if nothing newer has been read since.
 	lost     time.Time

@@ -32,10 +32,12 @@ func (e modelSink) Apply(changes []Change) {
 			e.breaks("%s is said to be gone", c.id)
 		case c.gone:
 			e.breaks("%s was gone, and is said to be %s", c.id, text(ch.Container))
-		case c.has == nil && ch.Container == nil && !ch.Gone:
+		case ch.Created != nil && (ch.Container != nil || ch.Gone || ch.Since.IsZero()):
+			e.breaks("%s is said to have been created", c.id)
+		case c.has == nil && ch.Container == nil && !ch.Gone && ch.Created == nil && !c.waits:
 			e.breaks("%s is said to have ended again", c.id)
 		}
-		c.gone = ch.Gone
+		c.gone, c.waits = ch.Gone, ch.Created != nil
 		if c.has == nil && ch.Container == nil {
 			continue
 		}

@@ -217,7 +217,7 @@ func (m *model) end() {
 		m.breaks("%d lists while nothing happens", n)
 	}
 	for c, n := range inspects {
-		if n := len(c.asked) - n; n > 0 && (c.has == nil || !c.has.Stopping) {
+		if n := len(c.asked) - n; n > 0 && (c.has == nil || !c.has.Stopping) && !c.waits {
 			m.breaks("%d inspects of %s while nothing happens", n, c.id)
 		}
 	}
@@ -250,6 +250,9 @@ func (m *model) right(after time.Duration, known func(lost time.Time) bool) {
 				facts.Started = c.has.Started
 			}
 			want = &facts
+		}
+		if c.waits && (c.run > 0 || !c.exists) {
+			m.breaks("after %s the sink has %s as created, which is %s", after, c.id, text(want))
 		}
 		if !same(c.has, want) {
 			m.breaks("after %s the sink has %s %s, which is %s", after, c.id, text(c.has), text(want))

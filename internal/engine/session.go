@@ -1,12 +1,10 @@
 package engine
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
@@ -19,26 +17,12 @@ const (
 	bulkCalls = 8
 	// Events are for few containers at a time; this is a bound for storms.
 	eventCalls = 64
-	// The engine holds a container's lock while it starts or stops it, and inspects
-	// wait. A call that waits so long costs the engine nothing and leaves its place.
-	slowCall = 100 * time.Millisecond
 	// inspectTimeout ends a call that waits for a lock. The container is tried again.
 	inspectTimeout = 10 * time.Second
 
 	// startTakes bounds the time from that at which a container was started, as its state has it, to the
 	// event of its start: in between the engine writes the state to the disk. It is 4 ms on an idle machine.
 	startTakes = 250 * time.Millisecond
-	// A container is inspected at most paceCalls times in a paceWindow, so that one
-	// that crashes in a loop, or many events at once, cost little. A start needs one, or
-	// two where the first does not wait for it: when its network is connected, and when it
-	// has started.
-	paceCalls  = 2
-	paceWindow = 100 * time.Millisecond
-
-	// stopGrace is how much longer than its stop timeout a container may take to end. After that it is taken not to
-	// stop: it makes something else of the signal, or who stopped it has changed his mind.
-	stopGrace = 5 * time.Second
-
 	// A failed inspect is tried again after firstInspectRetry, then less often.
 	firstInspectRetry = 250 * time.Millisecond
 	maxInspectRetry   = 5 * time.Second
@@ -75,6 +59,8 @@ func (s *session) end() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.current.Store(false)
+	s.catching.Store(false)
+	s.arrived(0)
 	for _, t := range s.tracked {
 		// What was due is found again by the next session's list.
 		t.due, t.round = false, nil
@@ -113,9 +99,11 @@ func (s *session) mark(e event) {
 		t.meanwhile(e)
 	}
 	ended := deaths[e.action] && s.died(t, e.at)
-	gone := removals[e.action] && t.facts == nil && t.stopped
+	gone := removals[e.action] && t.facts == nil && (t.stopped || t.pending != nil)
 	if gone {
 		t.stopped = false
+		s.past.gone(t.id)
+		s.waitsNoMore(t)
 	}
 	left := e.action == "disconnect" && s.left(t, e)
 	// What has ended needs no inspect, unless it has started anew since, as an event told before that of the end
@@ -176,6 +164,7 @@ func (s *session) died(t *tracked, at time.Time) bool {
 		return false
 	}
 	s.count.Add(-1)
+	s.past.add(t.id, t.facts)
 	t.facts, t.stopped = nil, true
 	return true
 }
@@ -191,16 +180,21 @@ func (t *tracked) meanwhile(e event) {
 	}
 }
 
-// left takes a network from the facts of a container that has left it, and reports whether it had it: an
-// inspect waits until the engine is done with the network, which takes it some milliseconds. An event that
-// came before the facts were asked for is an old one. The caller holds mu.
+// left takes the addresses on a network from the facts of a container that has left it, and reports whether it had any:
+// an inspect waits until the engine is done with the network, which takes it some milliseconds. The aliases stay until
+// the inspect, since Docker (from 26 on) tells also of a container that ends first that it leaves its networks. An event
+// that came before the facts were asked for is an old one. The caller holds mu.
 func (s *session) left(t *tracked, e event) bool {
-	is := func(o container.Endpoint) bool { return o.Network == e.network }
-	if t.facts == nil || !e.at.After(t.asked) || !slices.ContainsFunc(t.facts.Endpoints, is) {
+	if t.facts == nil || !e.at.After(t.asked) {
+		return false
+	}
+	i := slices.IndexFunc(t.facts.Endpoints, func(o container.Endpoint) bool { return o.Network == e.network && len(o.Addrs) > 0 })
+	if i < 0 {
 		return false
 	}
 	facts := *t.facts
-	facts.Endpoints = slices.DeleteFunc(slices.Clone(facts.Endpoints), is)
+	facts.Endpoints = slices.Clone(facts.Endpoints)
+	facts.Endpoints[i].Addrs, facts.Endpoints[i].Gateways = nil, nil
 	t.facts = &facts
 	return true
 }
@@ -211,70 +205,6 @@ func (s *session) markNetworks() {
 	case s.networksDue <- struct{}{}:
 	default: // is noted already
 	}
-}
-
-// signalled delivers at once that a container stops: no inspect would tell. A signal from
-// before the start that we know of was for the last one. Who gets a signal runs: if we
-// don't know that yet, the facts are read, and the signal is remembered for them.
-func (s *session) signalled(e event) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	t := s.track(e.container)
-	if t.facts != nil && !e.at.After(t.started) {
-		return
-	}
-	known := cmp.Or(t.facts, new(container.Container)) // there are signals at which all stop
-	was, is := known.Stops(t.signal), known.Stops(e.signal)
-	if is && !was || is == was && e.at.After(t.signalAt) {
-		t.signal, t.signalAt, t.signalled = e.signal, e.at, time.Now()
-	}
-	switch {
-	case t.idle():
-		s.hint(t, e)
-	case t.facts != nil && is && !t.facts.Stopping && s.stops(t, t.facts):
-		facts := *t.facts
-		facts.Stopping = true
-		t.facts = &facts
-		s.deliver(item{change: Change{ID: t.id, Container: t.facts}, changed: true, since: e.at})
-	}
-}
-
-// stops reports whether a container of these facts, which got a signal to stop, is to be taken as stopping, and sees to
-// it that the container is inspected when that ends. The caller holds mu.
-func (s *session) stops(t *tracked, facts *container.Container) bool {
-	if facts.StopTimeout < 0 {
-		return true
-	}
-	left := facts.StopTimeout + stopGrace - time.Since(t.signalled)
-	if left <= 0 {
-		return false
-	}
-	s.disarmRecovery(t)
-	s.wg.Add(1)
-	var timer *time.Timer
-	timer = time.AfterFunc(left, func() {
-		defer s.wg.Done()
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		if t.recovery != timer {
-			return // another one counts, or the session ends
-		}
-		t.recovery = nil
-		if t.facts != nil && t.facts.Stopping && !t.due {
-			t.due, t.since, t.start = true, time.Time{}, time.Time{}
-			s.kick(t)
-		}
-	})
-	t.recovery = timer
-	return true
-}
-
-// disarmRecovery undoes what stops has begun. The caller holds mu.
-func (s *session) disarmRecovery(t *tracked) {
-	if t.recovery != nil && t.recovery.Stop() {
-		s.wg.Done()
-	}
-	t.recovery = nil
 }
 
 // track returns the state of the container. The caller holds mu.
@@ -373,25 +303,52 @@ func (s *session) inspect(t *tracked, i item) {
 		return
 	}
 	if t.death.After(now.since) { // it says what was before the death, of which we know by now
-		now.facts = nil
+		now.facts, now.created = nil, nil
 	}
 	if now.facts != nil { // not yet handed on: it may be changed
-		now.facts.Endpoints = slices.DeleteFunc(now.facts.Endpoints, func(o container.Endpoint) bool { return slices.Contains(t.leaves, o.Network) })
+		for i := range now.facts.Endpoints {
+			if ep := &now.facts.Endpoints[i]; slices.Contains(t.leaves, ep.Network) {
+				ep.Addrs, ep.Gateways = nil, nil
+			}
+		}
 	}
 	if now.facts != nil && t.signalAt.After(now.since) && now.facts.Stops(t.signal) { // one before it started was for the last start
 		now.facts.Stopping = now.facts.Stopping || s.stops(t, now.facts)
 	}
-	i.change = Change{ID: t.id, Container: now.facts, Gone: now.gone}
-	i.changed = !same(t.facts, now.facts) || t.stopped && now.gone
+	if !t.waits() {
+		now.created = nil
+	}
+	i.change = Change{ID: t.id, Container: now.facts, Gone: now.gone, Created: now.created}
+	if now.created != nil {
+		i.change.Since = t.created
+	}
+	i.changed = !same(t.facts, now.facts) || !same(t.pending, now.created) || t.stopped && now.gone
 	if !i.since.IsZero() && now.since.After(i.since) {
 		i.since = now.since // the network's event of a start comes before the start is done
 	}
 	s.count.Add(running(now.facts) - running(t.facts))
 	t.stopped = now.facts == nil && !now.gone && (t.facts != nil || t.stopped)
+	s.keep(t, now)
 	t.facts, t.started, t.retry = now.facts, now.since, nil
 	s.kick(t)
 	if i.changed || i.round != nil || i.arrived {
 		s.deliver(i)
+	}
+}
+
+// keep notes what is kept of a container that does not run. The caller holds mu.
+func (s *session) keep(t *tracked, now state) {
+	switch {
+	case now.facts != nil:
+		s.past.remove(t.id)
+	case t.facts != nil:
+		s.past.add(t.id, t.facts)
+	}
+	if now.gone {
+		s.past.gone(t.id)
+	}
+	if t.pending = now.created; now.created == nil {
+		s.waitsNoMore(t)
 	}
 }
 
@@ -422,125 +379,4 @@ func (s *session) failed(t *tracked, err error) {
 	}
 	t.due, t.start = true, time.Time{}
 	s.arm(t, t.retry.NextBackOff())
-}
-
-// round is one reconciliation.
-type round struct {
-	session *session
-	began   time.Time
-	waiting atomic.Int64 // containers still to be inspected, and 1 while they are counted
-	failed  atomic.Int64
-	asked   chan struct{} // the refresher's
-	done    chan struct{}
-}
-
-// ended reports whether the round is over. So is one that never began.
-func (r *round) ended() bool {
-	if r == nil {
-		return true
-	}
-	select {
-	case <-r.done:
-		return true
-	default:
-		return false
-	}
-}
-
-// finish notes that n of those waited for are done, and reports whether these were
-// the last.
-func (r *round) finish(n int64) bool { return r.waiting.Add(-n) == 0 }
-
-// compare returns the containers of which the list shows that they have appeared,
-// vanished or changed, and has the round wait for them. A container that matches is
-// not touched, but for one that was told to stop: a list does not show whether it has
-// started anew. The list may be older than what is known: it decides only whom to ask.
-func (s *session) compare(r *round, list []summary) []*tracked {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	var look []*tracked
-	listed := make(map[string]bool, len(list))
-	for i := range list {
-		if listed[list[i].id] {
-			continue // the round must wait for it once
-		}
-		listed[list[i].id] = true
-		t := s.track(list[i].id)
-		if t.facts == nil || t.facts.Stopping || !list[i].matches(t.facts) {
-			look = append(look, t)
-		}
-	}
-	for id, t := range s.tracked {
-		switch {
-		case listed[id]:
-		case t.facts != nil:
-			look = append(look, t)
-		case t.idle():
-			s.disarmRecovery(t)
-			delete(s.tracked, id)
-		}
-	}
-	for _, t := range look {
-		t.due, t.round = true, r
-		t.since = time.Time{} // nobody knows since when
-	}
-	r.waiting.Store(int64(len(look)) + 1)
-	return look
-}
-
-// look inspects the containers, some at a time, and ends the round's counting.
-func (s *session) look(r *round, containers []*tracked) {
-	for _, t := range containers {
-		release := s.bulk.enter(s.ctx)
-		s.mu.Lock()
-		switch {
-		case s.ctx.Err() != nil, t.round != r: // an event was faster
-			release()
-		case t.busy: // one more inspect follows the one under way
-			release()
-		default:
-			s.disarm(t)
-			i := s.begin(t)
-			s.wg.Go(func() {
-				defer release()
-				s.inspect(t, i)
-			})
-		}
-		s.mu.Unlock()
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.deliver(item{round: r})
-}
-
-// pace remembers the last inspects of a container.
-type pace struct{ last [paceCalls]time.Time }
-
-// next returns how long the next inspect has to wait.
-func (p *pace) next(now time.Time) time.Duration { return p.last[0].Add(paceWindow).Sub(now) }
-
-func (p *pace) note(now time.Time) {
-	copy(p.last[:], p.last[1:])
-	p.last[paceCalls-1] = now
-}
-
-// gate bounds the calls that keep the engine busy.
-type gate chan struct{}
-
-func newGate(n int) gate { return make(gate, n) }
-
-// enter waits for a place. The place is free again when release is called, or after
-// slowCall: who takes longer is waiting for a lock, and must not delay others.
-func (g gate) enter(ctx context.Context) (release func()) {
-	select {
-	case g <- struct{}{}:
-	case <-ctx.Done():
-		return func() {}
-	}
-	leave := sync.OnceFunc(func() { <-g })
-	timer := time.AfterFunc(slowCall, leave)
-	return func() {
-		timer.Stop()
-		leave()
-	}
 }

@@ -45,6 +45,7 @@ type Watcher struct {
 
 	connected atomic.Bool
 	current   atomic.Bool                   // reconciled since it was connected; set with mu held
+	catching  atomic.Bool                   // connected anew, and not current yet; set with mu held
 	count     atomic.Int64                  // running containers
 	arriving  atomic.Int64                  // containers that did not run, and of which events say that they may do now
 	arrival   atomic.Pointer[chan struct{}] // closed, and replaced, when arriving has decreased
@@ -57,6 +58,8 @@ type Watcher struct {
 	mu       sync.Mutex // guards the following
 	idle     sync.Cond  // signals that applying has become false
 	tracked  map[string]*tracked
+	waiting  map[string]*tracked // those that were created and may wait for their first start
+	past     ends
 	sinks    []Sink
 	resyncs  []time.Duration // the sinks'
 	synced   bool            // the first reconciliation is done
@@ -65,23 +68,12 @@ type Watcher struct {
 	queue    []item
 }
 
-// item is what waits for the sinks.
-type item struct {
-	change  Change
-	changed bool
-	host    *container.Host // if it has changed
-	since   time.Time       // when the change became true, as far as known
-	round   *round          // the reconciliation that waits for it
-	awaited bool            // the container was arriving
-	arrived bool            // and is no more
-}
-
 func start(e Endpoint, o Observer, age time.Duration, jitter float64, dial func() (api, error)) *Watcher {
 	ctx, cancel := context.WithCancel(context.Background())
 	w := &Watcher{
 		endpoint: e, observer: o, dial: dial, streamAge: age, jitter: jitter,
 		cancel: cancel, done: make(chan struct{}), settled: make(chan struct{}), resync: make(chan struct{}, 1),
-		tracked: map[string]*tracked{},
+		tracked: map[string]*tracked{}, waiting: map[string]*tracked{},
 	}
 	w.idle.L = &w.mu
 	arrival := make(chan struct{})
@@ -109,11 +101,12 @@ func (w *Watcher) Current() bool { return w.current.Load() }
 func (w *Watcher) Containers() int { return int(w.count.Load()) }
 
 // Arrivals returns whether containers are arriving: events say that they may run now, and
-// the engine is being asked for their facts. The channel is closed when the sinks have
+// the engine is being asked for their facts. So do, after a time without a connection, those that may have started
+// meanwhile, until the engine has said who runs. The channel is closed when the sinks have
 // an answer for one of them. There may be further events of it, and so a further answer.
 func (w *Watcher) Arrivals() (bool, <-chan struct{}) {
-	arrival := w.arrival.Load() // before the number: a later decrease closes this one
-	return w.arriving.Load() > 0, *arrival
+	arrival := w.arrival.Load() // before the rest: a later decrease closes this one
+	return w.arriving.Load() > 0 || w.catching.Load(), *arrival
 }
 
 // arrived notes that so many containers are arriving no more.
@@ -195,6 +188,9 @@ func (w *Watcher) session(ctx context.Context) error {
 		w.onDemand.Store(s.refresher)
 		defer w.onDemand.Store(nil)
 	}
+	w.mu.Lock()
+	w.catching.Store(w.synced)
+	w.mu.Unlock()
 	w.connected.Store(true)
 	s.description = info.description
 
@@ -214,35 +210,13 @@ func (w *Watcher) session(ctx context.Context) error {
 			s.markNetworks()
 		case e.action == "kill":
 			s.signalled(e)
+		case e.action == "create":
+			s.created(e)
 		case !harmless[e.action]:
 			s.mark(e)
 		}
 	}
 }
-
-// harmless are the actions that change nothing about a running container's records.
-// Health checks and people at a shell make many of them.
-var harmless = map[string]bool{
-	"create": true, "exec_create": true, "exec_start": true, "exec_die": true, "exec_detach": true, "exec": true, "exec_died": true,
-	"attach": true, "detach": true, "resize": true, "top": true, "copy": true, "archive-path": true,
-	"extract-to-dir": true, "export": true, "commit": true,
-}
-
-// endings are the actions that only take records away. They say nothing new of a
-// container that does not run: after its death was seen they need no inspect.
-var endings = map[string]bool{
-	"die": true, "died": true, "stop": true, "oom": true, "disconnect": true, "pause": true,
-	"cleanup": true, "destroy": true, "remove": true,
-}
-
-// deaths are those endings after which the container's process has ended.
-var deaths = map[string]bool{"die": true, "died": true, "destroy": true, "remove": true}
-
-// starts are the actions by which a start is told when it is done.
-var starts = map[string]bool{"start": true, "restart": true}
-
-// removals are those endings that are the last.
-var removals = map[string]bool{"destroy": true, "remove": true}
 
 // reconcile lists the networks and containers at once, then from time to time and when the refresher
 // says so, and the networks when they are due.
@@ -357,12 +331,7 @@ func (w *Watcher) Subscribe(sink Sink, resync time.Duration) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.acquire()
-	all := make([]Change, 0, len(w.tracked))
-	for id, t := range w.tracked {
-		if t.facts != nil {
-			all = append(all, Change{ID: id, Container: t.facts})
-		}
-	}
+	all := w.changes()
 	w.sinks = append(slices.Clip(w.sinks), sink)
 	w.resyncs = append(w.resyncs, resync)
 	w.resyncChanged()
@@ -390,132 +359,4 @@ func (w *Watcher) Unsubscribe(sink Sink) {
 		w.resyncChanged()
 	}
 	w.drain()
-}
-
-// acquire waits for the right to call sinks. The caller holds mu.
-func (w *Watcher) acquire() {
-	for w.applying {
-		w.idle.Wait()
-	}
-	w.applying = true
-}
-
-// deliver puts the item into the queue, and empties it unless somebody does already.
-// Whatever comes while the sinks are busy goes to them as one batch. The caller holds
-// mu.
-func (w *Watcher) deliver(i item) {
-	w.queue = append(w.queue, i)
-	if !w.applying {
-		w.applying = true
-		w.drain()
-	}
-}
-
-// drain empties the queue and gives up the right to call sinks. The caller holds mu,
-// which is free while sinks are called.
-func (w *Watcher) drain() {
-	for len(w.queue) > 0 {
-		batch, sinks := w.queue, w.sinks
-		w.queue = nil
-		w.mu.Unlock()
-		w.apply(batch, sinks)
-		w.mu.Lock()
-	}
-	w.applying = false
-	w.idle.Broadcast()
-}
-
-func (w *Watcher) apply(batch []item, sinks []Sink) {
-	changes := make([]Change, 0, len(batch))
-	for _, i := range batch {
-		if i.changed {
-			changes = append(changes, i.change)
-		}
-		if i.host != nil {
-			for _, s := range sinks {
-				s.Host(*i.host)
-			}
-		}
-	}
-	if len(changes) > 0 {
-		for _, s := range sinks {
-			s.Apply(changes)
-		}
-	}
-	var arrived int64
-	awaited := false
-	for _, i := range batch {
-		awaited = awaited || i.awaited
-		if i.arrived {
-			arrived++
-		}
-		if i.changed && !i.since.IsZero() {
-			w.observer.Applied(max(0, time.Since(i.since)))
-		}
-		if i.round != nil && i.round.finish(1) {
-			w.finished(i.round, sinks)
-		}
-	}
-	if awaited { // whoever waits has the answer, or looks on
-		w.arrived(arrived)
-	}
-}
-
-// finished notes the end of a reconciliation.
-func (w *Watcher) finished(r *round, sinks []Sink) {
-	w.mu.Lock()
-	first := !w.synced
-	w.synced = true
-	w.current.Store(r.session.ctx.Err() == nil)
-	w.mu.Unlock()
-	if first {
-		for _, s := range sinks {
-			s.Synced()
-		}
-		w.settle.Do(func() { close(w.settled) })
-	}
-	if r.failed.Load() == 0 {
-		w.ended.Store(time.Now().UnixNano())
-	}
-	w.observer.Reconciled(time.Since(r.began), int(r.failed.Load()))
-	r.session.refresher.end(r.asked)
-	close(r.done)
-}
-
-// tracked is what is known about one container.
-type tracked struct {
-	id      string
-	facts   *container.Container // nil while it does not run
-	started time.Time            // when, if it runs and the engine has told
-	heard   time.Time            // the last event of a start
-
-	stopped  bool // it has ended, and exists as far as is known
-	large    bool // it is left out since it is too large
-	arriving bool // it counts as arriving
-
-	due   bool      // to be inspected
-	start time.Time // the event's, if that is all that it is due for
-	busy  bool      // being inspected
-	asked time.Time // the last event before that
-	death time.Time // the last of which an event has told during the inspect under way
-	// Networks that it has left during the inspect under way.
-	leaves []string
-	since  time.Time
-	round  *round // waits for an inspect that begins from now on
-
-	// The last signal that was sent to it, when by the engine's clock, and when by ours we have read of it. It
-	// may have started anew since.
-	signal              string
-	signalAt, signalled time.Time
-	recovery            *time.Timer // will look whether it still runs, though it was told to stop
-
-	pace  pace
-	timer *time.Timer // will start an inspect
-	retry *backoff.ExponentialBackOff
-}
-
-// idle reports whether nothing is known of the container and nothing is to be found
-// out.
-func (t *tracked) idle() bool {
-	return t.facts == nil && !t.busy && !t.due && t.timer == nil && !t.arriving
 }

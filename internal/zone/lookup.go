@@ -209,6 +209,22 @@ func (s *Snapshot) answer(q *Query, n *node, o *origin, r *Result) {
 	default:
 		s.negative(q, o, NoData, r)
 	}
+	if len(r.Answer) == 0 && n.expectant() {
+		soa := r.Ns[0].(*dns.SOA)
+		soa.Hdr.Ttl, soa.Minttl = min(soa.Hdr.Ttl, expectantTTL), min(soa.Minttl, expectantTTL)
+	}
+}
+
+// expectantTTL is how long, in seconds, a resolver may keep it that a name has no address which may have one any moment: a
+// container that restarts must not be away for longer in caches.
+const expectantTTL = 1
+
+// expectant reports whether the name is one for containers of which none has an address at the moment: they have ended, or
+// have left the network.
+func (n *node) expectant() bool {
+	return n.winners > 0 && !slices.ContainsFunc(n.claims[:n.winners], func(h held) bool {
+		return !h.entry.Held && (h.entry.HostNetwork || !h.claim.addresses() || slices.ContainsFunc(h.entry.Addresses, h.claim.gives))
+	})
 }
 
 // ended reports whether none of the name's containers runs any more.

@@ -116,8 +116,10 @@ func TestLookup(t *testing.T) {
 		entry("web2", 4, "bridge=172.17.0.4", "shop_web_2.docker./name", "web.shop.docker."),
 		sick(entry("web3", 5, "bridge=172.17.0.5", "shop_web_3.docker./name", "web.shop.docker.")),
 		sick(entry("sick", 6, "bridge=172.17.0.6", "sick.docker./name")),
+		&Entry{ID: "ended", Held: true, Claims: []Claim{{Name: "ended.docker."}}},
 	))
 	soa := []dns.RR{test.SOA(soaDocker)}
+	soon := []dns.RR{test.SOA("docker. 1 IN SOA ns.dns.docker. hostmaster.docker. 1 60 15 3600 1")}
 	soaRev := []dns.RR{test.SOA(soaReverse)}
 	for _, c := range []struct {
 		outcome Outcome
@@ -142,7 +144,9 @@ func TestLookup(t *testing.T) {
 		// IPv6 only; no address
 		{NoData, test.Case{Qname: "v6.docker.", Qtype: dns.TypeA, Ns: soa}},
 		{Success, test.Case{Qname: "v6.docker.", Qtype: dns.TypeAAAA, Answer: []dns.RR{test.AAAA("v6.docker. 30 IN AAAA fd00::6")}}},
-		{NoData, test.Case{Qname: "alone.docker.", Qtype: dns.TypeA, Ns: soa}},
+		{NoData, test.Case{Qname: "alone.docker.", Qtype: dns.TypeA, Ns: soon}}, // it may have an address any moment
+		{Ended, test.Case{Qname: "ended.docker.", Qtype: dns.TypeA, Ns: soon}},
+		{Ended, test.Case{Qname: "ended.docker.", Qtype: dns.TypeMX, Ns: soon}},
 		// the well ones, or all if none is
 		{Success, test.Case{Qname: "web.shop.docker.", Qtype: dns.TypeA, Answer: []dns.RR{
 			test.A("web.shop.docker. 30 IN A 172.17.0.3"), test.A("web.shop.docker. 30 IN A 172.17.0.4")}}},

@@ -188,6 +188,7 @@ func TestRootZone(t *testing.T) {
 	})
 	d.Apply([]engine.Change{{ID: "c2"}})
 	soa := []dns.RR{test.SOA(soaRoot)}
+	soon := []dns.RR{test.SOA(". 1 IN SOA ns.dns. hostmaster. 1 60 15 3600 1")}
 	cases := []handlerCase{
 		{Case: test.Case{Qname: "rabbit_1.", Qtype: dns.TypeA, Answer: []dns.RR{test.A("rabbit_1. 5 IN A 172.17.0.3")}}},
 		{Case: test.Case{Qname: "abcdef012345.", Qtype: dns.TypeA, Answer: []dns.RR{test.A("abcdef012345. 5 IN A 172.17.0.3")}}},
@@ -209,8 +210,8 @@ func TestRootZone(t *testing.T) {
 		{Case: test.Case{Qname: "api.net.", Qtype: dns.TypeA, Rcode: toNext}, From: stranger},
 		{Case: test.Case{Qname: "api.net.", Qtype: dns.TypeA, Rcode: toNext}, From: lan},
 		// held for those who had it
-		{Case: test.Case{Qname: "ended.shop.", Qtype: dns.TypeA, Ns: soa}, From: member},
-		{Case: test.Case{Qname: "gone.net.", Qtype: dns.TypeA, Ns: soa}, From: member},
+		{Case: test.Case{Qname: "ended.shop.", Qtype: dns.TypeA, Ns: soon}, From: member},
+		{Case: test.Case{Qname: "gone.net.", Qtype: dns.TypeA, Ns: soon}, From: member},
 		{Case: test.Case{Qname: "ended.shop.", Qtype: dns.TypeA, Rcode: toNext}, From: stranger},
 		{Case: test.Case{Qname: "gone.net.", Qtype: dns.TypeA, Rcode: toNext}, From: lan},
 		// bare names are all who ask us share

@@ -31,6 +31,8 @@ type records struct {
 	// compose are the networks of Compose projects, by name.
 	compose map[string]container.ComposeNetwork
 	closed  bool
+
+	successors map[string]*successor // by ID
 }
 
 // known is what is known of a container that runs, or has just ended.
@@ -40,6 +42,8 @@ type known struct {
 	skipped []naming.Skipped
 	gone    bool        // it has been removed
 	timer   *time.Timer // ends the hold
+	until   time.Time   // when it does
+	passing bool        // the hold is over, but for what a successor will have
 }
 
 // Host implements engine.Sink.
@@ -70,7 +74,9 @@ func (r *records) Host(h container.Host) {
 			r.affect(affected, id, k.facts)
 		}
 	}
-	r.remake(affected)
+	if len(affected) > 0 {
+		r.publish(r.entries(affected))
+	}
 }
 
 // Synced implements engine.Sink.
@@ -84,12 +90,28 @@ func (r *records) Apply(changes []engine.Change) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	affected := map[string]bool{} // what has changed, and what has joined its network
+	var created []engine.Change
+	var past []string
+	passes := false
 	for _, c := range changes {
+		if c.Created != nil {
+			created = append(created, c)
+			continue
+		}
+		if r.successors[c.ID] != nil { // it has started, or is gone
+			delete(r.successors, c.ID)
+			passes = true
+		}
 		k := r.known[c.ID]
-		if k == nil {
-			if c.Container == nil {
-				continue
+		switch {
+		case k == nil && c.Last != nil:
+			if r.remember(c) {
+				past = append(past, c.ID)
 			}
+			continue
+		case k == nil && c.Container == nil:
+			continue
+		case k == nil:
 			k = &known{}
 			r.known[c.ID] = k
 		}
@@ -99,19 +121,27 @@ func (r *records) Apply(changes []engine.Change) {
 		r.clients.replace(before, c.Container)
 		r.affect(affected, c.ID, before, c.Container)
 	}
-	r.remake(affected)
+	entries := r.entries(affected)
+	for _, c := range created {
+		passes = passes || r.successors[c.ID] != nil // it may have other names now
+		r.succeed(c)
+	}
+	for _, id := range past {
+		entries = append(entries, r.rest(id)...)
+	}
+	if passes {
+		entries = append(entries, r.passAll()...)
+	}
+	r.publish(entries)
 }
 
-// remake makes the containers' entries anew, and publishes them. The caller holds mu.
-func (r *records) remake(ids map[string]bool) {
-	if len(ids) == 0 {
-		return
-	}
+// entries makes the containers' entries anew. The caller holds mu.
+func (r *records) entries(ids map[string]bool) []zone.Change {
 	entries := make([]zone.Change, 0, len(ids))
 	for id := range ids {
 		entries = append(entries, r.entry(id))
 	}
-	r.publish(entries)
+	return entries
 }
 
 // affect adds the container to the set, and those whose addresses are its own.
@@ -179,6 +209,17 @@ func (r *records) owner(c *container.Container) *container.Container {
 	return nil
 }
 
+// named returns the entry of a container by its facts, and what it is not called. The caller holds mu.
+func (r *records) named(c *container.Container) (*zone.Entry, []naming.Skipped) {
+	facts, owner := c.WithNetworks(r.compose), r.owner(c)
+	if owner == c {
+		owner = facts
+	} else if owner != nil {
+		owner = owner.WithNetworks(r.compose)
+	}
+	return r.rules.Entry(facts, owner)
+}
+
 // entry makes the container's entry anew. The caller holds mu.
 func (r *records) entry(id string) zone.Change {
 	k := r.known[id]
@@ -189,18 +230,12 @@ func (r *records) entry(id string) zone.Change {
 			k.timer.Stop()
 			k.timer = nil
 		}
-		facts := k.facts.WithNetworks(r.compose)
-		owner := r.owner(k.facts)
-		if owner == k.facts {
-			owner = facts
-		} else if owner != nil {
-			owner = owner.WithNetworks(r.compose)
-		}
-		k.entry, skipped = r.rules.Entry(facts, owner)
+		k.passing = false
+		k.entry, skipped = r.named(k.facts)
 	case r.hold > 0 && !r.closed && k.entry != nil:
 		k.entry = naming.Held(k.entry, k.gone)
 		if k.timer == nil {
-			k.timer = time.AfterFunc(r.hold, func() { r.expire(id, k) })
+			r.holdUntil(id, k, time.Now().Add(r.hold))
 		}
 	default:
 		k.entry = nil
@@ -216,15 +251,14 @@ func (r *records) entry(id string) zone.Change {
 	return zone.Change{ID: id, Entry: k.entry}
 }
 
-// expire drops the names of a container that has ended, unless it has started anew.
+// expire drops the names of a container that has ended, unless it has started anew, or what will have them waits.
 func (r *records) expire(id string, k *known) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.known[id] != k || k.facts != nil || k.timer == nil || r.closed {
+	if r.known[id] != k || k.facts != nil || r.closed || time.Now().Before(k.until) {
 		return
 	}
-	delete(r.known, id)
-	r.publish([]zone.Change{{ID: id}})
+	r.publish([]zone.Change{r.pass(id, k)})
 }
 
 func (r *records) publish(entries []zone.Change) {

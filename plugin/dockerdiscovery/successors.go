@@ -1,0 +1,136 @@
+package dockerdiscovery
+
+import (
+	"time"
+
+	"github.com/dockerdiscovery/dockerdiscovery/internal/engine"
+	"github.com/dockerdiscovery/dockerdiscovery/internal/naming"
+	"github.com/dockerdiscovery/dockerdiscovery/internal/zone"
+)
+
+// successor is a container that has been created and not been started: it is about to take names over, as when Compose
+// makes a service's container anew and waits for another one to be healthy. What it will have of the names that
+// containers of its project had when it was seen stays until it starts, is removed, or has waited for too long.
+type successor struct {
+	project  string
+	inherits map[inheritance]bool
+	until    time.Time
+}
+
+// inheritance is a claim as far as it passes from one container to another.
+type inheritance struct{ name, network string }
+
+func inheritanceOf(c *zone.Claim) inheritance { return inheritance{c.Name, c.Network} }
+
+// succeed notes that a container was created, or is called otherwise now. The caller holds mu.
+func (r *records) succeed(c engine.Change) {
+	for id, s := range r.successors {
+		if !time.Now().Before(s.until) {
+			delete(r.successors, id)
+		}
+	}
+	entry, _ := r.named(c.Created) // what it skips is told when it runs
+	if entry == nil {
+		delete(r.successors, c.ID)
+		return
+	}
+	claims := make(map[inheritance]bool, len(entry.Claims))
+	for i := range entry.Claims {
+		claims[inheritanceOf(&entry.Claims[i])] = true
+	}
+	s := &successor{project: entry.Project, inherits: map[inheritance]bool{}, until: c.Since.Add(engine.KeepNames)}
+	if before := r.successors[c.ID]; before != nil {
+		for n := range before.inherits {
+			if claims[n] {
+				s.inherits[n] = true
+			}
+		}
+	}
+	for _, k := range r.known {
+		if k.entry == nil || k.entry.Project != s.project || k.facts == nil && !c.Since.Before(k.until) {
+			continue
+		}
+		for i := range k.entry.Claims {
+			if n := inheritanceOf(&k.entry.Claims[i]); claims[n] {
+				s.inherits[n] = true
+			}
+		}
+	}
+	r.successors[c.ID] = s
+}
+
+// inherited returns the claims of a container that has ended which a successor will have, and until when they stay at
+// least. The caller holds mu.
+func (r *records) inherited(e *zone.Entry) (claims []zone.Claim, until time.Time) {
+	now := time.Now()
+	for i := range e.Claims {
+		for _, s := range r.successors {
+			if now.Before(s.until) && s.project == e.Project && s.inherits[inheritanceOf(&e.Claims[i])] {
+				if until.IsZero() || s.until.Before(until) {
+					until = s.until
+				}
+				claims = append(claims, e.Claims[i])
+				break
+			}
+		}
+	}
+	return claims, until
+}
+
+// pass ends the hold of a container that has ended: what no successor will have goes. The caller holds mu.
+func (r *records) pass(id string, k *known) zone.Change {
+	claims, until := r.inherited(k.entry)
+	if k.timer != nil {
+		k.timer.Stop()
+	}
+	if len(claims) == 0 {
+		delete(r.known, id)
+		return zone.Change{ID: id}
+	}
+	entry := *k.entry
+	entry.Claims = claims
+	k.entry, k.passing = &entry, true
+	r.holdUntil(id, k, until)
+	return zone.Change{ID: id, Entry: k.entry}
+}
+
+// passAll is pass for all of whom nothing but what successors will have is left. The caller holds mu.
+func (r *records) passAll() (changes []zone.Change) {
+	for id, k := range r.known {
+		if k.passing && k.facts == nil {
+			changes = append(changes, r.pass(id, k))
+		}
+	}
+	return changes
+}
+
+// holdUntil sees to it that a container's hold ends. The caller holds mu.
+func (r *records) holdUntil(id string, k *known, until time.Time) {
+	k.until = until
+	k.timer = time.AfterFunc(time.Until(until), func() { r.expire(id, k) })
+}
+
+// remember notes a container that had ended before we began, and reports whether it has names. The caller holds mu.
+func (r *records) remember(c engine.Change) bool {
+	entry, _ := r.named(c.Last)
+	if entry == nil || r.hold == 0 {
+		return false
+	}
+	r.known[c.ID] = &known{entry: naming.Held(entry, c.Gone), gone: c.Gone, until: c.Since.Add(r.hold)}
+	return true
+}
+
+// rest begins the rest of the hold of a container that had ended before we began, unless it runs by now. The caller holds
+// mu.
+func (r *records) rest(id string) []zone.Change {
+	k := r.known[id]
+	switch {
+	case k == nil || k.facts != nil || k.timer != nil || r.closed:
+		return nil
+	case time.Now().Before(k.until):
+		r.holdUntil(id, k, k.until)
+		return []zone.Change{{ID: id, Entry: k.entry}}
+	default:
+		return []zone.Change{r.pass(id, k)}
+	}
+}
