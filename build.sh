@@ -1,12 +1,16 @@
 #!/bin/sh
 # build.sh [OUTPUT] builds CoreDNS with the docker plugin: static and reproducible,
-# as ./coredns unless OUTPUT names another file. GOOS and GOARCH choose the target.
+# as ./coredns unless OUTPUT names another file. GOOS and GOARCH choose the target. Without Go, root
+# gets the distribution's on Debian or Ubuntu.
 set -eu
 
 root=$(cd "$(dirname "$0")" && pwd)
 out=${1:-$root/coredns}
 case $out in /*) ;; *) out=$PWD/$out ;; esac
 cd "$root"
+
+. test/need.sh
+need_go .
 
 version=unknown
 if [ -e .git ]; then version=$(git describe --tags --always --dirty 2>/dev/null) || version=unknown; fi
