@@ -161,7 +161,7 @@ func (o *observer) Disconnected(host string, err error) {
 		return
 	}
 	*l = link{away: true, cause: cause, at: now}
-	log.Errorf("Docker Engine at %s: %v; retrying until it answers", host, err)
+	log.Errorf("Docker Engine at %s: %v%s; retrying until it answers", host, err, engineHint(host, err))
 }
 
 func (o *observer) Event(kind, action string) { eventsTotal.WithLabelValues(kind, action).Inc() }

@@ -8,7 +8,7 @@ import (
 	"github.com/coredns/caddy"
 	"github.com/coredns/caddy/caddyfile"
 	"github.com/coredns/coredns/plugin"
-	hostport "github.com/coredns/coredns/plugin/pkg/parse"
+	endpoint "github.com/coredns/coredns/plugin/pkg/parse"
 	"github.com/coredns/coredns/plugin/pkg/transport"
 )
 
@@ -80,7 +80,7 @@ func parseTransfers(c caddyfile.Dispenser, keys []string) (all []transferBlock, 
 			if host == "*" { // anybody may ask, nobody is told
 				continue
 			}
-			addr, err := hostport.HostPort(host, transport.Port)
+			addr, err := endpoint.HostPort(host, transport.Port)
 			if err != nil {
 				return nil, fmt.Errorf("the secondaries of %s are not told of changes: %w", b.zones, err)
 			}

@@ -79,12 +79,23 @@ func setup(c *caddy.Controller) error {
 	d := newDocker(cfg, instanceOf(c))
 	d.block = serverBlock{c.ServerBlockIndex, c.ServerBlockKeys}
 
+	first := false // and no reload
+	c.OnFirstStartup(func() error {
+		first = true
+		return checkListen(dnsserver.GetConfig(c), c.ServerBlockKeys)
+	})
 	c.OnStartup(func() error {
 		cfg := dnsserver.GetConfig(c)
 		warnOfCache(cfg)
 		d.recursion = recurses(cfg)
 		d.transfers = cfg.Handler("transfer") != nil
-		return d.start()
+		if err := d.start(); err != nil {
+			return err
+		}
+		if first {
+			d.suggest(cfg)
+		}
+		return nil
 	})
 	c.OnShutdown(d.stop)
 	c.OnRestartFailed(d.instance.stopLater)

@@ -10,6 +10,7 @@ import (
 	"net/http/httputil"
 	"net/url"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -53,6 +54,40 @@ func TestUnprivilegedUser(t *testing.T) {
 	as.AmbientCaps = []uintptr{netBindService}
 	ip := fmt.Sprintf("127.53.%d.%d", os.Getpid()>>8&0xff, os.Getpid()&0xff)
 	follows(t, serve(t, config{ip: ip, port: 53, as: as, body: "docker " + zones}))
+}
+
+// Who may not open the engine's socket, or serve the port of DNS, is told what to do.
+func TestForbidden(t *testing.T) {
+	t.Parallel()
+	if os.Geteuid() != 0 {
+		t.Skip("not root: can't run coredns as another user")
+	}
+	if info, err := os.Stat(machineSocket(t)); err != nil || info.Mode().Perm()&0o006 != 0 {
+		t.Skipf("the engine's socket is open to all (%v)", err)
+	}
+	s := launch(t, config{as: nobody(), body: "docker docker."})
+	eventually(t, func() error {
+		if len(s.log.Lines("add the user to the socket's group, docker, or use a socket proxy")) != 1 {
+			return fmt.Errorf("no line of what to do:\n%s", s.log)
+		}
+		return nil
+	})
+
+	if start, err := os.ReadFile("/proc/sys/net/ipv4/ip_unprivileged_port_start"); err == nil && strings.TrimSpace(string(start)) != "1024" {
+		t.Logf("anybody may serve ports from %s on: nothing forbidden to try", start)
+		return
+	}
+	corefile := filepath.Join(filepath.Dir(s.corefile), "Corefile.port") // which nobody may read
+	if err := os.WriteFile(corefile, []byte("docker.:53 {\nbind 127.53.53.53\ndocker\n}\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, binary, "-conf", corefile)
+	cmd.SysProcAttr = nobody()
+	if out, err := cmd.CombinedOutput(); err == nil || !strings.Contains(string(out), "CAP_NET_BIND_SERVICE") {
+		t.Errorf("port 53: %v: %s", err, out)
+	}
 }
 
 // nobody is a user who owns nothing and is in no group.

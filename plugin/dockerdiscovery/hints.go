@@ -1,0 +1,82 @@
+package dockerdiscovery
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"slices"
+	"strings"
+	"syscall"
+
+	"github.com/containerd/errdefs"
+	"github.com/coredns/coredns/core/dnsserver"
+
+	"github.com/dockerdiscovery/dockerdiscovery/internal/naming"
+)
+
+// engineHint says what to do about an engine that can't be watched, in brackets, "" if that is not known.
+func engineHint(host string, err error) string {
+	socket, isSocket := strings.CutPrefix(host, "unix://")
+	switch {
+	case errors.Is(err, fs.ErrPermission) && isSocket:
+		return " (add the user to the socket's group, docker, or use a socket proxy: README, \"Without root\")"
+	case errdefs.IsPermissionDenied(err) || errdefs.IsUnauthorized(err):
+		return " (a proxy before the engine must let the calls through that the README lists in \"Without root\")"
+	case !isSocket:
+		return ""
+	}
+	switch _, missing := os.Stat(socket); {
+	case errors.Is(missing, fs.ErrNotExist):
+		return " (there is no such socket: start or install Docker, or write where it is with the property endpoint)"
+	case missing == nil && refuses(socket):
+		return " (nobody listens at the socket: start Docker, as with systemctl start docker)"
+	}
+	return ""
+}
+
+// refuses reports whether nobody listens at a socket: the engine's client does not say so itself.
+func refuses(socket string) bool {
+	c, err := net.Dial("unix", socket)
+	if err == nil {
+		c.Close()
+	}
+	return errors.Is(err, syscall.ECONNREFUSED)
+}
+
+// listenHint says what to do about an address where the server can't listen, "" if that is not known.
+func listenHint(network, addr string, err error) string {
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		const elsewhere = "; end it, or listen elsewhere: at other addresses with bind, or at another port, as with .:1053 before the server block"
+		if who := holder(network, addr); who != "" {
+			return who + " has the port" + elsewhere
+		}
+		_, port, _ := net.SplitHostPort(addr)
+		return fmt.Sprintf("another user's process has the port, which 'ss -lntup sport = :%s' tells root", port) + elsewhere
+	case errors.Is(err, syscall.EACCES):
+		return "ports below 1024 need root or the capability CAP_NET_BIND_SERVICE: README, \"Without root\""
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		return "no interface has this address, which bind names; those of Docker's networks come when Docker starts"
+	}
+	return ""
+}
+
+// suggest says what to try where no container runs, to who has just installed the server.
+func (d *Docker) suggest(cfg *dnsserver.Config) {
+	if d.synced.Load() && d.watcher.Containers() == 0 && !d.config.optIn && slices.Contains(d.config.sources, naming.Container) {
+		log.Info(firstContainer(d.rules.Zones[0], cfg.ListenHosts[0], cfg.Port))
+	}
+}
+
+func firstContainer(zone, listen, port string) string {
+	if ip := net.ParseIP(listen); ip == nil || ip.IsUnspecified() {
+		listen = "127.0.0.1"
+	}
+	dig := "dig @" + listen
+	if port != "53" {
+		dig += " -p " + port
+	}
+	return fmt.Sprintf("No container runs. To try: docker run -d --name web nginx; %s %s", dig, strings.TrimSuffix("web."+zone, "."))
+}
