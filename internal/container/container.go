@@ -80,6 +80,8 @@ type Host struct {
 	// Routed is false where the host can't reach containers by their addresses, since
 	// the engine runs in a virtual machine or in a network namespace of a user's.
 	Routed bool
+	// Peer is the address at which the engine is reached, the zero Addr if that is a socket.
+	Peer netip.Addr
 }
 
 // Direct reports whether the network's containers are neighbours of the hosts on the

@@ -6,7 +6,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
+	"net/http/httptrace"
 	"net/netip"
 	"slices"
 	"strings"
@@ -57,9 +59,10 @@ type state struct {
 // info is what an engine says of itself.
 type info struct {
 	description string
-	now         time.Time // its clock
-	routed      bool      // container.Host's
-	late        bool      // events tell of a change only some time after its command has returned
+	now         time.Time  // its clock
+	routed      bool       // container.Host's
+	peer        netip.Addr // container.Host's
+	late        bool       // events tell of a change only some time after its command has returned
 }
 
 // event is a hint that a container may have changed.
@@ -170,7 +173,13 @@ func (d *docker) info(ctx context.Context) (_ info, err error) {
 		SecurityOptions                            []string
 		Plugins                                    struct{ Log []string }
 	}
-	err = d.read(ctx, func(ctx context.Context) error {
+	var peer netip.Addr
+	traced := httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(c httptrace.GotConnInfo) {
+		if at, ok := c.Conn.RemoteAddr().(*net.TCPAddr); ok {
+			peer = at.AddrPort().Addr().Unmap().WithZone("")
+		}
+	}})
+	err = d.read(traced, func(ctx context.Context) error {
 		_, err := d.client.Info(ctx)
 		return err
 	}, &i)
@@ -191,6 +200,7 @@ func (d *docker) info(ctx context.Context) (_ info, err error) {
 	return info{
 		description: fmt.Sprintf("%s (API %s)", i.ServerVersion, d.client.ClientVersion()),
 		now:         now,
+		peer:        peer,
 		routed:      i.OperatingSystem != "Docker Desktop" && !slices.Contains(i.SecurityOptions, "name=rootless"),
 		// Podman 5.4 reads its events back from a file that it looks into four times a second; from systemd's
 		// journal they come no sooner. It is known by the log driver that it alone has: its version tells too,

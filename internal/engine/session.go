@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"errors"
+	"net/netip"
 	"slices"
 	"sync"
 	"time"
@@ -39,6 +40,7 @@ type session struct {
 	calls, bulk gate
 
 	routed, late bool          // info's
+	peer         netip.Addr    // info's
 	networksDue  chan struct{} // has an item when networks may have changed
 	latest       time.Time     // the last event's, of the engine's clock; guarded by mu
 	refresher    *refresher

@@ -183,7 +183,7 @@ func (w *Watcher) session(ctx context.Context) error {
 		return err
 	}
 	defer events.stop()
-	s.routed, s.late = info.routed, info.late
+	s.routed, s.late, s.peer = info.routed, info.late, info.peer
 	if info.late {
 		w.onDemand.Store(s.refresher)
 		defer w.onDemand.Store(nil)
@@ -286,7 +286,7 @@ func (s *session) readNetworks() error {
 	if err != nil {
 		return err
 	}
-	host := &container.Host{Networks: networks, Routed: s.routed}
+	host := &container.Host{Networks: networks, Routed: s.routed, Peer: s.peer}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.host == nil || !reflect.DeepEqual(s.host, host) {

@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/dockerdiscovery/dockerdiscovery/internal/container"
 	"github.com/dockerdiscovery/dockerdiscovery/internal/naming"
@@ -31,7 +32,11 @@ func newClient(facts *container.Container) client {
 }
 
 // clients finds a container by an address of its own. Readers take no lock.
-type clients struct{ byAddr sync.Map } // netip.Addr to *client
+type clients struct {
+	byAddr  sync.Map      // netip.Addr to *client
+	version atomic.Uint64 // changes with each change
+	bridges
+}
 
 func (cs *clients) get(ip netip.Addr) *client {
 	if c, ok := cs.byAddr.Load(ip); ok {
@@ -43,6 +48,10 @@ func (cs *clients) get(ip netip.Addr) *client {
 // replace takes a container's new facts in place of the old ones; either may be nil. Calls
 // are made one at a time.
 func (cs *clients) replace(old, facts *container.Container) {
+	cs.bridges.add(facts, 1)
+	cs.bridges.add(old, -1)
+	cs.bridges.publish()
+	defer cs.version.Add(1)
 	kept := map[netip.Addr]bool{}
 	if facts != nil {
 		base := newClient(facts)
@@ -79,9 +88,8 @@ func (d *Docker) classify(ip netip.Addr) (zone.Asker, *client) {
 			return zone.Container, c
 		}
 	}
-	host := d.host.Load()
 	if d.own.has(ip) {
-		if d.remote != nil || host != nil && !host.Routed {
+		if d.vantage().elsewhere {
 			return zone.Elsewhere, nil
 		}
 		return zone.Host, nil
@@ -93,7 +101,7 @@ func (d *Docker) classify(ip netip.Addr) (zone.Asker, *client) {
 	case !slices.Contains(n.Gateways, ip): // a container that is not known yet
 		c := newClient(&container.Container{Endpoints: []container.Endpoint{{Network: n.Name, Gateways: n.Gateways}}})
 		return zone.Container, &c
-	case d.remote != nil || !host.Routed:
+	case d.vantage().elsewhere:
 		return zone.Elsewhere, nil
 	default: // the host, for us who run in a container
 		return zone.Host, nil

@@ -52,8 +52,11 @@ type Docker struct {
 	transfers bool // are given by the plugin transfer
 
 	own         ownAddrs
-	remote      []netip.Addr // of an engine on another machine
-	hostUnknown sync.Once    // has been logged
+	remote      []netip.Addr // of an engine's endpoint, nil if that is no address or an own one
+	stand       atomic.Pointer[vantage]
+	port        string    // on which we serve
+	hostUnknown sync.Once // has been logged
+	hidden      sync.Once // has been logged: who asks
 }
 
 // Name implements plugin.Handler.

@@ -66,6 +66,7 @@ func (d *Docker) start() error {
 	instancesMu.Unlock()
 	select {
 	case <-d.watcher.Settled():
+		d.vantage() // which may have something to say
 	case <-time.After(startupTimeout):
 		log.Warningf("Docker Engine at %s has not told its containers in %s; starting without", d.watcher.Host(), startupTimeout)
 	}

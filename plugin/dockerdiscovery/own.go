@@ -40,6 +40,9 @@ func (o *ownAddrs) has(ip netip.Addr) bool { return ip.IsLoopback() || slices.Co
 // list returns the addresses. The slice must not be changed.
 func (o *ownAddrs) list() []netip.Addr { return o.load().addrs }
 
+// forget has the addresses read again.
+func (o *ownAddrs) forget() { o.current.Store(nil) }
+
 func (o *ownAddrs) load() *addrsAt {
 	a := o.current.Load()
 	if a != nil && o.now().Sub(a.at) <= ownAddrsAge {

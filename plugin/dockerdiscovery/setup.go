@@ -87,6 +87,7 @@ func setup(c *caddy.Controller) error {
 	c.OnStartup(func() error {
 		cfg := dnsserver.GetConfig(c)
 		warnOfCache(cfg)
+		d.port = cfg.Port
 		d.recursion = recurses(cfg)
 		d.transfers = cfg.Handler("transfer") != nil
 		if err := d.start(); err != nil {

@@ -132,8 +132,6 @@ func (a *asking) HostAddrs() []netip.Addr {
 	switch {
 	case len(a.config.publishAddrs) > 0:
 		return a.config.publishAddrs
-	case a.remote != nil:
-		return a.remote
 	case !a.hostKnown:
 		a.hostAddrs, a.hostKnown = a.findHostAddrs(), true
 	}
@@ -144,7 +142,11 @@ func (a *asking) HostAddrs() []netip.Addr {
 // elsewhere (it is loopback, or a container's network), or if the query was passed on, they are all
 // that lead there.
 func (a *asking) findHostAddrs() []netip.Addr {
-	if c := a.ownContainer(); c != nil {
+	v := a.vantage()
+	if v.remote != nil {
+		return v.remote
+	}
+	if c := v.inside; c != nil {
 		a.hostUnknown.Do(func() {
 			log.Warningf("The server runs in container %s and can't know the host's address, at which published ports are reached: name it, as in 'publish 192.0.2.1'", c.Name)
 		})
@@ -162,16 +164,6 @@ func (a *asking) findHostAddrs() []netip.Addr {
 		}
 	}
 	return a.globalAddrs()
-}
-
-// ownContainer returns the container that we run in, if we do.
-func (a *asking) ownContainer() *client {
-	for _, ip := range a.own.list() {
-		if c := a.clients.get(ip); c != nil && ip.IsGlobalUnicast() {
-			return c
-		}
-	}
-	return nil
 }
 
 // Publish implements zone.Server.

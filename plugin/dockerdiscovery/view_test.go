@@ -31,7 +31,7 @@ func emptyDocker(change func(*config)) *Docker {
 		change(&cfg)
 	}
 	d := newDocker(cfg, &instance{})
-	machine("eth0 192.0.2.1/24").at(&d.own)
+	machine("eth0 192.0.2.1/24", "br-a 10.1.0.1/16", "br-b 10.2.0.1/16", "br-c 10.3.0.1/16").at(&d.own)
 	host := container.Host{Routed: true}
 	for name, subnet := range map[string]string{"a": "10.1.0.0/16", "b": "10.2.0.0/16", "c": "10.3.0.0/16", "lan": "192.0.2.0/24"} {
 		n := container.Network{ID: name, Name: name, Driver: "bridge", Subnets: []netip.Prefix{netip.MustParsePrefix(subnet)}}
@@ -41,6 +41,7 @@ func emptyDocker(change func(*config)) *Docker {
 		}
 		host.Networks = append(host.Networks, n)
 	}
+	slices.SortFunc(host.Networks, func(a, b container.Network) int { return strings.Compare(a.ID, b.ID) })
 	d.Host(host)
 	d.Synced()
 	return d
@@ -127,7 +128,7 @@ func TestWhoAsks(t *testing.T) {
 		{"10.2.0.3", "hostnet.docker.", "10.2.0.1"},           // the gateway of its network
 		{"192.0.2.33", "hostnet.docker.", "10.1.0.1"},         // the LAN's gateway is not the host
 		{"10.3.0.9", "hostnet.docker.", "10.3.0.1"},           //
-		{fromHost, "hostnet.docker.", "127.0.0.1"},            //
+		{fromHost, "hostnet.docker.", "10.1.0.1"},             // a bridge of its
 		{fromLAN, "hostnet.docker.", "192.0.2.1"},             //
 		{fromLAN, "2.0.1.10.in-addr.arpa.", "web.docker."},    //
 		{"10.3.0.9", "2.0.1.10.in-addr.arpa.", "web.docker."}, //
@@ -375,7 +376,7 @@ func TestJoinedBeforeRestart(t *testing.T) {
 		"then the second":      {at("vpn", "", 4), at("app", "container:vpn", 5), at("sidecar", "container:app", 3), "10.1.0.2 none"},
 		"then the third":       {at("vpn", "", 4), at("app", "container:vpn", 5), at("sidecar", "container:app", 6), "10.1.0.2 10.1.0.2"},
 		"the third alone":      {at("vpn", "", 4), at("app", "container:vpn", 2), at("sidecar", "container:app", 6), "none none"},
-		"the host's network":   {at("vpn", "host", 4), at("app", "container:vpn", 2), at("sidecar", "container:app", 3), "127.0.0.1 127.0.0.1"},
+		"the host's network":   {at("vpn", "host", 4), at("app", "container:vpn", 2), at("sidecar", "container:app", 3), "10.1.0.1 10.1.0.1"},
 		"no time was told":     {at("vpn", "", 4), at("app", "container:vpn", 0), at("sidecar", "container:vpn", 0), "10.1.0.2 10.1.0.2"},
 		"the other has no one": {at("vpn", "", 0), at("app", "container:vpn", 2), at("sidecar", "container:app", 3), "10.1.0.2 10.1.0.2"},
 	} {
@@ -543,6 +544,99 @@ func TestRemoteAddrs(t *testing.T) {
 		}
 		if got != want {
 			t.Errorf("%s: %s, want %s", host, got, want)
+		}
+	}
+}
+
+// TestVantage has the server stand at different places, seen from the engine.
+func TestVantage(t *testing.T) {
+	web := facts("web", "a=10.1.0.2")
+	web.Ports = published("0.0.0.0:8080")
+	reached := func(at string) func(*Docker) {
+		return func(d *Docker) {
+			h := *d.host.Load()
+			h.Peer = netip.MustParseAddr(at)
+			d.remote = []netip.Addr{h.Peer} // by its name, at the start
+			d.Host(h)
+		}
+	}
+	proxy := func(d *Docker) { d.set(facts("proxy", "b=10.2.0.9")) }
+	on := func(m interfaces) func(*Docker) { return func(d *Docker) { m.at(&d.own) } }
+	for name, c := range map[string]struct {
+		changes []func(*Docker)
+		want    string // what the host gets by its loopback
+	}{
+		"on the host":                        {nil, "10.1.0.2"},
+		"beside another engine":              {[]func(*Docker){on(machine("eth0 192.0.2.1/24", "docker0 172.17.0.1/16"))}, "127.0.0.1"},
+		"without any bridge":                 {[]func(*Docker){on(machine("eth0 192.0.2.1/24"))}, "127.0.0.1"},
+		"with one bridge of two":             {[]func(*Docker){on(machine("eth0 192.0.2.1/24", "b 10.2.0.1/16")), proxy}, "10.1.0.2"},
+		"the bridge of an unused network":    {[]func(*Docker){on(machine("eth0 192.0.2.1/24", "b 10.2.0.1/16"))}, "127.0.0.1"},
+		"an address of a LAN's gateway":      {[]func(*Docker){on(machine("eth0 192.0.2.1/24")), func(d *Docker) { d.set(facts("onlan", "lan=192.0.2.33")) }}, "127.0.0.1"},
+		"in a container":                     {[]func(*Docker){on(machine("eth0 10.1.0.9/16")), func(d *Docker) { d.set(facts("us", "a=10.1.0.9")) }}, "10.1.0.2"},
+		"remote engine":                      {[]func(*Docker){reached("203.0.113.5")}, "203.0.113.5"},
+		"engine at an own address":           {[]func(*Docker){reached("192.0.2.1")}, "10.1.0.2"},
+		"engine by a tunnel":                 {[]func(*Docker){reached("127.0.0.1"), on(machine("eth0 192.0.2.1/24"))}, "127.0.0.1"},
+		"through a proxy":                    {[]func(*Docker){reached("10.2.0.9"), proxy}, "10.1.0.2"},
+		"through a proxy, not known yet":     {[]func(*Docker){reached("10.2.0.9")}, "10.2.0.9"},
+		"through a proxy, in a container":    {[]func(*Docker){reached("10.2.0.9"), proxy, on(machine("eth0 10.2.0.8/16")), func(d *Docker) { d.set(facts("us", "b=10.2.0.8")) }}, "10.1.0.2"},
+		"its name could not be looked up":    {[]func(*Docker){reached("203.0.113.5"), func(d *Docker) { d.remote = []netip.Addr{} }}, "203.0.113.5"},
+		"a proxy whose name was not known":   {[]func(*Docker){reached("10.2.0.9"), proxy, func(d *Docker) { d.remote = []netip.Addr{} }}, "10.1.0.2"},
+		"away, through a proxy":              {[]func(*Docker){proxy, func(d *Docker) { d.remote = []netip.Addr{netip.MustParseAddr("10.2.0.9")} }}, "10.1.0.2"},
+		"the bridge is made with the server": {[]func(*Docker){on(machine("eth0 192.0.2.1/24")), func(d *Docker) { d.vantage() }, on(machine("eth0 192.0.2.1/24", "a 10.1.0.1/16"))}, "10.1.0.2"},
+	} {
+		d := emptyDocker(func(c *config) { c.publish = true })
+		for _, change := range c.changes {
+			change(d)
+		}
+		d.set(web)
+		if got := dig(t, d, fromHost, "web.docker.", dns.TypeA); got != c.want {
+			t.Errorf("%s: the host gets %q, want %q", name, got, c.want)
+		}
+	}
+	// It changes with what is known.
+	d := emptyDocker(func(c *config) { c.publish = true })
+	d.set(web)
+	for i, step := range []struct {
+		change func(*Docker)
+		want   string
+	}{
+		{reached("10.2.0.9"), "10.2.0.9"}, {proxy, "10.1.0.2"}, {func(d *Docker) { d.remove(facts("proxy", "b=10.2.0.9")) }, "10.2.0.9"},
+		{reached("192.0.2.1"), "10.1.0.2"}, {func(d *Docker) { on(machine("eth0 192.0.2.1/24"))(d); d.own.forget() }, "127.0.0.1"},
+	} {
+		step.change(d)
+		if got := dig(t, d, fromHost, "web.docker.", dns.TypeA); got != step.want {
+			t.Errorf("step %d: the host gets %q, want %q", i, got, step.want)
+		}
+	}
+}
+
+// TestPublishedServer has the server run in a container: where that publishes its port, who asks is hidden, which is said
+// once.
+func TestPublishedServer(t *testing.T) {
+	for name, c := range map[string]struct {
+		own   string
+		ports []container.Port
+		lines int
+	}{
+		"published":                  {"eth0 10.1.0.9/16", []container.Port{{Number: 53, Proto: "udp", Published: published("0.0.0.0:5353")[0].Published}}, 1},
+		"not published":              {"eth0 10.1.0.9/16", []container.Port{{Number: 53, Proto: "udp"}}, 0},
+		"another port":               {"eth0 10.1.0.9/16", []container.Port{{Number: 9153, Proto: "tcp", Published: published("0.0.0.0:9153")[0].Published}}, 0},
+		"on the network of the host": {"br-a 10.1.0.1/16", []container.Port{{Number: 53, Proto: "udp", Published: published("0.0.0.0:53")[0].Published}}, 0},
+	} {
+		d := emptyDocker(func(c *config) { c.zone.Isolate = true })
+		machine(c.own).at(&d.own)
+		d.port = "53"
+		us := facts("us", "a=10.1.0.9")
+		us.Ports = c.ports
+		d.set(us, facts("web", "a=10.1.0.2"))
+		lines := logged(func() {
+			for range 3 {
+				dig(t, d, "10.1.0.1", "web.docker.", dns.TypeA)
+				d.set(facts("other", "a=10.1.0.3"))
+			}
+		})
+		if len(lines) != c.lines || c.lines == 1 && !strings.Contains(lines[0], "The server runs in container us, which publishes its port 53: ") {
+			t.Errorf("%s: %q, want %d lines", name, lines, c.lines)
 		}
 	}
 }
