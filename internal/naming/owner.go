@@ -89,13 +89,18 @@ func (r *Rules) owner(n name, origin string) (owner, reason string) {
 	case dns.IsSubDomain("arpa.", owner):
 		return "", "names under arpa. stand for addresses"
 	}
-	if reason := n.unfitForRoot(owner); origin == "." && reason != "" {
-		if !n.written && !n.own { // programs give such names, and mean no zone of ours
-			reason = ""
-		}
-		return "", reason
+	if origin != "." {
+		return owner, ""
 	}
-	return owner, ""
+	reason = n.unfitForRoot(owner)
+	switch {
+	case reason == "":
+		return owner, ""
+	case n.written, n.own:
+		return "", reason
+	default: // programs give such names, and mean no zone of ours
+		return "", ""
+	}
 }
 
 // invalid returns the reason why the text, which is the name's, can't be a name.

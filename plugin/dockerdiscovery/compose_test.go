@@ -49,6 +49,15 @@ func TestComposeNetworks(t *testing.T) {
 	serve(t, d, handlerCase{Case: test.Case{Qname: name, Qtype: dns.TypeA, Answer: a(name, "10.97.1.2")}, From: "10.97.1.2"})
 	serve(t, d, handlerCase{Case: test.Case{Qname: name, Qtype: dns.TypeA, Answer: a(name, "10.98.0.2")}, From: "10.98.0.2"})
 
+	// A project that is called as the networks has the name for itself, but on these.
+	d.Apply([]engine.Change{{ID: "c", Container: &container.Container{ID: "c", Name: "c",
+		Labels:    map[string]string{"com.docker.compose.project": "back", "com.docker.compose.service": "db"},
+		Endpoints: []container.Endpoint{{Network: "c", Addrs: []netip.Addr{netip.MustParseAddr("10.99.0.2")}}}}}})
+	for from, want := range map[string]string{"": "10.99.0.2", "10.99.0.2": "10.99.0.2", "10.97.1.2": "10.97.1.2", "10.98.0.2": "10.98.0.2"} {
+		serve(t, d, handlerCase{Case: test.Case{Qname: name, Qtype: dns.TypeA, Answer: a(name, want)}, From: from})
+	}
+	d.Apply([]engine.Change{{ID: "c", Gone: true}})
+
 	d.Host(container.Host{Routed: true})
 	serve(t, d, handlerCase{Case: none})
 	serve(t, d, handlerCase{Case: test.Case{Qname: "a.docker.", Qtype: dns.TypeA, Answer: append(a("a.docker.", "10.97.0.2"), a("a.docker.", "10.97.1.2")...)}})

@@ -183,15 +183,16 @@ func TestLabels(t *testing.T) {
 	s.check(machine.inspect(t, p.container).shortID()+".docker.", dns.TypeA, nxdomain)
 }
 
-// Records of several containers at one shared name add up.
+// Records of several containers at one shared name add up, for as long as the one with the least TTL wants.
 func TestSharedRecords(t *testing.T) {
 	t.Parallel()
 	s := serve(t, config{body: "docker " + zones})
 	pool := "pool-" + suffix()
 	var names, addrs, targets []string
+	ttls := map[string]string{"one": "3600", "two": "60"} // and the zone's is 5
 	for _, text := range []string{"one", "two"} {
 		name := text + "-" + suffix()
-		id := machine.run(t, "--name", name, "--label", "coredns.dockerdiscovery.host="+pool,
+		id := machine.run(t, "--name", name, "--expose", "80", "--label", "coredns.dockerdiscovery.ttl="+ttls[text], "--label", "coredns.dockerdiscovery.host="+pool,
 			"--label", fmt.Sprintf("coredns.dockerdiscovery.records=%s.docker. TXT %s\n_x._tcp.%s.docker. SRV 0 0 80 @", pool, text, pool))
 		names, addrs, targets = append(names, `"`+text+`"`), append(addrs, machine.addr(t, id)), append(targets, "0 0 80 "+name+".docker.")
 	}
@@ -200,6 +201,16 @@ func TestSharedRecords(t *testing.T) {
 	s.check("_x._tcp."+pool+".docker.", dns.TypeSRV, targets...)
 	if m := s.ask("_x._tcp."+pool+".docker.", dns.TypeSRV); len(m.Extra) != 2 {
 		t.Errorf("the additional section of SRV: got %v, want two addresses", m.Extra)
+	}
+	served := map[string]uint16{pool: dns.TypeA, "_x._tcp." + pool: dns.TypeSRV, "_http._tcp." + pool: dns.TypeSRV}
+	for name, qtype := range served {
+		s.checkTTL(name+".docker.", qtype, 60)
+	}
+	id := machine.run(t, "--expose", "80", "--label", "coredns.dockerdiscovery.host="+pool,
+		"--label", fmt.Sprintf("coredns.dockerdiscovery.records=_x._tcp.%s.docker. SRV 0 0 80 @", pool))
+	s.soon(pool+".docker.", dns.TypeA, append(addrs, machine.addr(t, id))...)
+	for name, qtype := range served {
+		s.checkTTL(name+".docker.", qtype, 5)
 	}
 }
 
