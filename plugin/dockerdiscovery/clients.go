@@ -156,12 +156,14 @@ func (d *Docker) bridgeAddrs(from netip.Addr) []netip.Addr {
 			case n.Name == "bridge":
 				grade = 2
 			}
+			// To us in a container the host's addresses are not our own.
+			asks := slices.Contains(n.Gateways, from) && !d.own.has(from)
 			for _, ip := range n.Gateways {
 				best := &v6
 				if ip.Is4() {
 					best = &v4
 				}
-				if grade > best.grade && (ip == from || d.own.has(ip)) {
+				if grade > best.grade && (asks || d.own.has(ip)) {
 					best.ip, best.grade = ip, grade
 				}
 			}

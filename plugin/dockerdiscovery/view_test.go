@@ -158,11 +158,14 @@ func TestHostNetwork(t *testing.T) {
 		{"Docker's own", "10.1.0.1/24 10.2.0.1/24 172.17.0.1/24", fromHost, "172.17.0.1", "none"},
 		{"Docker's own", "10.1.0.1/24 10.2.0.1/24 172.17.0.1/24", "10.2.0.1", "10.2.0.1", "none"}, // through its gateway
 		{"IPv6", "172.17.0.1/24 fd03::1/64", fromHost, "172.17.0.1", "fd03::1"},
+		{"IPv6, from a bridge with both", "172.17.0.1/24 10.4.0.1/16 fd04::1/64", "fd04::1", "10.4.0.1", "fd04::1"},
+		{"IPv6, we run in a container", "192.0.2.1/24", "fd04::1", "10.4.0.1", "fd04::1"},
 	} {
 		d := emptyDocker(nil)
 		host := *d.host.Load()
 		host.Networks = append(slices.Clone(host.Networks),
 			container.Network{ID: "x", Name: "bridge", Subnets: []netip.Prefix{netip.MustParsePrefix("172.17.0.0/16")}, Gateways: []netip.Addr{netip.MustParseAddr("172.17.0.1")}},
+			container.Network{ID: "z", Name: "dual", Subnets: []netip.Prefix{netip.MustParsePrefix("10.4.0.0/16"), netip.MustParsePrefix("fd04::/64")}, Gateways: []netip.Addr{netip.MustParseAddr("10.4.0.1"), netip.MustParseAddr("fd04::1")}},
 			container.Network{ID: "y", Name: "v6", Subnets: []netip.Prefix{netip.MustParsePrefix("fd03::/64")}, Gateways: []netip.Addr{netip.MustParseAddr("fd03::1")}})
 		d.Host(host)
 		machine("eth0 " + c.own).at(&d.own)
