@@ -70,8 +70,7 @@ func (d *Docker) ServeDNS(ctx context.Context, w dns.ResponseWriter, r *dns.Msg)
 	if r.Opcode != dns.OpcodeQuery {
 		return d.notQuery(ctx, w, r)
 	}
-	switch r.Question[0].Qtype {
-	case dns.TypeAXFR, dns.TypeIXFR:
+	if isTransfer(r) {
 		return d.zoneTransfer(ctx, w, r)
 	}
 
@@ -127,8 +126,7 @@ func (d *Docker) notQuery(ctx context.Context, w dns.ResponseWriter, r *dns.Msg)
 // zoneTransfer leaves a transfer to the plugin transfer, which stands below us and asks us itself.
 // Without it our zones are nobody's to give: forward must not ask others for them.
 func (d *Docker) zoneTransfer(ctx context.Context, w dns.ResponseWriter, r *dns.Msg) (int, error) {
-	apex := plugin.Zones(d.config.zone.Zones).Matches(r.Question[0].Name)
-	if !d.transfers && apex != "" && apex != "." {
+	if !d.transfers && d.has(r.Question[0].Name) {
 		return dns.RcodeRefused, nil
 	}
 	return d.next(ctx, w, r)

@@ -421,7 +421,7 @@ func TestRecursionAvailable(t *testing.T) {
 	}
 	port := freePort(t)
 	docker := fmt.Sprintf("docker docker. lab. {\n endpoint %s\n }\n", e.Host())
-	i := startCoreDNS(t, fmt.Sprintf(".:%s {\n %s forward . 127.0.0.1:9\n}\nlab:%[1]s {\n %s}", port, docker, docker))
+	i := startCoreDNS(t, fmt.Sprintf("org:%s .:%[1]s {\n %s forward . 127.0.0.1:9\n}\nlab:%[1]s {\n %s}", port, docker, docker))
 	defer stopCoreDNS(t, i)
 	for _, c := range []struct {
 		name  string

@@ -18,6 +18,7 @@ import (
 	"github.com/coredns/coredns/plugin/pkg/fall"
 	clog "github.com/coredns/coredns/plugin/pkg/log"
 	"github.com/coredns/coredns/plugin/pkg/upstream"
+	"github.com/coredns/coredns/plugin/transfer"
 
 	"github.com/dockerdiscovery/dockerdiscovery/internal/engine"
 	"github.com/dockerdiscovery/dockerdiscovery/internal/naming"
@@ -89,7 +90,9 @@ func setup(c *caddy.Controller) error {
 		warnOfCache(cfg)
 		d.port = cfg.Port
 		d.recursion = recurses(cfg)
-		d.transfers = cfg.Handler("transfer") != nil
+		if t, ok := cfg.Handler("transfer").(*transfer.Transfer); ok {
+			d.transfers, t.Next = true, refuseTransfers{t.Next, d}
+		}
 		if err := d.start(); err != nil {
 			return err
 		}

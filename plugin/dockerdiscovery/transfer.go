@@ -1,6 +1,7 @@
 package dockerdiscovery
 
 import (
+	"context"
 	"errors"
 	"net/netip"
 
@@ -55,6 +56,40 @@ func (t transferring) Publish() bool { return false }
 
 // Direct implements zone.Server.
 func (t transferring) Direct(network string) bool { return t.direct(network) }
+
+// refuseTransfers stands directly below the plugin transfer. What that does not give of our zones, since it
+// does not have them, nobody else may: forward must not ask others for them.
+type refuseTransfers struct {
+	plugin.Handler // nil if there is none
+	docker         *Docker
+}
+
+// Name implements plugin.Handler.
+func (h refuseTransfers) Name() string {
+	if h.Handler == nil {
+		return pluginName
+	}
+	return h.Handler.Name()
+}
+
+// ServeDNS implements plugin.Handler.
+func (h refuseTransfers) ServeDNS(ctx context.Context, w dns.ResponseWriter, r *dns.Msg) (int, error) {
+	if isTransfer(r) && h.docker.has(r.Question[0].Name) {
+		return dns.RcodeRefused, nil
+	}
+	return plugin.NextOrFailure(pluginName, h.Handler, ctx, w, r)
+}
+
+func isTransfer(r *dns.Msg) bool {
+	qtype := r.Question[0].Qtype
+	return r.Opcode == dns.OpcodeQuery && (qtype == dns.TypeAXFR || qtype == dns.TypeIXFR)
+}
+
+// has reports whether the name lies in one of our zones other than zone ".".
+func (d *Docker) has(name string) bool {
+	apex := plugin.Zones(d.config.zone.Zones).Matches(name)
+	return apex != "" && apex != "."
+}
 
 // newer compares serials, RFC 1982 §3.2.
 func newer(a, b uint32) bool { return int32(a-b) > 0 }

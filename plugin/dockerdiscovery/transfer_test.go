@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -144,5 +145,42 @@ func TestNotify(t *testing.T) {
 	}
 	if n := len(told); n > 5 {
 		t.Errorf("told %d times more for changes that took a second or two", n)
+	}
+}
+
+// TestRefusedTransfers asks for transfers that the plugin transfer does not give. Those of our zones are asked
+// of nobody else; those of others are.
+func TestRefusedTransfers(t *testing.T) {
+	e := enginetest.New(t)
+	e.Run(enginetest.Spec{Name: "web"})
+	others := "127.0.0.1:" + freePort(t)
+	for _, network := range []string{"tcp", "udp"} {
+		ready := make(chan struct{})
+		server := &dns.Server{Addr: others, Net: network, NotifyStartedFunc: func() { close(ready) }, Handler: dns.HandlerFunc(func(w dns.ResponseWriter, r *dns.Msg) {
+			w.WriteMsg(new(dns.Msg).SetRcode(r, dns.RcodeNotAuth))
+		})}
+		go server.ListenAndServe()
+		<-ready
+		defer server.Shutdown()
+	}
+	for _, c := range []struct {
+		transfer string
+		given    bool // of docker.
+	}{{"", false}, {"transfer example.net {\n to *\n }", false}, {"transfer {\n to 192.0.2.1\n }", false}, {"transfer {\n to *\n }", true}} {
+		port := freePort(t)
+		i := startCoreDNS(t, fmt.Sprintf(".:%s {\n docker docker. 172.17.0.0/16 {\n endpoint %s\n }\n %s\n forward . %s\n}", port, e.Host(), strings.Replace(c.transfer, "transfer {", "transfer docker {", 1), others))
+		for name, want := range map[string]int{
+			"docker.": dns.RcodeRefused, "DOCKER.": dns.RcodeRefused, "web.docker.": dns.RcodeRefused, "17.172.in-addr.arpa.": dns.RcodeRefused, "example.org.": dns.RcodeNotAuth,
+		} {
+			if c.given && strings.EqualFold(name, "docker.") {
+				want = dns.RcodeSuccess
+			}
+			m := new(dns.Msg).SetAxfr(name)
+			r, _, err := (&dns.Client{Net: "tcp", Timeout: 5 * time.Second}).Exchange(m, "127.0.0.1:"+port)
+			if err != nil || r.Rcode != want {
+				t.Errorf("%q: AXFR of %s: %v, want %s:\n%v", c.transfer, name, err, dns.RcodeToString[want], r)
+			}
+		}
+		stopCoreDNS(t, i)
 	}
 }
