@@ -29,7 +29,7 @@ func engineHint(host string, err error) string {
 	}
 	switch _, missing := os.Stat(socket); {
 	case errors.Is(missing, fs.ErrNotExist):
-		return " (there is no such socket: start or install Docker, or write where it is with the property endpoint)"
+		return " (there is no such socket: start or install Docker, mount its socket if this runs in a container, or write with the property endpoint where it is)"
 	case missing == nil && refuses(socket):
 		return " (nobody listens at the socket: start Docker, as with systemctl start docker)"
 	}

@@ -105,8 +105,9 @@ func TestNotify(t *testing.T) {
 	<-ready
 	defer server.Shutdown()
 
-	i := startCoreDNS(t, fmt.Sprintf("docker:%s {\n docker {\n endpoint %s\n }\n transfer {\n to %s %s\n source %s\n }\n}", port, e.Host(), dead.LocalAddr(), secondary, source))
-	defer stopCoreDNS(t, i)
+	corefile := fmt.Sprintf("docker:%s {\n docker {\n endpoint %s\n }\n transfer {\n to %s %s\n source %s\n }\n}", port, e.Host(), dead.LocalAddr(), secondary, source)
+	i := startCoreDNS(t, corefile)
+	defer func() { stopCoreDNS(t, i) }()
 	wait := func(what string) {
 		t.Helper()
 		select {
@@ -146,6 +147,15 @@ func TestNotify(t *testing.T) {
 	if n := len(told); n > 5 {
 		t.Errorf("told %d times more for changes that took a second or two", n)
 	}
+	for len(told) > 0 {
+		<-told
+	}
+	if i, err = i.Restart(corefileInput(corefile)); err != nil {
+		t.Fatal(err)
+	}
+	wait("reload")
+	e.Run(enginetest.Spec{Name: "later"})
+	wait("a change after a reload")
 }
 
 // TestRefusedTransfers asks for transfers that the plugin transfer does not give. Those of our zones are asked
