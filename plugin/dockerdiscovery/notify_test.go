@@ -111,12 +111,13 @@ func TestNotifyLog(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := newSecondary("192.0.2.1:53", nil)
-				n := 0
+				sent := map[string]int{}
 				s.send = func(_ context.Context, m *dns.Msg) error {
 					s.mu.Lock()
 					defer s.mu.Unlock()
-					n++
-					return c.send(n, m.Question[0].Name)
+					zone := m.Question[0].Name
+					sent[zone]++
+					return c.send(sent[zone], zone)
 				}
 				all, logged := notify(t, s, zones...)
 				for serial := range uint32(100) {
