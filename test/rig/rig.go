@@ -84,8 +84,11 @@ func Output(cmd *exec.Cmd) (string, error) {
 	return strings.TrimSpace(stdout.String()), nil
 }
 
-// Compose is the command of Docker Compose, of which there are two.
+// Compose is the command of Docker Compose, of which there are two: the one that $E2E_COMPOSE says, else the machine's.
 func Compose() []string {
+	if command := os.Getenv("E2E_COMPOSE"); command != "" {
+		return []string{command}
+	}
 	if exec.Command("docker", "compose", "version").Run() == nil {
 		return []string{"docker", "compose"}
 	}
