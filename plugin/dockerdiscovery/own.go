@@ -34,6 +34,10 @@ type addrsAt struct {
 // ownAddrsAge is how long the addresses are taken to be the same.
 const ownAddrsAge = 5 * time.Second
 
+// newAddrsAge is how old they must be to be read again for an address that queries come in on and that
+// is not among them: it may be new, or a proxy's, which never is.
+const newAddrsAge = 100 * time.Millisecond
+
 // has reports whether the address is one of ours.
 func (o *ownAddrs) has(ip netip.Addr) bool { return ip.IsLoopback() || slices.Contains(o.list(), ip) }
 
@@ -62,7 +66,12 @@ func (o *ownAddrs) load() *addrsAt {
 // count on one link only, IPv4 first. The slice must not be changed.
 func (o *ownAddrs) interfaceOf(ip netip.Addr) []netip.Addr {
 	a := o.load()
-	if !slices.Contains(a.addrs, ip.WithZone("")) {
+	unknown := func() bool { return !slices.Contains(a.addrs, ip.WithZone("")) }
+	if unknown() && o.now().Sub(a.at) > newAddrsAge {
+		o.forget()
+		a = o.load()
+	}
+	if unknown() {
 		return nil
 	}
 	return a.beside.get(ip, func() []netip.Addr {

@@ -40,13 +40,20 @@ type calls struct{ read, beside, route int }
 // at has the addresses be this machine's.
 func (m interfaces) at(o *ownAddrs) *calls {
 	made := &calls{}
+	o.now = time.Now
+	m.readBy(o, made)
+	o.current.Store(nil)
+	return made
+}
+
+// readBy has the addresses be read when they are read the next time.
+func (m interfaces) readBy(o *ownAddrs, made *calls) {
 	list := func(prefixes []netip.Prefix, err error) (all []net.Addr, _ error) {
 		for _, p := range prefixes {
 			all = append(all, &net.IPNet{IP: p.Addr().AsSlice(), Mask: net.CIDRMask(p.Bits(), p.Addr().BitLen())})
 		}
 		return all, err
 	}
-	o.now = time.Now
 	o.read = func() ([]net.Addr, error) { made.read++; return list(m.addrs("")) }
 	o.beside = func(ip netip.Addr) ([]net.Addr, error) {
 		made.beside++
@@ -81,8 +88,6 @@ func (m interfaces) at(o *ownAddrs) *calls {
 		}
 		return best, nil
 	}
-	o.current.Store(nil)
-	return made
 }
 
 func TestOwnAddrs(t *testing.T) {
@@ -231,6 +236,20 @@ func TestHostAddrsOnce(t *testing.T) {
 	now = now.Add(2 * ownAddrsAge)
 	ask(fromLAN)
 	want("later", 3, 2)
+
+	made = machine("eth0 192.0.2.1/24", "eth1 198.18.0.1/24").at(&d.own)
+	d.own.now = func() time.Time { return now }
+	ask(fromLAN)
+	machine("eth0 192.0.2.1/24", "eth1 198.18.0.1/24", "eth2 198.18.1.1/24").readBy(&d.own, made)
+	now = now.Add(2 * newAddrsAge)
+	for range 3 {
+		if got := digOver(t, d, "pool.docker.", address("tcp", "198.18.1.9"), address("tcp", "198.18.1.1")); got != "198.18.1.1" {
+			t.Errorf("at an address that is new: %q", got)
+		}
+	}
+	if made.read != 2 {
+		t.Errorf("the addresses were read %d times, want once more for the new one", made.read)
+	}
 	for i := range 2 * memoSize {
 		d.own.towards(netip.AddrFrom4([4]byte{203, 0, byte(i >> 8), byte(i)}))
 	}
