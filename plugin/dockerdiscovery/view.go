@@ -63,13 +63,11 @@ func plain(name string) bool {
 	return true
 }
 
-// reply makes answer a reply to the request, without records, as its SetReply does.
+// reply makes answer a reply to the query, without records, as its SetReply does.
 func (a *asking) reply(r *dns.Msg) *dns.Msg {
 	m := &a.answer
-	m.Id, m.Response, m.Opcode = r.Id, true, r.Opcode
-	if m.Opcode == dns.OpcodeQuery {
-		m.RecursionDesired, m.CheckingDisabled = r.RecursionDesired, r.CheckingDisabled
-	}
+	m.Id, m.Response = r.Id, true
+	m.RecursionDesired, m.CheckingDisabled = r.RecursionDesired, r.CheckingDisabled
 	a.question[0] = r.Question[0]
 	m.Question = a.question[:]
 	return m
