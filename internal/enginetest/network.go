@@ -30,8 +30,11 @@ type pool struct {
 // lease is what an endpoint holds while its container runs.
 type lease struct{ ip4, ip6 netip.Addr }
 
-func newPool(subnet netip.Prefix) *pool {
-	gateway := subnet.Addr().Next()
+func newPool(prefix netip.Prefix) *pool {
+	subnet, gateway := prefix.Masked(), prefix.Addr()
+	if gateway == subnet.Addr() {
+		gateway = gateway.Next()
+	}
 	used := map[netip.Addr]bool{gateway: true}
 	if subnet.Addr().Is4() { // the last address is for broadcasts
 		last := subnet.Addr().As4()
@@ -40,7 +43,7 @@ func newPool(subnet netip.Prefix) *pool {
 		}
 		used[netip.AddrFrom4(last)] = true
 	}
-	return &pool{subnet: subnet, gateway: gateway, next: gateway.Next(), used: used}
+	return &pool{subnet: subnet, gateway: gateway, next: subnet.Addr().Next(), used: used}
 }
 
 func (p *pool) take(want string) netip.Addr {
@@ -85,7 +88,8 @@ func (p *pool) give(ip netip.Addr) {
 }
 
 // AddNetwork makes a bridge network, with its event, and returns its id. Subnets are prefixes such as "10.1.0.0/16",
-// "fd00:1::/64": at most one of each family, the first address is the gateway's. Without any, an IPv4 subnet is chosen as
+// "fd00:1::/64": at most one of each family. The first address is the gateway's, or one that is told, as in
+// "192.0.2.5/24". Without any, an IPv4 subnet is chosen as
 // the engine does; with an IPv6 one alone the network has no IPv4.
 func (e *Engine) AddNetwork(name string, subnets ...string) (id string) {
 	var n *network
@@ -120,7 +124,7 @@ func (e *Engine) addNetwork(name, driver string, subnets ...string) *network {
 		n.id = name
 	}
 	for _, s := range subnets {
-		p := newPool(netip.MustParsePrefix(s).Masked())
+		p := newPool(netip.MustParsePrefix(s))
 		if p.subnet.Addr().Is4() {
 			n.v4 = p
 		} else {

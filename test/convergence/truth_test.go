@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -70,7 +71,7 @@ func (tr *truth) running() ([]facts, error) {
 		ID     string `json:"Id"`
 		Labels map[string]string
 	}
-	if _, err := tr.get("/containers/json", &list); err != nil {
+	if _, err := tr.get("/containers/json?filters="+url.QueryEscape(`{"status": ["running", "paused"]}`), &list); err != nil { // Podman leaves out the paused
 		return nil, err
 	}
 	var all []facts
