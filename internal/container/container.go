@@ -29,6 +29,7 @@ type Container struct {
 	// or "host", "none", "container:<id>", "default", "bridge".
 	NetworkMode string
 	Endpoints   []Endpoint // by network name
+	IPv6Off     bool       // its interfaces have no IPv6 addresses, and Endpoints none
 
 	Ports []Port // that the image or whoever started the container says it serves, by protocol and number
 
@@ -144,7 +145,7 @@ func (c *Container) ShortID() string { return c.ID[:min(len(c.ID), 12)] }
 // Equal reports whether c and o would lead to the same records.
 func (c *Container) Equal(o *Container) bool {
 	return c.ID == o.ID && c.Name == o.Name && c.Hostname == o.Hostname && c.Domainname == o.Domainname &&
-		c.Image == o.Image && c.Created.Equal(o.Created) && c.Started.Equal(o.Started) && c.NetworkMode == o.NetworkMode &&
+		c.Image == o.Image && c.Created.Equal(o.Created) && c.Started.Equal(o.Started) && c.NetworkMode == o.NetworkMode && c.IPv6Off == o.IPv6Off &&
 		c.Paused == o.Paused && c.Health == o.Health && c.Stopping == o.Stopping &&
 		c.StopSignal == o.StopSignal && c.StopTimeout == o.StopTimeout &&
 		maps.Equal(c.Labels, o.Labels) &&

@@ -54,6 +54,7 @@ func TestEqual(t *testing.T) {
 		"publication": func(c *Container) { c.Ports[0].Published = nil }, "Paused": func(c *Container) { c.Paused = true },
 		"Health": func(c *Container) { c.Health = Healthy }, "StopSignal": func(c *Container) { c.StopSignal = "" },
 		"Stopping": func(c *Container) { c.Stopping = true }, "StopTimeout": func(c *Container) { c.StopTimeout = -1 },
+		"IPv6Off": func(c *Container) { c.IPv6Off = true },
 		"Started": func(c *Container) { c.Started = time.Unix(3, 0) },
 	} {
 		c := full()

@@ -90,7 +90,7 @@ type summary struct {
 func (s *summary) matches(c *container.Container) bool {
 	return s.name == c.Name && s.paused == c.Paused && s.health == c.Health &&
 		slices.EqualFunc(s.endpoints, c.Endpoints, func(a, b container.Endpoint) bool {
-			return a.ID == b.ID && a.Network == b.Network && slices.Equal(a.Addrs, b.Addrs) &&
+			return a.ID == b.ID && a.Network == b.Network && sameAddrs(a.Addrs, b.Addrs, c.IPv6Off) &&
 				(a.ID != "" || slices.Equal(a.Aliases, b.Aliases))
 		})
 }

@@ -30,7 +30,10 @@ type inspected struct {
 		Labels                                  map[string]string
 		ExposedPorts                            nat.PortSet
 	}
-	HostConfig      *struct{ NetworkMode string }
+	HostConfig *struct {
+		NetworkMode string
+		Sysctls     map[string]string
+	}
 	NetworkSettings networkSettings
 }
 
@@ -65,6 +68,10 @@ func (c *inspected) facts() *container.Container {
 		StopSignal:  c.Config.StopSignal,
 		StopTimeout: fromStopTimeout(c.Config.StopTimeout),
 		Stopping:    c.State.Status == stopping,
+		IPv6Off:     ipv6Off(c.HostConfig.Sysctls),
+	}
+	if facts.IPv6Off {
+		withoutIPv6(facts.Endpoints)
 	}
 	if h := c.State.Health; h != nil {
 		switch h.Status {

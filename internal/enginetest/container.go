@@ -33,10 +33,11 @@ type Spec struct {
 	NetworkMode  string
 	Networks     []Attachment // besides what NetworkMode says, or with details of that
 	Health       string       // "" (no health check), "starting", "healthy", "unhealthy"
-	StopTimeout  *int         // in seconds, as in the image or --stop-timeout; none is declared if nil
-	StopSignal   string       // as in the image or --stop-signal: "SIGHUP", "1"; SIGTERM if empty
-	ExposedPorts []string     // "80/tcp"
-	Publish      []string     // as in docker run -p: "127.0.0.1:8080:80/tcp"
+	Sysctls      map[string]string
+	StopTimeout  *int     // in seconds, as in the image or --stop-timeout; none is declared if nil
+	StopSignal   string   // as in the image or --stop-signal: "SIGHUP", "1"; SIGTERM if empty
+	ExposedPorts []string // "80/tcp"
+	Publish      []string // as in docker run -p: "127.0.0.1:8080:80/tcp"
 }
 
 // Attachment joins a container to a network.

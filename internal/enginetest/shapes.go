@@ -80,8 +80,9 @@ type configJSON struct {
 }
 
 type hostConfigJSON struct {
-	NetworkMode  string      `json:",omitempty"`
-	PortBindings nat.PortMap `json:",omitempty"`
+	NetworkMode  string            `json:",omitempty"`
+	PortBindings nat.PortMap       `json:",omitempty"`
+	Sysctls      map[string]string `json:",omitempty"`
 }
 
 type inspectJSON struct {

@@ -3,6 +3,9 @@ package e2e
 import (
 	"fmt"
 	"math/rand/v2"
+	"net/netip"
+	"os"
+	"strings"
 	"testing"
 
 	"github.com/miekg/dns"
@@ -26,6 +29,45 @@ func TestIPv6(t *testing.T) {
 
 	machine.do(t, "rm", "-f", id)
 	s.soon(reverse(t, v6[0]), dns.TypePTR, nxdomain)
+}
+
+// A container whose interfaces have no IPv6 addresses has none in DNS, whatever the engine says.
+func TestIPv6Off(t *testing.T) {
+	t.Parallel()
+	network := machine.networkIPv6(t)
+	s := serve(t, config{body: "docker docker. fd00::/8"})
+	for _, of := range []string{"all", "eth0", "default"} {
+		t.Run(of, func(t *testing.T) {
+			name := "six-" + suffix()
+			id, err := machine.output("run", "-d", "--name", name, "--network", network,
+				"--sysctl", "net.ipv6.conf."+of+".disable_ipv6=1", image)
+			t.Cleanup(func() { machine.output("rm", "-f", name) })
+			if err != nil {
+				t.Skipf("this engine refuses the parameter: %s", id)
+			}
+			c := machine.inspect(t, id)
+			v4, v6 := c.addrs()
+			s.soon(name+".docker.", dns.TypeA, v4...)
+			interfaces, err := os.ReadFile(fmt.Sprintf("/proc/%d/net/if_inet6", c.State.Pid))
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Logf("inspect has %q, the interfaces have\n%s", v6, interfaces)
+			var has []string
+			for _, addr := range v6 {
+				text := netip.MustParseAddr(addr).As16()
+				if strings.Contains(string(interfaces), fmt.Sprintf("%x", text[:])) {
+					has = append(has, addr)
+				} else {
+					s.check(reverse(t, addr), dns.TypePTR, nxdomain)
+				}
+			}
+			if has == nil {
+				has = []string{nodata}
+			}
+			s.check(name+".docker.", dns.TypeAAAA, has...)
+		})
+	}
 }
 
 // networkIPv6 makes a network with IPv6 addresses, where the engine can.
