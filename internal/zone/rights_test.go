@@ -159,3 +159,39 @@ func TestOwnNetworkFirst(t *testing.T) {
 		}
 	}
 }
+
+// TestServicesAsAddresses checks that a name's SRV records are given to whom its addresses are, and for the well ones.
+func TestServicesAsAddresses(t *testing.T) {
+	member := func(id string, age int, of, addr string) *Entry {
+		e := service(entry(id, age, of+"="+addr, id+".docker./name", "db.docker."), "_pg._tcp.db.docker.", id+".docker.", 5432)
+		for i := range e.Claims {
+			e.Claims[i].Bare = e.Claims[i].Rank == Shared
+		}
+		e.Service = "db"
+		return project(e, of)
+	}
+	shop, shop2 := member("s", 0, "shop", "172.17.0.2"), member("s2", 1, "shop", "172.17.0.3")
+	blog := member("b", 2, "blog", "172.17.0.9")
+	first, second := "SRV 0 0 5432 s.docker.", "SRV 0 0 5432 s2.docker."
+	for _, c := range []struct {
+		what    string
+		entries []*Entry
+		view    View
+		want    string
+	}{
+		{"one project", []*Entry{shop, shop2}, View{}, first + ", " + second + " + A 172.17.0.2, A 172.17.0.3"},
+		{"two projects", []*Entry{shop, blog}, View{}, " (nodata)"},
+		{"two projects", []*Entry{shop, blog}, inside("none"), " (nodata)"},
+		{"two projects", []*Entry{shop, blog}, inside("shop"), first + " + A 172.17.0.2"},
+		{"one has ended", []*Entry{shop, held1(member("b", 2, "blog", "172.17.0.9"))}, View{}, " (nodata)"},
+		{"one is sick", []*Entry{shop, sick(member("s2", 1, "shop", "172.17.0.3"))}, View{}, first + " + A 172.17.0.2"},
+		{"one is sick", []*Entry{shop, sick(member("s2", 1, "shop", "172.17.0.3"))}, of(inside("shop"), "shop", "db"), first + ", " + second + " + A 172.17.0.2, A 172.17.0.3"},
+		{"all are sick", []*Entry{sick(member("s2", 1, "shop", "172.17.0.3"))}, View{}, second + " + A 172.17.0.3"},
+	} {
+		s := newStore()
+		s.Apply(add(c.entries...))
+		if got := all(s.Snapshot(), c.view, "_pg._tcp.db.docker.", dns.TypeSRV); got != c.want {
+			t.Errorf("%s, asker %d on %v: %q, want %q", c.what, c.view.Asker, c.view.Networks, got, c.want)
+		}
+	}
+}
