@@ -62,7 +62,7 @@ func (s *dockerStream) next(ctx context.Context) (event, error) {
 }
 
 // fromMessage reads the container's ID from an event. A network's event has it in
-// its attributes; Podman's has it as the actor instead.
+// its attributes; Podman's has it as the actor instead, and the network's name as another one.
 func fromMessage(m events.Message) event {
 	action, _, _ := strings.Cut(string(m.Action), ":") // "exec_start: COMMAND", "health_status: healthy"
 	e := event{kind: string(m.Type), action: action}
@@ -74,7 +74,7 @@ func fromMessage(m events.Message) event {
 		e.container, e.signal = m.Actor.ID, m.Actor.Attributes["signal"]
 	case events.NetworkEventType:
 		if m.Action == events.ActionConnect || m.Action == events.ActionDisconnect {
-			e.container, e.network = cmp.Or(m.Actor.Attributes["container"], m.Actor.ID), m.Actor.Attributes["name"]
+			e.container, e.network = cmp.Or(m.Actor.Attributes["container"], m.Actor.ID), cmp.Or(m.Actor.Attributes["network"], m.Actor.Attributes["name"])
 		}
 	}
 	if !isID(e.container) {

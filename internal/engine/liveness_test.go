@@ -104,6 +104,24 @@ func TestAliasesOfTheLast(t *testing.T) {
 	}
 }
 
+// TestDisconnectOfOne has a container with the name of one network leave another one.
+func TestDisconnectOfOne(t *testing.T) {
+	for _, flavour := range []enginetest.Flavour{enginetest.Docker2010, enginetest.Docker28, enginetest.Podman} {
+		e := enginetest.New(t, enginetest.WithFlavour(flavour))
+		e.AddNetwork("front")
+		e.AddNetwork("back")
+		id := e.Run(enginetest.Spec{Name: "back", Networks: []enginetest.Attachment{{Network: "front"}, {Network: "back"}}})
+		_, r := watch(t, e, time.Hour)
+		synced(t, r)
+		want := "back=" + e.IP(id, "back").String()
+		release := e.HangInspect(id)
+		e.Disconnect(id, "front")
+		r.wait(t, "disconnect", func() bool { return addrs(r.containers[id]) == want })
+		release()
+		r.wait(t, "the inspect", func() bool { return len(r.containers[id].Endpoints) == 1 })
+	}
+}
+
 // TestCreated follows containers that are created, and started or removed later.
 func TestCreated(t *testing.T) {
 	for _, flavour := range []enginetest.Flavour{enginetest.Docker2010, enginetest.Docker28, enginetest.Podman} {
