@@ -209,6 +209,7 @@ func (m *model) end() {
 		inspects[c] = len(c.asked)
 	}
 	m.mu.Unlock()
+	quiet := time.Now()
 	m.pass(2 * modelResync)
 	m.right(soon+3*modelResync, func(time.Time) bool { return true })
 	m.mu.Lock()
@@ -217,7 +218,7 @@ func (m *model) end() {
 		m.breaks("%d lists while nothing happens", n)
 	}
 	for c, n := range inspects {
-		if n := len(c.asked) - n; n > 0 && (c.has == nil || !c.has.Stopping) && !c.waits {
+		if n := len(c.asked) - n; n > 0 && (c.has == nil || !c.has.Stopping) && !c.waits && c.stopUntil.Before(quiet) {
 			m.breaks("%d inspects of %s while nothing happens", n, c.id)
 		}
 	}

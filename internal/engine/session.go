@@ -304,22 +304,7 @@ func (s *session) inspect(t *tracked, i item) {
 		}
 		return
 	}
-	if t.death.After(now.since) { // it says what was before the death, of which we know by now
-		now.facts, now.created = nil, nil
-	}
-	if now.facts != nil { // not yet handed on: it may be changed
-		for i := range now.facts.Endpoints {
-			if ep := &now.facts.Endpoints[i]; slices.Contains(t.leaves, ep.Network) {
-				ep.Addrs, ep.Gateways = nil, nil
-			}
-		}
-	}
-	if now.facts != nil && t.signalAt.After(now.since) && now.facts.Stops(t.signal) { // one before it started was for the last start
-		now.facts.Stopping = now.facts.Stopping || s.stops(t, now.facts)
-	}
-	if !t.waits() {
-		now.created = nil
-	}
+	s.correct(t, &now)
 	i.change = Change{ID: t.id, Container: now.facts, Gone: now.gone, Created: now.created}
 	if now.created != nil {
 		i.change.Since = t.created
@@ -335,6 +320,26 @@ func (s *session) inspect(t *tracked, i item) {
 	s.kick(t)
 	if i.changed || i.round != nil || i.arrived {
 		s.deliver(i)
+	}
+}
+
+// correct takes from an answer what events have told meanwhile, or what it can't tell. The caller holds mu.
+func (s *session) correct(t *tracked, now *state) {
+	if t.death.After(now.since) { // it says what was before the death, of which we know by now
+		now.facts, now.created = nil, nil
+	}
+	if now.facts != nil { // not yet handed on: it may be changed
+		for i := range now.facts.Endpoints {
+			if ep := &now.facts.Endpoints[i]; slices.Contains(t.leaves, ep.Network) {
+				ep.Addrs, ep.Gateways = nil, nil
+			}
+		}
+	}
+	if now.facts != nil && t.signalAt.After(now.since) && now.facts.Stops(t.signal) { // one before it started was for the last start
+		now.facts.Stopping = now.facts.Stopping || s.stops(t, now.facts)
+	}
+	if !t.waits() {
+		now.created = nil
 	}
 }
 
