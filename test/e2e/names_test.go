@@ -1,47 +1,77 @@
 package e2e
 
 import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/miekg/dns"
+
+	"github.com/dockerdiscovery/dockerdiscovery/test/rig"
 )
 
-// A name that is written with the zone is in the zone as it stands, whatever source gives it.
-func TestNamesInZone(t *testing.T) {
+// One engine named in many ways, by server blocks and by reloads that change each property: the metrics are there all the
+// time, each series once.
+func TestOneEngineOfManyNames(t *testing.T) {
 	t.Parallel()
-	network := machine.servedNetwork(t)
-	us := machine.gateway(t, network).String()
-	s := serve(t, config{ip: us, port: 53, body: "docker lab.test. in.lab.test. " + zones + " {\nnames container alias hostname label template\ntemplate \"tmpl-{{.Name}}\"\n}"})
-	hosts := serve(t, config{body: "docker lab.test. " + zones + " {\nnames hostname\n}"})
-	n := suffix()
-	git, inner, auth, sso := "git_"+n+".lab.test", "ci-"+n+".in.lab.test", "auth-"+n+".lab.test", "sso-"+n+".lab.test"
-	id := machine.run(t, "--name", git, "--network", network, "--network-alias", auth, "--hostname", sso, "--expose", "80",
-		"--label", "coredns.dockerdiscovery.host=idp-"+n+".lab.test")
-	ciID := machine.run(t, "--name", inner)
-	addr, ci := machine.addr(t, id), machine.addr(t, ciID)
-
-	s.soon(git, dns.TypeA, addr)
-	s.soon(inner, dns.TypeA, ci)
-	for _, name := range []string{auth, sso, "idp-" + n + ".lab.test", "git-" + n + ".lab.test", "tmpl-" + git} {
-		s.check(name, dns.TypeA, addr)
+	socket := machineSocket(t)
+	real, err := filepath.EvalSymlinks(socket)
+	if err != nil {
+		t.Fatal(err)
 	}
-	for _, name := range []string{git, auth, sso, "git-" + n + ".lab.test"} {
-		s.check(name+".lab.test", dns.TypeA, nxdomain)
-		s.check(name+"."+network+".lab.test", dns.TypeA, nxdomain)
-		s.check(name+".docker", dns.TypeA, nxdomain)
+	link := filepath.Join(t.TempDir(), "link.sock")
+	if err := os.Symlink(socket, link); err != nil {
+		t.Fatal(err)
 	}
-	for _, name := range []string{inner + ".lab.test", inner + ".in.lab.test", inner + ".docker"} {
-		s.check(name, dns.TypeA, nxdomain)
+	block := func(properties string) string { return "docker docker. {\n" + properties + "\n}" }
+	body := block("")
+	for i, path := range []string{socket, real, link, real + "/", "/" + strings.ReplaceAll(real, "/", "//"), "/x/.." + real} {
+		body += fmt.Sprintf("\n}\nzone%d {\nbind 127.0.0.1\n%s", i, block(fmt.Sprintf("endpoint unix://%s\nresync %ds", path, i+2)))
 	}
-	s.check(reverse(t, addr), dns.TypePTR, git+".")
-	s.check(reverse(t, ci), dns.TypePTR, inner+".")
-	s.check("_http._tcp."+sso, dns.TypeSRV, "0 0 80 "+git+".")
-	asker := machine.run(t, "--network", network)
-	if got := s.from(t, asker, auth+".", dns.TypeA); got != addr {
-		t.Errorf("a container on the alias's network asks for %s: %s, want %s", auth, got, addr)
+	s := serve(t, config{body: body, env: []string{"DOCKER_HOST=unix://" + link}})
+	name := "web-" + suffix()
+	addr := machine.addr(t, machine.run(t, "--name", name))
+	s.soon(name+".docker.", dns.TypeA, addr)
+	once := func() error {
+		t.Helper()
+		b, err := rig.Get(s.metrics)
+		if err != nil {
+			if strings.Contains(err.Error(), "500") {
+				t.Fatal(err)
+			}
+			return err // in a reload nobody listens for a moment
+		}
+		for _, metric := range []string{"connected", "containers", "last_reconcile_timestamp_seconds"} {
+			series := fmt.Sprintf("coredns_docker_%s{endpoint=\"unix://%s\"}", metric, real)
+			if n, all := strings.Count(string(b), series), strings.Count(string(b), "coredns_docker_"+metric+"{"); n != 1 || all != 1 {
+				t.Errorf("%d of %s, and %d of any endpoint, want one", n, series, all)
+			}
+		}
+		return nil
 	}
-
-	hosts.soon(sso, dns.TypeA, addr)
-	hosts.check(reverse(t, addr), dns.TypePTR, sso+".")
-	hosts.check("_http._tcp."+sso, dns.TypeSRV, "0 0 80 "+sso+".")
+	eventually(t, once)
+	text, err := os.ReadFile(s.corefile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, properties := range []string{
+		"resync 1s", "resync 5s", "endpoint unix://" + real, "endpoint unix://" + link, "endpoint unix://" + socket + "\nresync 3s", "ttl 7", "hold 1s",
+		"health ignore", "names container", "network bridge", "isolate", "publish", "opt_in", "label_prefix x", "template {{.Name}}", "fallthrough",
+	} {
+		s.write(strings.Replace(string(text), body, strings.Replace(body, block(""), block(properties), 1), 1))
+		s.signal(syscall.SIGUSR1)
+		eventually(t, func() error {
+			err := once()
+			if n := len(s.log.Lines("Reloading complete")); n != i+1 {
+				return fmt.Errorf("%d reloads are complete, want %d", n, i+1)
+			}
+			return err
+		})
+	}
+	if lines := s.log.Lines("Watching Docker Engine"); len(lines) != 1 {
+		t.Errorf("the engine's watch began more than once: %q", lines)
+	}
 }

@@ -23,6 +23,7 @@ type privateEngine struct {
 	t      *testing.T
 	dir    string
 	netns  string
+	pool   string   // of its networks' addresses, no other engine's of the run
 	flags  []string // dockerd's, beside what all have
 	cmd    *exec.Cmd
 	exited chan struct{}
@@ -44,6 +45,7 @@ func newEngine(t *testing.T) *privateEngine {
 	number := engines.Add(1)
 	e := &privateEngine{t: t, dir: filepath.Join(folder, fmt.Sprintf("engine-%d", number)), netns: theRun.Netns(fmt.Sprint(number))}
 	e.flags = []string{"--live-restore"} // containers outlive it
+	e.pool = fmt.Sprintf("base=198.18.%d.0/20,size=24", number%16*16)
 	e.host = "unix://" + e.socket()
 	for file, content := range map[string]string{
 		"containerd.toml": fmt.Sprintf("version = 2\nroot = %q\nstate = %q\ndisabled_plugins = [\"io.containerd.grpc.v1.cri\"]\n[grpc]\naddress = %q\n",
@@ -93,7 +95,7 @@ func (e *privateEngine) start() {
 	e.cmd, e.exited = e.spawn("dockerd.log", append([]string{"nsenter", "--net=/run/netns/" + e.netns, "dockerd", "--config-file", e.path("daemon.json"),
 		"--host", e.host, "--pidfile", e.path("docker.pid"), "--containerd", e.path("containerd.sock"),
 		"--data-root", e.path("data"), "--exec-root", e.path("run"), "--storage-driver", "vfs",
-		"--bridge", "none", "--iptables=false", "--ip6tables=false", "--default-address-pool", "base=198.18.0.0/16,size=24"}, e.flags...)...)
+		"--bridge", "none", "--iptables=false", "--ip6tables=false", "--default-address-pool", e.pool}, e.flags...)...)
 	eventually(e.t, func() error {
 		select {
 		case <-e.exited:
@@ -108,8 +110,21 @@ func (e *privateEngine) start() {
 	})
 }
 
-// populate gives the engine our image and a network, whose name it returns.
+// populate gives the engine our image and a network, whose name it returns. The machine gets the host's address on the
+// network, as if the engine were not in a network namespace of its own: that is how an engine is known to be on this machine.
 func (e *privateEngine) populate() (network string) {
+	e.t.Helper()
+	network = e.populateElsewhere()
+	gateway := e.gateway(e.t, network).String() + "/32"
+	if out, err := exec.Command("ip", "addr", "add", gateway, "dev", "lo").CombinedOutput(); err != nil {
+		e.t.Fatalf("ip addr add %s: %v: %s", gateway, err, out)
+	}
+	e.t.Cleanup(func() { exec.Command("ip", "addr", "del", gateway, "dev", "lo").Run() })
+	return network
+}
+
+// populateElsewhere is populate for an engine whose networks are not this machine's.
+func (e *privateEngine) populateElsewhere() (network string) {
 	e.t.Helper()
 	if err := e.importImage(filepath.Join(folder, "image.tar")); err != nil {
 		e.t.Fatal(err)

@@ -23,7 +23,8 @@ type config struct {
 	port int    // a free one by default
 	body string // the server block's content beyond what all tests have
 
-	as *syscall.SysProcAttr // who runs it: nil for the user who runs the tests
+	as  *syscall.SysProcAttr // who runs it: nil for the user who runs the tests
+	env []string             // beside the tests' own environment
 }
 
 // server is a running coredns.
@@ -34,6 +35,7 @@ type server struct {
 	ready    string // URL
 	metrics  string // URL
 	as       *syscall.SysProcAttr
+	env      []string
 
 	log    *rig.Log
 	cmd    *exec.Cmd
@@ -61,7 +63,7 @@ func launch(t *testing.T, c config) *server {
 	if c.port == 0 {
 		c.port = freePort(t, c.ip)
 	}
-	s := &server{t: t, addr: net.JoinHostPort(c.ip, strconv.Itoa(c.port)), as: c.as}
+	s := &server{t: t, addr: net.JoinHostPort(c.ip, strconv.Itoa(c.port)), as: c.as, env: c.env}
 	ready, metrics := loopback(freePort(t, "127.0.0.1")), loopback(freePort(t, "127.0.0.1"))
 	s.ready, s.metrics = "http://"+ready+"/ready", "http://"+metrics+"/metrics"
 	dir := t.TempDir()
@@ -98,6 +100,7 @@ func (s *server) spawn(program string, args ...string) {
 	s.log, s.exited = new(rig.Log), make(chan struct{})
 	s.cmd = exec.Command(program, args...)
 	s.cmd.Stdout, s.cmd.Stderr, s.cmd.SysProcAttr = s.log, s.log, s.as
+	s.cmd.Env = append(os.Environ(), s.env...)
 	if err := s.cmd.Start(); err != nil {
 		s.t.Fatal(err)
 	}

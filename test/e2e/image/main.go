@@ -9,11 +9,13 @@
 //	image sicken | heal
 //	image find SERVER NAME N  exits 1 if the server has less than N addresses for the name: for HEALTHCHECK
 //	image http ADDRESS      answers every request with the container's hostname
+//	image proxy ADDRESS SOCKET  passes connections on to the socket
 package main
 
 import (
 	"context"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -63,6 +65,8 @@ func run(mode string, args []string) error {
 		return os.Remove(sick)
 	case "http":
 		return serve(args)
+	case "proxy":
+		return proxy(args)
 	default:
 		return fmt.Errorf("unknown mode %q", mode)
 	}
@@ -127,4 +131,34 @@ func serve(args []string) error {
 	return http.ListenAndServe(args[0], http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		fmt.Fprintln(w, host)
 	}))
+}
+
+func proxy(args []string) error {
+	if len(args) != 2 {
+		return fmt.Errorf("proxy needs an address to listen on and a socket")
+	}
+	l, err := net.Listen("tcp", args[0])
+	if err != nil {
+		return err
+	}
+	for {
+		near, err := l.Accept()
+		if err != nil {
+			return err
+		}
+		go func() {
+			defer near.Close()
+			far, err := net.Dial("unix", args[1])
+			if err != nil {
+				fmt.Fprintln(os.Stderr, err)
+				return
+			}
+			defer far.Close()
+			go func() {
+				io.Copy(far, near)
+				far.Close()
+			}()
+			io.Copy(near, far)
+		}()
+	}
 }

@@ -1,0 +1,158 @@
+package e2e
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/miekg/dns"
+)
+
+// An engine whose networks are not this machine's, as one in a virtual machine, and which is the CLI's current context: the
+// host reaches what is published, and nothing else.
+func TestEngineInVM(t *testing.T) {
+	t.Parallel()
+	e := newEngine(t)
+	e.start()
+	network := e.populateElsewhere()
+	dir := t.TempDir()
+	cli := func(args ...string) {
+		t.Helper()
+		if out, err := exec.Command("docker", append([]string{"--config", dir, "context"}, args...)...).CombinedOutput(); err != nil {
+			t.Fatalf("docker context %s: %v: %s", strings.Join(args, " "), err, out)
+		}
+	}
+	cli("create", "side", "--docker", "host="+e.host)
+	e.run(t, "--network", network, "--name", "plain")
+	e.run(t, "--network", network, "--name", "web", "-p", "8080:80")
+	e.run(t, "--network", "host", "--name", "hostnet")
+	env := []string{"DOCKER_CONFIG=" + dir, "DOCKER_HOST="}
+	check := func(s *server) {
+		t.Helper()
+		s.soon("web.docker.", dns.TypeA, "127.0.0.1")
+		s.soon("hostnet.docker.", dns.TypeA, "127.0.0.1")
+		s.soon("plain.docker.", dns.TypeA, nodata)
+		if len(s.log.Lines("Watching Docker Engine")) != 1 || len(s.log.Lines(e.socket())) == 0 {
+			t.Errorf("it watches another engine:\n%s", s.log)
+		}
+	}
+	check(serve(t, config{env: append(env, "DOCKER_CONTEXT=side"), body: "docker docker. {\npublish\n}"}))
+	cli("use", "side")
+	check(serve(t, config{env: append(env, "DOCKER_CONTEXT="), body: "docker docker. {\npublish\n}"}))
+
+	// A network of which this machine has the host's address makes it the host.
+	s := serve(t, config{body: "docker docker. {\nendpoint " + e.host + "\npublish\n}"})
+	s.soon("web.docker.", dns.TypeA, "127.0.0.1")
+	here := e.populate()
+	id := e.run(t, "--network", here, "--name", "here")
+	s.soon("here.docker.", dns.TypeA, e.addr(t, id))
+}
+
+// A context that can't be used ends coredns at once, with what is wrong.
+func TestWrongContext(t *testing.T) {
+	t.Parallel()
+	corefile := filepath.Join(t.TempDir(), "Corefile")
+	if err := os.WriteFile(corefile, fmt.Appendf(nil, "docker.:%d {\ndocker\n}\n", freePort(t, "127.0.0.1")), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct{ env, want string }{
+		{"DOCKER_CONTEXT=nowhere", "the Docker context 'nowhere', which DOCKER_CONTEXT names: there is no such context"},
+		{"DOCKER_HOST=ssh://me@host", "'ssh://me@host' is reached by SSH, which is not supported"},
+	} {
+		cmd := exec.CommandContext(t.Context(), binary, "-conf", corefile)
+		cmd.Env = append(os.Environ(), "DOCKER_HOST=", c.env)
+		if out, err := cmd.CombinedOutput(); err == nil || !strings.Contains(string(out), c.want) {
+			t.Errorf("%s: %v, no %q in: %s", c.env, err, c.want, out)
+		}
+	}
+}
+
+// inContainers skips the test for engines of which the files are not the tests'.
+func inContainers(t *testing.T) (socket string) {
+	t.Helper()
+	socket = machineSocket(t)
+	if strings.HasPrefix(socket, "/run/engines/") {
+		t.Skip("the engine has a root of its own, in which its containers can't be given files of the tests'")
+	}
+	return socket
+}
+
+// An engine that is reached through a proxy in one of its containers is on this machine.
+func TestProxyInContainer(t *testing.T) {
+	t.Parallel()
+	socket := inContainers(t)
+	behind, other := machine.network(t), machine.network(t)
+	proxy := machine.runAs(t, []string{"--network", behind, "-v", socket + ":/engine.sock"}, image, "proxy", ":2375", "/engine.sock")
+	at := net.JoinHostPort(machine.addr(t, proxy), "2375")
+	s := serve(t, config{body: "docker " + zones + " {\nendpoint tcp://" + at + "\npublish\n}"})
+	web, pub, hostnet := "web-"+suffix(), "pub-"+suffix(), "hostnet-"+suffix()
+	onOther := machine.addr(t, machine.run(t, "--name", web, "--network", other))
+	published := machine.addr(t, machine.run(t, "--name", pub, "--network", other, "-p", fmt.Sprint(freePort(t, "0.0.0.0"), ":80")))
+	machine.run(t, "--name", hostnet, "--network", "host")
+	s.soon(web+".docker.", dns.TypeA, onOther)
+	s.soon(pub+".docker.", dns.TypeA, published)
+	if got := outcome(s.ask(hostnet+".docker.", dns.TypeA)); got == machine.addr(t, proxy) || got == nodata {
+		t.Errorf("a container on the host's network is %s to the host", got)
+	}
+	lan := newLAN(t)
+	s = serve(t, config{ip: lan.Host.String(), body: "docker " + zones + " {\nendpoint tcp://" + at + "\npublish\n}"})
+	if got := askIn(t, []string{"ip", "netns", "exec", lan.Netns}, s.addr, pub+".docker.", dns.TypeA); got != lan.Host.String() {
+		t.Errorf("the LAN gets %s, want the host's address %s", got, lan.Host)
+	}
+}
+
+// A server behind a published port of its container says that it can't tell who asks; one that has no need to does not.
+func TestServerInContainer(t *testing.T) {
+	t.Parallel()
+	socket := inContainers(t)
+	web := "web-" + suffix()
+	addr := machine.addr(t, machine.run(t, "--name", web))
+	for name, c := range map[string]struct {
+		options func(port int) []string
+		at      func(id string, port int) string
+		lines   int
+	}{
+		"published": {
+			func(port int) []string {
+				return []string{"-p", fmt.Sprintf("%d:53/udp", port)}
+			},
+			func(_ string, port int) string { return loopback(port) }, 1,
+		},
+		"not published": {
+			func(int) []string { return nil },
+			func(id string, _ int) string { return net.JoinHostPort(machine.addr(t, id), "53") }, 0,
+		},
+		"on the host's network": {
+			func(int) []string { return []string{"--network", "host"} },
+			func(_ string, port int) string { return loopback(port) }, 0,
+		},
+	} {
+		port := freePort(t, "0.0.0.0")
+		serves := 53
+		if c.lines == 0 && c.options(port) != nil {
+			serves = port
+		}
+		corefile := filepath.Join(t.TempDir(), "Corefile")
+		if err := os.WriteFile(corefile, fmt.Appendf(nil, "docker:%d {\ndocker {\nisolate\n}\n}\n", serves), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		options := append([]string{"-v", socket + ":/var/run/docker.sock", "-v", binary + ":/coredns", "-v", corefile + ":/Corefile", "--entrypoint", "/coredns"}, c.options(port)...)
+		id := machine.runAs(t, options, image, "-conf", "/Corefile")
+		s := &server{t: t, addr: c.at(id, port)}
+		eventually(t, func() error {
+			m, err := exchange("udp", s.addr, web+".docker.", dns.TypeA)
+			if err == nil && outcome(m) != addr {
+				err = fmt.Errorf("%s: got %s, want %s", name, outcome(m), addr)
+			}
+			return err
+		})
+		out, err := machine.command("logs", id).CombinedOutput()
+		if n := strings.Count(string(out), "which publishes its port 53"); err != nil || n != c.lines {
+			t.Errorf("%s: %d warnings, want %d: %v\n%s", name, n, c.lines, err, out)
+		}
+	}
+}
