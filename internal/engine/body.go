@@ -18,11 +18,11 @@ const (
 	// usualAnswer is room for an inspect's.
 	usualAnswer = 8 << 10
 	// Of answers that are larger than largeAnswer one at a time is read.
-	largeAnswer = 256 << 10
+	largeAnswer = 64 << 10
 	// maxAnswer is what is read of an answer about one thing.
 	maxAnswer = 4 << 20
 	// maxValue is what is kept of an event or of an entry in a list. It holds what comes before the labels.
-	maxValue = 256 << 10
+	maxValue = 64 << 10
 	// maxSkipped is how long an event or an entry may be at all.
 	maxSkipped = 256 << 20
 	// maxEntries is how many a list may have.

@@ -4,12 +4,10 @@ import (
 	"cmp"
 	"net/netip"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
 	dockercontainer "github.com/docker/docker/api/types/container"
-	"github.com/docker/go-connections/nat"
 
 	"github.com/dockerdiscovery/dockerdiscovery/internal/container"
 )
@@ -28,7 +26,7 @@ type inspected struct {
 		Hostname, Domainname, Image, StopSignal string
 		StopTimeout                             *float64 // in seconds; Docker leaves it out if none is declared
 		Labels                                  map[string]string
-		ExposedPorts                            nat.PortSet
+		ExposedPorts                            portSet
 	}
 	HostConfig *struct {
 		NetworkMode string
@@ -38,13 +36,13 @@ type inspected struct {
 }
 
 type networkSettings struct {
-	Ports    nat.PortMap          // only in an inspect
+	Ports    portMap              // only in an inspect
 	Networks map[string]*endpoint // by name
 }
 
 type endpoint struct {
 	EndpointID                     string
-	Aliases                        []string
+	Aliases                        aliasList
 	IPAddress, Gateway             string
 	GlobalIPv6Address, IPv6Gateway string
 }
@@ -110,55 +108,6 @@ func fromStopTimeout(seconds *float64) time.Duration {
 	}
 }
 
-// maxPorts bounds the ports of a container that count: an image may expose every one.
-const maxPorts = 1024
-
-// fromPorts returns the ports that are exposed or published, of more than maxPorts the published ones and then those of
-// the lowest numbers. What is published on the host's loopback is nobody else's: it is left out.
-func fromPorts(exposed nat.PortSet, published nat.PortMap) []container.Port {
-	type key struct {
-		number uint16
-		proto  string
-	}
-	all := map[key][]netip.AddrPort{}
-	add := func(p nat.Port, at ...netip.AddrPort) {
-		number, err := strconv.ParseUint(p.Port(), 10, 16)
-		proto := strings.ToLower(p.Proto())
-		if err == nil && number != 0 && (proto == "tcp" || proto == "udp" || proto == "sctp") {
-			k := key{uint16(number), proto}
-			all[k] = append(all[k], at...)
-		}
-	}
-	for p := range exposed {
-		add(p)
-	}
-	for p, bindings := range published {
-		add(p)
-		for _, b := range bindings {
-			ip, err := netip.ParseAddr(cmp.Or(b.HostIP, "0.0.0.0"))
-			port, portErr := strconv.ParseUint(b.HostPort, 10, 16)
-			if err == nil && portErr == nil && port != 0 && !ip.IsLoopback() {
-				add(p, netip.AddrPortFrom(ip.Unmap(), uint16(port)))
-			}
-		}
-	}
-	var ports []container.Port
-	for k, at := range all {
-		slices.SortFunc(at, netip.AddrPort.Compare)
-		ports = append(ports, container.Port{Number: k.number, Proto: k.proto, Published: slices.Compact(at)})
-	}
-	if len(ports) > maxPorts {
-		slices.SortFunc(ports, func(a, b container.Port) int {
-			return cmp.Or(cmp.Compare(min(len(b.Published), 1), min(len(a.Published), 1)), cmp.Compare(a.Number, b.Number), cmp.Compare(a.Proto, b.Proto))
-		})
-		ports = slices.Clone(ports[:maxPorts])
-	}
-	slices.SortFunc(ports, func(a, b container.Port) int {
-		return cmp.Or(cmp.Compare(a.Proto, b.Proto), cmp.Compare(a.Number, b.Number))
-	})
-	return ports
-}
-
 func fromEndpoints(networks map[string]*endpoint) []container.Endpoint {
 	var endpoints []container.Endpoint
 	for name, ep := range networks {
@@ -172,20 +121,10 @@ func fromEndpoints(networks map[string]*endpoint) []container.Endpoint {
 
 func fromEndpoint(name string, ep *endpoint) container.Endpoint {
 	return container.Endpoint{
-		ID: ep.EndpointID, Network: name, Aliases: fromAliases(ep.Aliases),
+		ID: ep.EndpointID, Network: name, Aliases: ep.Aliases,
 		Addrs:    fromAddrs(ep.IPAddress, ep.GlobalIPv6Address),
 		Gateways: fromAddrs(ep.Gateway, ep.IPv6Gateway),
 	}
-}
-
-// maxAliases bounds what is kept of a container's aliases on a network: engines know no bound.
-const maxAliases = 1024
-
-func fromAliases(aliases []string) []string {
-	if len(aliases) > maxAliases {
-		return slices.Clone(aliases[:maxAliases])
-	}
-	return aliases
 }
 
 // fromAddrs returns the global addresses, the first of each family, IPv4 first. The
