@@ -1,14 +1,13 @@
 # Lint's version is part of the source, as every other dependency's.
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 # Each round runs all, so that both sides of a comparison meet the same noise.
-MICRO = go test -run "^$$" -bench "Lookup|ServeDNS|Plugin" -benchtime 0.5s ./internal/zone ./plugin/dockerdiscovery ./test/bench
+MICRO = go test -run "^$$" -bench "Lookup|ServeDNS|Plugin" -benchtime 0.5s ./internal/zone ./plugin/dockerdiscovery
+# The benchmarks are a module of their own, which the product's build, tests and lint don't carry.
+BENCH = go -C test/bench
 BENCHSTAT = go run golang.org/x/perf/cmd/benchstat@v0.0.0-20260908200009-22c9c6c9d4da
 # Always anew: Go's test cache cannot know the engine's state. Verbose: latencies and skips are reported.
 E2E = go test -race -count=1 -p 1 -timeout 20m -v ./test/e2e ./test/convergence ./test/soak
 EXAMPLES = go test -race -count=1 -timeout 30m -v ./test/examples
-
-# -pgo=off: the profile that pgo records is for the binary, and would have tests and lint
-# compile all of CoreDNS a second time.
 
 .PHONY: run build test e2e test-examples test-engines soak lint bench bench-scale bench-engine pgo
 
@@ -19,7 +18,7 @@ build:
 	./build.sh
 
 test:
-	test/with-engine sh -c 'go test -race -pgo=off $$(go list ./... | grep -vE "/test/(e2e|convergence|soak|examples)$$") && $(E2E) && $(EXAMPLES)'
+	test/with-engine sh -c 'go test -race $$(go list ./... | grep -vE "/test/(e2e|convergence|soak|examples)$$") && $(BENCH) test -race ./... && $(E2E) && $(EXAMPLES)'
 
 e2e:
 	test/with-engine $(E2E)
@@ -35,18 +34,19 @@ test-engines:
 
 lint:
 	@unformatted=$$(gofmt -l .) && [ -z "$$unformatted" ] || { echo "gofmt -w needed: $$unformatted"; exit 1; }
-	export GOFLAGS="$$GOFLAGS -pgo=off"; go vet ./... && go run $(STATICCHECK) ./...
+	go vet ./... && go run $(STATICCHECK) ./...
+	$(BENCH) vet ./... && $(BENCH) run $(STATICCHECK) ./...
 
 bench:
-	for i in 1 2 3 4 5 6 7 8 9 10; do $(MICRO) || exit 1; done >bench.txt
+	for i in 1 2 3 4 5 6 7 8 9 10; do $(MICRO) && $(BENCH) test -run "^$$" -bench Plugin -benchtime 0.5s . || exit 1; done >bench.txt
 	$(BENCHSTAT) -filter "-.name:Plugin" -col /view bench.txt && $(BENCHSTAT) -filter .name:Plugin -col /plugin bench.txt
-	test/with-engine --need dnsperf go run ./test/bench wire
+	test/with-engine --need dnsperf $(BENCH) run . wire
 
 bench-scale:
-	go run ./test/bench scale
+	$(BENCH) run . scale
 
 bench-engine:
-	test/with-engine go run ./test/bench engine
+	test/with-engine $(BENCH) run . engine
 
 pgo:
-	test/with-engine --need dnsperf go run ./test/bench pgo
+	test/with-engine --need dnsperf $(BENCH) run . pgo

@@ -1,10 +1,10 @@
 // Command bench measures the product: side by side with what CoreDNS itself offers, at any scale, and
-// with a real engine. It is run in the repository's root.
+// with a real engine. It is run in its folder, and names files as from the repository's root.
 //
 //	bench wire    CPU time, queries a second and latencies over the network
 //	bench scale   up to 100,000 containers
 //	bench engine  how soon DNS says what a real Docker Engine does
-//	bench pgo     records default.pgo
+//	bench pgo     records coredns.pgo
 //
 // wire, scale and engine print a table, and write it as NAME.json and NAME.svg to the folder of -out. Each
 // has flags of its own: bench wire -h.
@@ -27,24 +27,26 @@ func main() {
 	}
 }
 
+// commands are what a user can have it do.
+var commands = map[string]func(context.Context, []string) error{"wire": wire, "engine": engine, "scale": scale, "pgo": pgo}
+
 func run(ctx context.Context, args []string) error {
 	command := ""
 	if len(args) > 0 {
 		command, args = args[0], args[1:]
 	}
-	switch command {
-	case "wire":
-		return wire(ctx, args)
-	case "engine":
-		return engine(ctx, args)
-	case "scale":
-		return scale(ctx, args)
+	switch command { // what the benchmark starts itself
 	case sizeCommand:
 		return sizeMain(args)
-	case "pgo":
-		return pgo(ctx, args)
 	case fakeCommand:
 		return fakeMain(args[0])
 	}
-	return fmt.Errorf("want a command: wire, scale, engine or pgo")
+	do := commands[command]
+	if do == nil {
+		return fmt.Errorf("want a command: wire, scale, engine or pgo")
+	}
+	if err := os.Chdir("../.."); err != nil { // the repository's root
+		return err
+	}
+	return do(ctx, args)
 }

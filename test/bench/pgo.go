@@ -21,7 +21,7 @@ const profileSeconds = 4
 // that no kind of query has the machine's better moments for itself.
 func pgo(ctx context.Context, args []string) error {
 	set := flag.NewFlagSet("bench pgo", flag.ContinueOnError)
-	out := set.String("out", "default.pgo", "the profile")
+	out := set.String("out", "coredns.pgo", "the profile")
 	rounds := set.Int("rounds", 5, fmt.Sprintf("profiles of %d s for each kind of query", profileSeconds))
 	if err := set.Parse(args); err != nil {
 		return err

@@ -133,8 +133,8 @@ type builds struct{ product, stock string }
 // build makes the product as for users, and the stock CoreDNS with the same options but the profile.
 func build(dir string) (builds, error) {
 	b := builds{filepath.Join(dir, "coredns"), filepath.Join(dir, "coredns-stock")}
-	stock := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-tags", "grpcnotrace", "-pgo=off",
-		"-ldflags", "-s -w -buildid=", "-o", b.stock, "./test/bench/coredns")
+	stock := exec.Command("go", "-C", "test/bench", "build", "-trimpath", "-buildvcs=false", "-tags", "grpcnotrace",
+		"-ldflags", "-s -w -buildid=", "-o", b.stock, "./coredns")
 	stock.Env = append(os.Environ(), "CGO_ENABLED=0")
 	for _, cmd := range []*exec.Cmd{exec.Command("./build.sh", b.product), stock} {
 		if out, err := cmd.CombinedOutput(); err != nil {
