@@ -292,11 +292,13 @@ func TestModelStopEnds(t *testing.T) {
 		expect := func(after time.Duration, stopping string) {
 			m.pass(after)
 			got := ""
+			m.mu.Lock()
 			for _, c := range m.containers {
 				if c.has.Stopping {
 					got += c.id
 				}
 			}
+			m.mu.Unlock()
 			if got != stopping {
 				m.breaks("%s after the start %q are stopping, want %q", time.Since(m.began), got, stopping)
 			}
