@@ -19,8 +19,11 @@ type ownAddrs struct {
 	route   func(netip.Addr) (netip.Addr, error) // the one from which packets to this address go out
 }
 
+// allAddrs reads the addresses of all interfaces. Tests have others than the machine on which they run.
+var allAddrs = net.InterfaceAddrs
+
 func newOwnAddrs() ownAddrs {
-	return ownAddrs{now: time.Now, read: net.InterfaceAddrs, beside: interfaceAddrs, route: routeSource}
+	return ownAddrs{now: time.Now, read: allAddrs, beside: interfaceAddrs, route: routeSource}
 }
 
 // addrsAt is what was read at a time. An answer that takes asking the kernel once more is kept with it.
