@@ -1,8 +1,8 @@
 // Package container holds the facts about a container that decide its DNS records.
 //
 // It is the vocabulary between internal/engine, which fills the facts in from
-// Docker's API, and internal/naming, which turns them into names. It knows neither
-// Docker's types nor DNS.
+// Docker's API and tells of their changes, and internal/naming, which turns them
+// into names. It knows neither Docker's types nor DNS.
 package container
 
 import (

@@ -8,7 +8,7 @@ import (
 
 // item is what waits for the sinks.
 type item struct {
-	change  Change
+	change  container.Change
 	changed bool
 	host    *container.Host // if it has changed
 	since   time.Time       // when the change became true, as far as known
@@ -51,7 +51,7 @@ func (w *Watcher) drain() {
 }
 
 func (w *Watcher) apply(batch []item, sinks []Sink) {
-	changes := make([]Change, 0, len(batch))
+	changes := make([]container.Change, 0, len(batch))
 	for _, i := range batch {
 		if i.changed {
 			changes = append(changes, i.change)

@@ -13,28 +13,11 @@ import (
 	"github.com/dockerdiscovery/dockerdiscovery/internal/container"
 )
 
-// Change is the new state of one container.
-type Change struct {
-	ID string
-	// Container is nil when it does not run.
-	Container *container.Container
-	// Gone is set when it has been removed.
-	Gone bool
-
-	// Created are the facts of a container that has been created, and has not been started yet: it may be about to
-	// take names over. A later change of the container ends that.
-	Created *container.Container
-	// Last is given to a new sink alone: the facts of when a container ran that has ended lately.
-	Last *container.Container
-	// Since is when it was created, or ended, by our clock. It is set with Created or Last.
-	Since time.Time
-}
-
 // Sink takes what a [Watcher] finds. Its methods are called one at a time.
 type Sink interface {
 	// Apply takes changes in their order. It must not keep the slice. A new sink is told first of who has ended lately, then
 	// of who runs, then of who was created.
-	Apply([]Change)
+	Apply([]container.Change)
 	// Host is called with what is known of the engine's host, before the first Apply and
 	// when it has changed.
 	Host(container.Host)

@@ -11,8 +11,6 @@ import (
 // those that have ended lately, for sinks that have not seen them run.
 
 const (
-	// KeepNames bounds for how long a container that does not run is of interest.
-	KeepNames = 10 * time.Minute
 	// maxCreated and maxEnded bound how many are kept.
 	maxCreated = 256
 	maxEnded   = 1024
@@ -36,7 +34,9 @@ func (s *session) created(e event) {
 }
 
 // waits reports whether the container was created lately and may still wait for its first start. The caller holds mu.
-func (t *tracked) waits() bool { return !t.created.IsZero() && time.Since(t.created) < KeepNames }
+func (t *tracked) waits() bool {
+	return !t.created.IsZero() && time.Since(t.created) < container.KeepNames
+}
 
 // waitsNoMore notes that the container has been started or removed, or has waited for too long. The caller holds mu.
 func (w *Watcher) waitsNoMore(t *tracked) {
@@ -76,27 +76,27 @@ func (all ends) gone(id string) {
 // prune leaves out who ended too long ago, and the oldest of more than so many.
 func (all *ends) prune(most int) {
 	old := 0
-	for old < len(*all) && (len(*all)-old > most || time.Since((*all)[old].at) >= KeepNames) {
+	for old < len(*all) && (len(*all)-old > most || time.Since((*all)[old].at) >= container.KeepNames) {
 		old++
 	}
 	*all = slices.Delete(*all, 0, old)
 }
 
 // changes returns what a new sink has to know. The caller holds mu.
-func (w *Watcher) changes() []Change {
+func (w *Watcher) changes() []container.Change {
 	w.past.prune(maxEnded)
-	all := make([]Change, 0, len(w.tracked)+len(w.past))
+	all := make([]container.Change, 0, len(w.tracked)+len(w.past))
 	for _, e := range w.past {
-		all = append(all, Change{ID: e.id, Last: e.last, Since: e.at, Gone: e.gone})
+		all = append(all, container.Change{ID: e.id, Last: e.last, Since: e.at, Gone: e.gone})
 	}
 	for id, t := range w.tracked {
 		if t.facts != nil {
-			all = append(all, Change{ID: id, Container: t.facts})
+			all = append(all, container.Change{ID: id, Container: t.facts})
 		}
 	}
 	for id, t := range w.waiting {
 		if t.pending != nil && t.waits() {
-			all = append(all, Change{ID: id, Created: t.pending, Since: t.created})
+			all = append(all, container.Change{ID: id, Created: t.pending, Since: t.created})
 		}
 	}
 	return all

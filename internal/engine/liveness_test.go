@@ -184,7 +184,7 @@ func TestEnds(t *testing.T) {
 			t.Errorf("have %s", got)
 		}
 		all.remove("b")
-		time.Sleep(KeepNames - time.Minute)
+		time.Sleep(container.KeepNames - time.Minute)
 		all.prune(maxEnded)
 		if got := ids(); got != "a" {
 			t.Errorf("after a while %s", got)

@@ -13,7 +13,7 @@ type modelSink struct {
 	slow bool
 }
 
-func (e modelSink) Apply(changes []Change) {
+func (e modelSink) Apply(changes []container.Change) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.applies++; e.slow {

@@ -114,7 +114,7 @@ func (s *session) mark(e event) {
 		s.hint(t, e)
 	}
 	if ended || gone || left { // last, since it lets go of mu
-		s.deliver(item{change: Change{ID: t.id, Container: t.facts, Gone: gone}, changed: true, since: e.at})
+		s.deliver(item{change: container.Change{ID: t.id, Container: t.facts, Gone: gone}, changed: true, since: e.at})
 	}
 }
 
@@ -305,7 +305,7 @@ func (s *session) inspect(t *tracked, i item) {
 		return
 	}
 	s.correct(t, &now)
-	i.change = Change{ID: t.id, Container: now.facts, Gone: now.gone, Created: now.created}
+	i.change = container.Change{ID: t.id, Container: now.facts, Gone: now.gone, Created: now.created}
 	if now.created != nil {
 		i.change.Since = t.created
 	}

@@ -33,7 +33,7 @@ func (s *session) signalled(e event) {
 		facts := *t.facts
 		facts.Stopping = true
 		t.facts = &facts
-		s.deliver(item{change: Change{ID: t.id, Container: t.facts}, changed: true, since: e.at})
+		s.deliver(item{change: container.Change{ID: t.id, Container: t.facts}, changed: true, since: e.at})
 	}
 }
 

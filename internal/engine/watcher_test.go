@@ -33,7 +33,7 @@ type recorder struct {
 	containers map[string]*container.Container
 	created    map[string]*container.Container
 	ended      map[string]*container.Container // as they were last
-	last       []Change                        // of who had ended before
+	last       []container.Change              // of who had ended before
 	host       container.Host
 	gone       []string
 	history    []string // the changes, in order: "+NAME" or "-ID"
@@ -70,7 +70,7 @@ func (r *recorder) network(name string) *container.Network {
 	return nil
 }
 
-func (r *recorder) Apply(changes []Change) {
+func (r *recorder) Apply(changes []container.Change) {
 	r.note(func() {
 		for _, c := range changes {
 			delete(r.created, c.ID)

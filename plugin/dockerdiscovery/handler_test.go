@@ -15,7 +15,6 @@ import (
 	"github.com/miekg/dns"
 
 	"github.com/dockerdiscovery/dockerdiscovery/internal/container"
-	"github.com/dockerdiscovery/dockerdiscovery/internal/engine"
 	"github.com/dockerdiscovery/dockerdiscovery/internal/naming"
 	"github.com/dockerdiscovery/dockerdiscovery/internal/zone"
 )
@@ -35,7 +34,7 @@ func newTestDocker(zones ...string) *Docker {
 	cfg.zone = zone.Config{Zones: zones, TTL: 30, NegativeTTL: 7}
 	d := newDocker(cfg, &instance{})
 	d.Next = plugin.HandlerFunc(next)
-	d.Apply([]engine.Change{
+	d.Apply([]container.Change{
 		{ID: "0123456789abcdef", Container: &container.Container{
 			ID: "0123456789abcdef", Name: "web", Hostname: "www", Created: time.Unix(1, 0),
 			Labels: map[string]string{"com.docker.compose.project": "shop", "com.docker.compose.service": "front"},
@@ -180,13 +179,13 @@ func TestRootZone(t *testing.T) {
 	d.hold = time.Hour
 	t.Cleanup(d.records.close)
 	const member, stranger, lan = "172.17.0.3", "172.18.0.3", "192.0.2.9"
-	d.Apply([]engine.Change{
+	d.Apply([]container.Change{
 		{ID: "c1", Container: &container.Container{ID: "c1", Name: "example.org", Hostname: "mail.example.com", Endpoints: []container.Endpoint{
 			{Network: "other", Aliases: []string{"github.com"}, Addrs: []netip.Addr{netip.MustParseAddr(stranger)}}}}},
 		{ID: "c2", Container: &container.Container{ID: "c2", Name: "ended", Labels: map[string]string{"com.docker.compose.project": "shop", "com.docker.compose.service": "ended"},
 			Endpoints: []container.Endpoint{{Network: "net", Aliases: []string{"gone"}}}}},
 	})
-	d.Apply([]engine.Change{{ID: "c2"}})
+	d.Apply([]container.Change{{ID: "c2"}})
 	soa := []dns.RR{test.SOA(soaRoot)}
 	soon := []dns.RR{test.SOA(". 1 IN SOA ns.dns. hostmaster. 1 60 15 3600 1")}
 	cases := []handlerCase{
@@ -234,7 +233,7 @@ func TestRootZone(t *testing.T) {
 // TestBeforeFirstReconciliation checks that nothing is denied that may exist.
 func TestBeforeFirstReconciliation(t *testing.T) {
 	d := newTestDocker("docker.", "17.172.in-addr.arpa.")
-	d.Apply([]engine.Change{{ID: "c1", Container: &container.Container{ID: "c1", Name: "c1", Labels: map[string]string{
+	d.Apply([]container.Change{{ID: "c1", Container: &container.Container{ID: "c1", Name: "c1", Labels: map[string]string{
 		"coredns.dockerdiscovery.records": "x.docker. CNAME nope.docker."}}}})
 	d.synced.Store(false)
 	cases := []handlerCase{
@@ -266,12 +265,12 @@ func TestLostAndSkipped(t *testing.T) {
 	}
 	c := &container.Container{ID: "ffffffffffffffff", Name: "bad..name"}
 	for range 2 {
-		d.Apply([]engine.Change{{ID: c.ID, Container: c}})
+		d.Apply([]container.Change{{ID: c.ID, Container: c}})
 		if got := d.skipped.Load(); got != 1 {
 			t.Errorf("%d skipped names, want 1", got)
 		}
 	}
-	d.Apply([]engine.Change{{ID: c.ID}})
+	d.Apply([]container.Change{{ID: c.ID}})
 	if got := d.skipped.Load(); got != 0 {
 		t.Errorf("%d skipped names after the container has gone, want none", got)
 	}

@@ -9,7 +9,6 @@ import (
 	"github.com/miekg/dns"
 
 	"github.com/dockerdiscovery/dockerdiscovery/internal/container"
-	"github.com/dockerdiscovery/dockerdiscovery/internal/engine"
 	"github.com/dockerdiscovery/dockerdiscovery/internal/naming"
 	"github.com/dockerdiscovery/dockerdiscovery/internal/zone"
 )
@@ -27,10 +26,10 @@ func TestLeftOut(t *testing.T) {
 	}
 	absent := handlerCase{Case: test.Case{Qname: "secret.docker.", Qtype: dns.TypeA, Rcode: dns.RcodeNameError,
 		Ns: []dns.RR{test.SOA("docker. 5 IN SOA ns.dns.docker. hostmaster.docker. 1 60 15 3600 7")}}}
-	for _, change := range []engine.Change{
+	for _, change := range []container.Change{
 		{ID: left.ID, Container: left}, {ID: left.ID}, {ID: left.ID, Container: left}, {ID: left.ID, Gone: true},
 	} {
-		d.Apply([]engine.Change{change})
+		d.Apply([]container.Change{change})
 		serve(t, d, absent)
 	}
 	if len(d.known) != 0 {
@@ -45,12 +44,12 @@ func TestSkippedLabelsAreCounted(t *testing.T) {
 		"coredns.dockerdiscovery.ttl": "x", "coredns.dockerdiscovery.records": "@ NS x\n@ TXT x",
 	}}
 	for range 2 {
-		d.Apply([]engine.Change{{ID: bad.ID, Container: bad}})
+		d.Apply([]container.Change{{ID: bad.ID, Container: bad}})
 		if n := d.skipped.Load(); n != 2 {
 			t.Errorf("%d skipped, want 2", n)
 		}
 	}
-	d.Apply([]engine.Change{{ID: bad.ID, Gone: true}})
+	d.Apply([]container.Change{{ID: bad.ID, Gone: true}})
 	if n := d.skipped.Load(); n != 0 {
 		t.Errorf("%d skipped after its end", n)
 	}

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/dockerdiscovery/dockerdiscovery/internal/container"
-	"github.com/dockerdiscovery/dockerdiscovery/internal/engine"
 	"github.com/dockerdiscovery/dockerdiscovery/internal/naming"
 	"github.com/dockerdiscovery/dockerdiscovery/internal/zone"
 )
@@ -86,11 +85,11 @@ func (r *records) Synced() {
 }
 
 // Apply implements engine.Sink.
-func (r *records) Apply(changes []engine.Change) {
+func (r *records) Apply(changes []container.Change) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	affected := map[string]bool{} // what has changed, and what has joined its network
-	var created []engine.Change
+	var created []container.Change
 	var past []string
 	passes := false
 	for _, c := range changes {

@@ -3,7 +3,7 @@ package dockerdiscovery
 import (
 	"time"
 
-	"github.com/dockerdiscovery/dockerdiscovery/internal/engine"
+	"github.com/dockerdiscovery/dockerdiscovery/internal/container"
 	"github.com/dockerdiscovery/dockerdiscovery/internal/naming"
 	"github.com/dockerdiscovery/dockerdiscovery/internal/zone"
 )
@@ -23,7 +23,7 @@ type inheritance struct{ name, network string }
 func inheritanceOf(c *zone.Claim) inheritance { return inheritance{c.Name, c.Network} }
 
 // succeed notes that a container was created, or is called otherwise now. The caller holds mu.
-func (r *records) succeed(c engine.Change) {
+func (r *records) succeed(c container.Change) {
 	for id, s := range r.successors {
 		if !time.Now().Before(s.until) {
 			delete(r.successors, id)
@@ -38,7 +38,7 @@ func (r *records) succeed(c engine.Change) {
 	for i := range entry.Claims {
 		claims[inheritanceOf(&entry.Claims[i])] = true
 	}
-	s := &successor{project: entry.Project, inherits: map[inheritance]bool{}, until: c.Since.Add(engine.KeepNames)}
+	s := &successor{project: entry.Project, inherits: map[inheritance]bool{}, until: c.Since.Add(container.KeepNames)}
 	if before := r.successors[c.ID]; before != nil {
 		for n := range before.inherits {
 			if claims[n] {
@@ -111,7 +111,7 @@ func (r *records) holdUntil(id string, k *known, until time.Time) {
 }
 
 // remember notes a container that had ended before we began, and reports whether it has names. The caller holds mu.
-func (r *records) remember(c engine.Change) bool {
+func (r *records) remember(c container.Change) bool {
 	entry, _ := r.named(c.Last)
 	if entry == nil || r.hold == 0 {
 		return false

@@ -11,7 +11,6 @@ import (
 	"github.com/miekg/dns"
 
 	"github.com/dockerdiscovery/dockerdiscovery/internal/container"
-	"github.com/dockerdiscovery/dockerdiscovery/internal/engine"
 	"github.com/dockerdiscovery/dockerdiscovery/internal/enginetest"
 )
 
@@ -31,8 +30,8 @@ func wait(d time.Duration) {
 	synctest.Wait()
 }
 
-func created(c *container.Container) engine.Change {
-	return engine.Change{ID: c.ID, Created: c, Since: time.Now()}
+func created(c *container.Container) container.Change {
+	return container.Change{ID: c.ID, Created: c, Since: time.Now()}
 }
 
 // exist checks which of the names exist. These must have no address.
@@ -57,19 +56,19 @@ func exist(t *testing.T, d *Docker, what string, all []string, want ...string) {
 // one.
 func TestSuccessor(t *testing.T) {
 	for name, c := range map[string]struct {
-		before, after func(old, next *container.Container) []engine.Change // the old one's end
+		before, after func(old, next *container.Container) []container.Change // the old one's end
 	}{
 		"Compose v2": { // the new one is created first, and gets its name when the old one's is free
-			func(_, next *container.Container) []engine.Change {
+			func(_, next *container.Container) []container.Change {
 				first := *next
 				first.Name = "0123_shop-web-1"
-				return []engine.Change{created(&first)}
+				return []container.Change{created(&first)}
 			},
-			func(_, next *container.Container) []engine.Change { return []engine.Change{created(next)} },
+			func(_, next *container.Container) []container.Change { return []container.Change{created(next)} },
 		},
 		"Compose v1": {
-			func(_, _ *container.Container) []engine.Change { return nil },
-			func(_, next *container.Container) []engine.Change { return []engine.Change{created(next)} },
+			func(_, _ *container.Container) []container.Change { return nil },
+			func(_, next *container.Container) []container.Change { return []container.Change{created(next)} },
 		},
 	} {
 		synctest.Test(t, func(t *testing.T) {
@@ -84,8 +83,8 @@ func TestSuccessor(t *testing.T) {
 			d.set(old)
 			d.Apply(c.before(old, next))
 			wait(time.Second)
-			d.Apply([]engine.Change{{ID: old.ID}})
-			d.Apply([]engine.Change{{ID: old.ID, Gone: true}})
+			d.Apply([]container.Change{{ID: old.ID}})
+			d.Apply([]container.Change{{ID: old.ID, Gone: true}})
 			d.Apply(c.after(old, next))
 			wait(9 * time.Second)
 			exist(t, d, name+": in the hold", names, append(slices.Clone(kept), old.ShortID())...)
@@ -96,7 +95,7 @@ func TestSuccessor(t *testing.T) {
 
 			reloaded := emptyDocker(nil)
 			defer reloaded.records.close()
-			reloaded.Apply([]engine.Change{
+			reloaded.Apply([]container.Change{
 				{ID: old.ID, Last: old, Since: time.Now().Add(-9*time.Minute - 11*time.Second), Gone: true},
 				{ID: next.ID, Created: next, Since: time.Now().Add(-9*time.Minute - 12*time.Second)},
 			})
@@ -111,7 +110,7 @@ func TestSuccessor(t *testing.T) {
 					t.Errorf("%s: after the start %s is %q", name, n, got)
 				}
 			}
-			d.Apply([]engine.Change{{ID: next.ID}})
+			d.Apply([]container.Change{{ID: next.ID}})
 			wait(11 * time.Second)
 			exist(t, d, name+": after its end", names)
 
@@ -141,13 +140,13 @@ func TestSuccessorOfNobody(t *testing.T) {
 			defer d.records.close()
 			old := of(facts("1", "a=10.1.0.2"), "shop", "web")
 			d.set(old)
-			d.Apply([]engine.Change{{ID: old.ID}})
+			d.Apply([]container.Change{{ID: old.ID}})
 			wait(c.before)
-			d.Apply([]engine.Change{created(c.next)})
+			d.Apply([]container.Change{created(c.next)})
 			if c.end {
 				wait(11 * time.Second)
 				exist(t, d, name+": before the removal", names, names...)
-				d.Apply([]engine.Change{{ID: c.next.ID, Gone: true}})
+				d.Apply([]container.Change{{ID: c.next.ID, Gone: true}})
 			}
 			wait(max(0, 11*time.Second-c.before))
 			exist(t, d, name, append(names, "thing", "thing.other", "2", c.next.ShortID()))
@@ -161,12 +160,12 @@ func TestEndedBefore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := emptyDocker(nil)
 		defer d.records.close()
-		ended := func(name string, ago time.Duration) engine.Change {
+		ended := func(name string, ago time.Duration) container.Change {
 			c := facts(name, "a=10.1.0.2")
-			return engine.Change{ID: c.ID, Last: c, Since: time.Now().Add(-ago)}
+			return container.Change{ID: c.ID, Last: c, Since: time.Now().Add(-ago)}
 		}
 		names := []string{"a", "b", "c"}
-		d.Apply([]engine.Change{ended("a", time.Second), ended("b", 9*time.Second), ended("c", 11*time.Second)})
+		d.Apply([]container.Change{ended("a", time.Second), ended("b", 9*time.Second), ended("c", 11*time.Second)})
 		exist(t, d, "at once", names, "a", "b")
 		if got := dig(t, d, fromHost, "2.0.1.10.in-addr.arpa.", dns.TypePTR); strings.HasPrefix(got, "a.") {
 			t.Errorf("the address resolves to %s", got)
@@ -178,7 +177,7 @@ func TestEndedBefore(t *testing.T) {
 		wait(time.Minute)
 		exist(t, d, "later", []string{"a", "c"})
 		none := emptyDocker(func(c *config) { c.hold = 0 })
-		none.Apply([]engine.Change{ended("a", 0)})
+		none.Apply([]container.Change{ended("a", 0)})
 		exist(t, none, "without a hold", names)
 	})
 }

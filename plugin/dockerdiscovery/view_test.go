@@ -17,7 +17,6 @@ import (
 	"github.com/miekg/dns"
 
 	"github.com/dockerdiscovery/dockerdiscovery/internal/container"
-	"github.com/dockerdiscovery/dockerdiscovery/internal/engine"
 	"github.com/dockerdiscovery/dockerdiscovery/internal/naming"
 	"github.com/dockerdiscovery/dockerdiscovery/internal/zone"
 )
@@ -60,14 +59,14 @@ func facts(name, addrs string) *container.Container {
 }
 
 func (r *records) set(cs ...*container.Container) {
-	var changes []engine.Change
+	var changes []container.Change
 	for _, c := range cs {
-		changes = append(changes, engine.Change{ID: c.ID, Container: c})
+		changes = append(changes, container.Change{ID: c.ID, Container: c})
 	}
 	r.Apply(changes)
 }
 
-func (r *records) remove(c *container.Container) { r.Apply([]engine.Change{{ID: c.ID}}) }
+func (r *records) remove(c *container.Container) { r.Apply([]container.Change{{ID: c.ID}}) }
 
 // dig asks from the address and returns the data of the answer or its rcode; NODATA is
 // "none".
@@ -443,7 +442,7 @@ func TestHeldNameOfAnother(t *testing.T) {
 	if got := dig(t, d, fromHost, "db.docker.", dns.TypeA); got != "none" {
 		t.Errorf("while db restarts: %q", got)
 	}
-	d.Apply([]engine.Change{{ID: db.ID, Gone: true}})
+	d.Apply([]container.Change{{ID: db.ID, Gone: true}})
 	if got := dig(t, d, fromHost, "db.docker.", dns.TypeA); got != "10.1.0.9" {
 		t.Errorf("after db was removed: %q", got)
 	}
@@ -483,7 +482,7 @@ func TestNeighbourRestarts(t *testing.T) {
 			check("10.1.0.2")
 			d.remove(a)
 			check("none")
-			d.Apply([]engine.Change{{ID: a.ID, Gone: true}})
+			d.Apply([]container.Change{{ID: a.ID, Gone: true}})
 			check("none")
 			d.set(a)
 			check("10.1.0.2")
