@@ -196,8 +196,8 @@ func sameData(a, b dns.RR) bool {
 	return dns.IsDuplicate(a, b)
 }
 
-// services adds an SRV record for each port: for those elsewhere the one that is published,
-// at the host.
+// services adds an SRV record for each port: for those elsewhere the one that is published, at the
+// host, unless the container is a neighbour of theirs.
 func (s *Snapshot) services(q *Query, n *node, answer []dns.RR) []dns.RR {
 	ttl := s.ttl(q, n.records.serviceTTL(s.store.config.TTL))
 	for _, h := range s.serving(n, &q.View) {
@@ -223,7 +223,7 @@ func (s *Snapshot) serving(n *node, v *View) []held {
 
 // ports returns the ports at which the view reaches the container's service.
 func (entry *Entry) ports(s *Service, v *View) []uint16 {
-	if v.Asker != Elsewhere || entry.HostNetwork {
+	if v.Asker != Elsewhere || entry.HostNetwork || entry.neighbour(v) {
 		return []uint16{s.Port}
 	}
 	if v.Server == nil || !v.Server.Publish() {

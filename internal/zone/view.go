@@ -190,30 +190,46 @@ func (n *node) shared(all []reached, v *View) []reached {
 }
 
 // far adds what is reached from elsewhere: neighbours on the LAN, and the host for what
-// it publishes and for what uses its network.
+// others publish and for what uses its network. A neighbour is not at the host too, where its
+// ports may have other numbers.
 func (n *node) far(all []reached, v *View) []reached {
 	if v.Server == nil {
 		return all
 	}
 	guard := n.guard()
+	var entry *Entry
+	var first int      // of the entry's in all
+	var neighbour bool // they are its own
 	for i := range n.claims[:n.winners] {
 		h := &n.claims[i]
+		if h.entry != entry { // one's claims stand together
+			entry, first, neighbour = h.entry, len(all), false
+		}
 		if !h.gives() || guard.keeps(h, v) {
 			continue
 		}
 		for _, a := range h.entry.Addresses {
-			if h.claim.gives(a) && v.Server.Direct(a.Network) {
-				all = append(all, reached{a.IP, h.entry})
+			if !h.claim.gives(a) || !v.Server.Direct(a.Network) {
+				continue
 			}
+			if !neighbour {
+				all, neighbour = all[:first], true
+			}
+			all = append(all, reached{a.IP, h.entry})
 		}
 		switch {
 		case h.entry.HostNetwork:
 			all = h.entry.at(all, v.Server.HostAddrs())
-		case len(h.entry.Published) > 0 && v.Server.Publish():
+		case !neighbour && len(h.entry.Published) > 0 && v.Server.Publish():
 			all = h.entry.at(all, h.entry.published(v.Server.HostAddrs()))
 		}
 	}
 	return all
+}
+
+// neighbour reports whether who is elsewhere reaches the container by an address of its own, on the LAN.
+func (entry *Entry) neighbour(v *View) bool {
+	return v.Server != nil && slices.ContainsFunc(entry.Addresses, func(a Address) bool { return v.Server.Direct(a.Network) })
 }
 
 func (entry *Entry) at(all []reached, ips []netip.Addr) []reached {

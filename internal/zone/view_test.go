@@ -59,6 +59,7 @@ func TestViews(t *testing.T) {
 		onHost(entry("host", 5, "", "host.docker./name")),
 		bare(entry("last", 6, "lan=192.0.2.34 zbridge=172.17.1.7", "last.docker./name/zbridge", "db.docker./shared/lan", "db.docker./shared/zbridge")),
 		entry("onlylan", 7, "lan=192.0.2.35", "onlylan.docker./name"),
+		published(bare(entry("publan", 8, "b=172.17.1.8 lan=192.0.2.36", "publan.docker./name", "both.docker./shared/b", "both.docker./shared/lan", "onb.docker./shared/b")), "0.0.0.0"),
 	))
 	askers := []struct {
 		name string
@@ -104,6 +105,13 @@ func TestViews(t *testing.T) {
 			"nxdomain", "fd02::5", "none", "none", "fd02::5"}},
 		{"pubone.docker.", dns.TypeA, []string{"172.17.1.6", "172.17.1.6", "172.17.1.6", "172.17.1.6",
 			"nxdomain", "172.17.1.6", "none", "198.51.100.7", "172.17.1.6"}},
+		// on the LAN, and published
+		{"publan.docker.", dns.TypeA, []string{"172.17.1.8", "172.17.1.8", "172.17.1.8", "172.17.1.8",
+			"nxdomain", "172.17.1.8", "192.0.2.36", "192.0.2.36", "192.0.2.36"}},
+		{"both.docker.", dns.TypeA, []string{"172.17.1.8", "172.17.1.8", "172.17.1.8", "172.17.1.8",
+			"nxdomain", "172.17.1.8", "192.0.2.36", "192.0.2.36", "192.0.2.36"}},
+		{"onb.docker.", dns.TypeA, []string{"172.17.1.8", "172.17.1.8", "172.17.1.8", "172.17.1.8",
+			"nxdomain", "172.17.1.8", "none", "192.0.2.1", "172.17.1.8"}},
 		{"host.docker.", dns.TypeA, []string{"10.99.0.1", "10.99.0.1", "10.99.0.1", "10.99.0.1",
 			"nxdomain", "10.99.0.1", "192.0.2.1", "192.0.2.1", "10.99.0.1"}},
 		{"host.docker.", dns.TypeAAAA, []string{"fd99::1", "fd99::1", "fd99::1", "fd99::1",

@@ -208,6 +208,40 @@ func TestDirectNetworkLast(t *testing.T) {
 	}
 }
 
+// TestPublishedBesideLAN has containers with ports asked for from elsewhere: one on the LAN is reached there at its own ports,
+// whatever else it publishes.
+func TestPublishedBesideLAN(t *testing.T) {
+	for _, publish := range []bool{false, true} {
+		d := emptyDocker(func(c *config) { c.publish = publish })
+		onlan, both, bridged := facts("onlan", "lan=192.0.2.33"), facts("both", "a=10.1.0.7 lan=192.0.2.34"), facts("bridged", "a=10.1.0.8")
+		onlan.Ports, both.Ports, bridged.Ports = published(), published("0.0.0.0:8080", "[::]:8080"), published("0.0.0.0:8081")
+		d.set(onlan, both, bridged)
+		host, port := "none", []uint16(nil)
+		if publish {
+			host, port = "192.0.2.1", []uint16{8081}
+		}
+		for _, c := range []struct {
+			name, a string
+			ports   []uint16
+		}{
+			{"onlan", "192.0.2.33", []uint16{80}}, {"both", "192.0.2.34", []uint16{80}}, {"bridged", host, port},
+		} {
+			expect(t, d, fromLAN, c.name+".docker.", c.a)
+			rec := dnstest.NewRecorder(&test.ResponseWriter{RemoteIP: fromLAN})
+			if _, err := d.ServeDNS(t.Context(), rec, new(dns.Msg).SetQuestion("_http._tcp."+c.name+".docker.", dns.TypeSRV)); err != nil {
+				t.Fatal(err)
+			}
+			var got []uint16
+			for _, rr := range rec.Msg.Answer {
+				got = append(got, rr.(*dns.SRV).Port)
+			}
+			if !slices.Equal(got, c.ports) {
+				t.Errorf("publish %v: SRV of %s has the ports %v, want %v", publish, c.name, got, c.ports)
+			}
+		}
+	}
+}
+
 // TestPeers checks that what a container's service is decides what it is given of it.
 func TestPeers(t *testing.T) {
 	for _, health := range []naming.Health{naming.PreferHealth, naming.RequireHealth, naming.IgnoreHealth} {

@@ -298,9 +298,9 @@ func TestDirectNetworkLast(t *testing.T) {
 		"--ip-range", strings.TrimSuffix(subnet, "0/24")+"128/25")
 	bridge, other := machine.servedNetwork(t), machine.servedNetwork(t)
 	us := machine.gateway(t, other).String() // which all askers reach, whatever their default route is
-	s := serve(t, config{ip: us, port: 53, also: lan.Host.String(), body: "docker " + zones + " " + subnet + "\ncache"})
+	s := serve(t, config{ip: us, port: 53, also: lan.Host.String(), body: "docker " + zones + " " + subnet + " {\npublish\n}\ncache"})
 	both, only := "both-"+suffix(), "only-"+suffix()
-	b := machine.run(t, "--name", both, "--network", direct)
+	b := machine.run(t, "--name", both, "--network", direct, "-p", "80")
 	machine.do(t, "network", "connect", bridge, b)
 	o := machine.run(t, "--name", only, "--network", direct)
 	stranger, onBridge, onBoth := machine.run(t, "--network", other), machine.run(t, "--network", bridge), machine.run(t, "--network", other)
@@ -322,6 +322,10 @@ func TestDirectNetworkLast(t *testing.T) {
 		if got := lan.ask(t, s, name+".docker.", dns.TypeA); got != want {
 			t.Errorf("%s, the LAN asks: %s, want %s", name, got, want)
 		}
+	}
+	srv := "_http._tcp." + both + ".docker."
+	if got := lan.ask(t, s, srv, dns.TypeSRV); got != "0 0 80 "+both+".docker." {
+		t.Errorf("%s, the LAN asks: %s, want its own port, 80", srv, got)
 	}
 	s.check(reverse(t, far), dns.TypePTR, both+".docker.")
 }
