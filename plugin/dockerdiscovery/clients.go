@@ -33,9 +33,42 @@ func newClient(facts *container.Container) client {
 
 // clients finds a container by an address of its own. Readers take no lock.
 type clients struct {
-	byAddr  sync.Map      // netip.Addr to *client
-	version atomic.Uint64 // changes with each change
+	host    atomic.Pointer[container.Host]
+	directs atomic.Pointer[[]string] // names of host's direct networks: it is asked for each address
+	byAddr  sync.Map                 // netip.Addr to *client
+	version atomic.Uint64            // changes with each change
 	bridges
+	facts map[string]*container.Container // by ID, of those that run: for Apply alone
+}
+
+func newClients() *clients { return &clients{facts: map[string]*container.Container{}} }
+
+// Host takes what is known of the engine's host.
+func (cs *clients) Host(h container.Host) {
+	var directs []string
+	for i := range h.Networks {
+		if n := &h.Networks[i]; n.Direct() {
+			directs = append(directs, n.Name)
+		}
+	}
+	cs.directs.Store(&directs)
+	cs.host.Store(&h)
+}
+
+// Apply takes changes in their order. Calls are made one at a time.
+func (cs *clients) Apply(changes []container.Change) {
+	for _, c := range changes {
+		before := cs.facts[c.ID]
+		if c.Created != nil || before == nil && c.Container == nil {
+			continue
+		}
+		if c.Container == nil {
+			delete(cs.facts, c.ID)
+		} else {
+			cs.facts[c.ID] = c.Container
+		}
+		cs.replace(before, c.Container)
+	}
 }
 
 func (cs *clients) get(ip netip.Addr) *client {
@@ -45,8 +78,7 @@ func (cs *clients) get(ip netip.Addr) *client {
 	return nil
 }
 
-// replace takes a container's new facts in place of the old ones; either may be nil. Calls
-// are made one at a time.
+// replace takes a container's new facts in place of the old ones; either may be nil.
 func (cs *clients) replace(old, facts *container.Container) {
 	cs.bridges.add(facts, 1)
 	cs.bridges.add(old, -1)
@@ -94,7 +126,7 @@ func (d *Docker) classify(ip netip.Addr) (zone.Asker, *client) {
 		}
 		return zone.Host, nil
 	}
-	n := d.network(ip)
+	n := d.clients.network(ip)
 	switch {
 	case n == nil:
 		return zone.Elsewhere, nil
@@ -115,8 +147,8 @@ func (d *Docker) forwards(ip netip.Addr) bool {
 
 // network returns the network in which the address lies, nil if there is none. On a
 // direct network the LAN's hosts live too, so it does not count.
-func (r *records) network(ip netip.Addr) *container.Network {
-	host := r.host.Load()
+func (cs *clients) network(ip netip.Addr) *container.Network {
+	host := cs.host.Load()
 	if host == nil {
 		return nil
 	}
@@ -130,8 +162,8 @@ func (r *records) network(ip netip.Addr) *container.Network {
 }
 
 // direct reports whether the network's containers are neighbours on the LAN.
-func (r *records) direct(network string) bool {
-	networks := r.directs.Load()
+func (cs *clients) direct(network string) bool {
+	networks := cs.directs.Load()
 	return networks != nil && slices.Contains(*networks, network)
 }
 
@@ -144,7 +176,7 @@ func (d *Docker) bridgeAddrs(from netip.Addr) []netip.Addr {
 		ip    netip.Addr
 		grade int
 	}
-	if host := d.host.Load(); host != nil {
+	if host := d.clients.host.Load(); host != nil {
 		for i := range host.Networks {
 			n := &host.Networks[i]
 			grade := 1

@@ -16,6 +16,7 @@ import (
 	"github.com/coredns/coredns/request"
 	"github.com/miekg/dns"
 
+	"github.com/dockerdiscovery/dockerdiscovery/internal/catalog"
 	"github.com/dockerdiscovery/dockerdiscovery/internal/engine"
 	"github.com/dockerdiscovery/dockerdiscovery/internal/zone"
 )
@@ -37,8 +38,10 @@ type Docker struct {
 	Next plugin.Handler
 	Fall fall.F
 
-	config config
-	records
+	config   config
+	store    *zone.Store
+	catalog  *catalog.Catalog
+	clients  *clients
 	instance *instance
 	block    serverBlock
 
@@ -88,7 +91,7 @@ func (d *Docker) ServeDNS(ctx context.Context, w dns.ResponseWriter, r *dns.Msg)
 			return d.next(ctx, w, r)
 		case d.others(&q, &res): // a CNAME of ours leads there
 			res.Outcome, res.Ns = zone.Success, nil
-		case !d.synced.Load(): // a name that is not known yet may exist
+		case !d.catalog.Complete(): // a name that is not known yet may exist
 			return dns.RcodeServerFailure, nil
 		default:
 			res.Target = ""

@@ -30,11 +30,18 @@ func next(context.Context, dns.ResponseWriter, *dns.Msg) (int, error) {
 
 // newTestDocker returns a plugin that knows two containers without an engine.
 func newTestDocker(zones ...string) *Docker {
-	cfg := config{sources: naming.Sources()}
+	d := unsyncedDocker(0, zones...)
+	d.sink().Synced()
+	return d
+}
+
+// unsyncedDocker is newTestDocker before the first reconciliation.
+func unsyncedDocker(hold time.Duration, zones ...string) *Docker {
+	cfg := config{sources: naming.Sources(), hold: hold}
 	cfg.zone = zone.Config{Zones: zones, TTL: 30, NegativeTTL: 7}
 	d := newDocker(cfg, &instance{})
 	d.Next = plugin.HandlerFunc(next)
-	d.Apply([]container.Change{
+	d.sink().Apply([]container.Change{
 		{ID: "0123456789abcdef", Container: &container.Container{
 			ID: "0123456789abcdef", Name: "web", Hostname: "www", Created: time.Unix(1, 0),
 			Labels: map[string]string{"com.docker.compose.project": "shop", "com.docker.compose.service": "front"},
@@ -46,7 +53,6 @@ func newTestDocker(zones ...string) *Docker {
 			Endpoints: []container.Endpoint{{Network: "net", Addrs: []netip.Addr{netip.MustParseAddr("172.17.0.3")}}},
 		}},
 	})
-	d.Synced()
 	return d
 }
 
@@ -175,17 +181,17 @@ func TestFallthrough(t *testing.T) {
 }
 
 func TestRootZone(t *testing.T) {
-	d := newTestDocker(".")
-	d.hold = time.Hour
-	t.Cleanup(d.records.close)
+	d := unsyncedDocker(time.Hour, ".")
+	d.sink().Synced()
+	t.Cleanup(d.catalog.Close)
 	const member, stranger, lan = "172.17.0.3", "172.18.0.3", "192.0.2.9"
-	d.Apply([]container.Change{
+	d.sink().Apply([]container.Change{
 		{ID: "c1", Container: &container.Container{ID: "c1", Name: "example.org", Hostname: "mail.example.com", Endpoints: []container.Endpoint{
 			{Network: "other", Aliases: []string{"github.com"}, Addrs: []netip.Addr{netip.MustParseAddr(stranger)}}}}},
 		{ID: "c2", Container: &container.Container{ID: "c2", Name: "ended", Labels: map[string]string{"com.docker.compose.project": "shop", "com.docker.compose.service": "ended"},
 			Endpoints: []container.Endpoint{{Network: "net", Aliases: []string{"gone"}}}}},
 	})
-	d.Apply([]container.Change{{ID: "c2"}})
+	d.sink().Apply([]container.Change{{ID: "c2"}})
 	soa := []dns.RR{test.SOA(soaRoot)}
 	soon := []dns.RR{test.SOA(". 1 IN SOA ns.dns. hostmaster. 1 60 15 3600 1")}
 	cases := []handlerCase{
@@ -232,10 +238,9 @@ func TestRootZone(t *testing.T) {
 
 // TestBeforeFirstReconciliation checks that nothing is denied that may exist.
 func TestBeforeFirstReconciliation(t *testing.T) {
-	d := newTestDocker("docker.", "17.172.in-addr.arpa.")
-	d.Apply([]container.Change{{ID: "c1", Container: &container.Container{ID: "c1", Name: "c1", Labels: map[string]string{
+	d := unsyncedDocker(0, "docker.", "17.172.in-addr.arpa.")
+	d.sink().Apply([]container.Change{{ID: "c1", Container: &container.Container{ID: "c1", Name: "c1", Labels: map[string]string{
 		"coredns.dockerdiscovery.records": "x.docker. CNAME nope.docker."}}}})
-	d.synced.Store(false)
 	cases := []handlerCase{
 		{Case: test.Case{Qname: "x.docker.", Qtype: dns.TypeA, Rcode: dns.RcodeServerFailure}},
 		{Case: test.Case{Qname: "web.docker.", Qtype: dns.TypeA, Answer: []dns.RR{test.A("web.docker. 5 IN A 172.17.0.2")}}},
@@ -252,7 +257,7 @@ func TestBeforeFirstReconciliation(t *testing.T) {
 	}
 	d.Fall.SetZonesFromArgs(nil)
 	serve(t, d, handlerCase{Case: test.Case{Qname: "nope.docker.", Qtype: dns.TypeA, Rcode: toNext}})
-	d.Synced()
+	d.sink().Synced()
 	if !d.Ready() {
 		t.Error("not ready after the first reconciliation")
 	}
@@ -265,13 +270,13 @@ func TestLostAndSkipped(t *testing.T) {
 	}
 	c := &container.Container{ID: "ffffffffffffffff", Name: "bad..name"}
 	for range 2 {
-		d.Apply([]container.Change{{ID: c.ID, Container: c}})
-		if got := d.skipped.Load(); got != 1 {
+		d.sink().Apply([]container.Change{{ID: c.ID, Container: c}})
+		if got := d.catalog.Skipped(); got != 1 {
 			t.Errorf("%d skipped names, want 1", got)
 		}
 	}
-	d.Apply([]container.Change{{ID: c.ID}})
-	if got := d.skipped.Load(); got != 0 {
+	d.sink().Apply([]container.Change{{ID: c.ID}})
+	if got := d.catalog.Skipped(); got != 0 {
 		t.Errorf("%d skipped names after the container has gone, want none", got)
 	}
 }

@@ -65,8 +65,8 @@ func listenHint(network, addr string, err error) string {
 
 // suggest says what to try where no container runs, to who has just installed the server.
 func (d *Docker) suggest(cfg *dnsserver.Config) {
-	if d.synced.Load() && d.watcher.Containers() == 0 && !d.config.optIn && slices.Contains(d.config.sources, naming.Container) {
-		log.Info(firstContainer(d.rules.Zones[0], cfg.ListenHosts[0], cfg.Port))
+	if d.catalog.Complete() && d.watcher.Containers() == 0 && !d.config.optIn && slices.Contains(d.config.sources, naming.Container) {
+		log.Info(firstContainer(d.config.forward()[0], cfg.ListenHosts[0], cfg.Port))
 	}
 }
 

@@ -60,7 +60,7 @@ func running() []*Docker {
 func (d *Docker) start() error {
 	d.remote = remoteAddrs(d.config.endpoint.Host, &d.own)
 	d.watcher = engine.Watch(d.config.endpoint, observed)
-	d.watcher.Subscribe(&d.records, d.config.resync)
+	d.watcher.Subscribe(d.sink(), d.config.resync)
 	instancesMu.Lock()
 	started = append(started, d)
 	instancesMu.Unlock()
@@ -83,9 +83,9 @@ func (d *Docker) stop() error {
 	}
 	instancesMu.Unlock()
 	if i >= 0 {
-		d.watcher.Unsubscribe(&d.records)
+		d.watcher.Unsubscribe(d.sink())
 		d.watcher.Release()
-		d.records.close()
+		d.catalog.Close()
 		d.notifier.stop()
 	}
 	return nil

@@ -86,7 +86,7 @@ func (live) Collect(ch chan<- prometheus.Metric) {
 		names += s.Names
 		records += s.Records
 		lost += s.Lost
-		skipped += int(d.skipped.Load())
+		skipped += d.catalog.Skipped()
 	}
 	gauge(namesDesc, float64(names))
 	gauge(recordsDesc, float64(records))

@@ -11,6 +11,9 @@ import (
 	"github.com/cenkalti/backoff/v5"
 	"github.com/coredns/coredns/plugin/pkg/rcode"
 	"github.com/miekg/dns"
+
+	"github.com/dockerdiscovery/dockerdiscovery/internal/catalog"
+	"github.com/dockerdiscovery/dockerdiscovery/internal/zone"
 )
 
 const (
@@ -33,7 +36,7 @@ type notifier struct {
 }
 
 // start follows the changes until stop.
-func (n *notifier) start(r *records, all []*notification) {
+func (n *notifier) start(cat *catalog.Catalog, store *zone.Store, all []*notification) {
 	if len(all) == 0 {
 		return
 	}
@@ -42,7 +45,7 @@ func (n *notifier) start(r *records, all []*notification) {
 	for _, one := range all {
 		go one.run(ctx)
 	}
-	go follow(ctx, r, all)
+	go follow(ctx, cat, store, all)
 }
 
 func (n *notifier) stop() {
@@ -52,15 +55,15 @@ func (n *notifier) stop() {
 }
 
 // follow marks what is to be told.
-func follow(ctx context.Context, r *records, all []*notification) {
+func follow(ctx context.Context, cat *catalog.Catalog, store *zone.Store, all []*notification) {
 	for {
 		select {
-		case <-r.changed:
+		case <-cat.Changed():
 		case <-ctx.Done():
 			return
 		}
-		if r.synced.Load() {
-			serials := r.store.Snapshot().Serials()
+		if cat.Complete() {
+			serials := store.Snapshot().Serials()
 			for _, one := range all {
 				one.mark(serials[one.zone])
 			}

@@ -136,7 +136,7 @@ func digOver(t *testing.T, d *Docker, name string, remote, local net.Addr) strin
 func TestHostAddrs(t *testing.T) {
 	d := emptyDocker(func(c *config) { c.publish = true })
 	machine("eth0 192.0.2.1/24 2001:db8::1/64 fe80::1/64", "wlan0 198.18.0.1/24", "br-a 10.1.0.1/16 fd00:a::1/64 fe80::1/64", "br-b 10.2.0.1/16", "tun0 fe80::7/64").at(&d.own)
-	host := *d.host.Load()
+	host := *d.clients.host.Load()
 	host.Networks = slices.Clone(host.Networks)
 	for i := range host.Networks {
 		if n := &host.Networks[i]; n.Name == "a" {
@@ -144,7 +144,7 @@ func TestHostAddrs(t *testing.T) {
 			n.Gateways = append(slices.Clone(n.Gateways), netip.MustParseAddr("fd00:a::1"))
 		}
 	}
-	d.Host(host)
+	d.sink().Host(host)
 	web, web4, hostnet := facts("web", "a=10.1.0.2"), facts("web4", "a=10.1.0.3"), facts("hostnet", "")
 	web.Ports, web4.Ports = published("0.0.0.0:80", "[::]:80"), published("0.0.0.0:81")
 	hostnet.NetworkMode = "host"
@@ -197,7 +197,7 @@ func TestHostAddrs(t *testing.T) {
 
 	// Where the engine's networks are not routed the host asks by loopback for what is published there.
 	host.Routed = false
-	d.Host(host)
+	d.sink().Host(host)
 	for _, from := range []string{"127.0.0.1", "::1"} {
 		if got := digOver(t, d, "web.docker.", address("udp", from), address("udp", from)); got != "127.0.0.1 ::1" {
 			t.Errorf("not routed, from %s: %q", from, got)

@@ -48,7 +48,7 @@ func onEvent(event caddy.EventName, info any) error {
 		if err != nil {
 			return err
 		}
-		d.notifier.start(&d.records, notifications(d.config.zone.Zones, transfers))
+		d.notifier.start(d.catalog, d.store, notifications(d.config.zone.Zones, transfers))
 	}
 	return nil
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/coredns/coredns/plugin/pkg/upstream"
 	"github.com/coredns/coredns/plugin/transfer"
 
+	"github.com/dockerdiscovery/dockerdiscovery/internal/catalog"
 	"github.com/dockerdiscovery/dockerdiscovery/internal/engine"
 	"github.com/dockerdiscovery/dockerdiscovery/internal/naming"
 	"github.com/dockerdiscovery/dockerdiscovery/internal/zone"
@@ -112,26 +113,27 @@ func setup(c *caddy.Controller) error {
 }
 
 func newDocker(cfg config, i *instance) *Docker {
-	forward := slices.DeleteFunc(slices.Clone(cfg.zone.Zones), zone.IsReverse)
-	return &Docker{
+	d := &Docker{
 		Fall: cfg.fall, config: cfg, instance: i, arrivalWait: arrivalWait,
-		records: records{
-			rules: naming.Rules{
-				Zones: forward, Sources: cfg.sources, Reserved: cfg.zone.Reserved,
-				Networks: cfg.networks, Health: cfg.health,
-				LabelPrefix: cfg.labelPrefix, OptIn: cfg.optIn, TTL: cfg.zone.TTL, Templates: cfg.templates,
-			},
-			hold:   cfg.hold,
-			store:  zone.NewStore(cfg.zone),
-			known:  map[string]*known{},
-			joined: map[string][]string{},
-
-			successors: map[string]*successor{},
-			changed:    make(chan struct{}, 1),
-		},
+		store:    zone.NewStore(cfg.zone),
+		clients:  newClients(),
 		upstream: upstream.New(),
 		own:      newOwnAddrs(),
 	}
+	d.catalog = catalog.New(catalog.Config{
+		Rules: naming.Rules{
+			Zones: cfg.forward(), Sources: cfg.sources, Reserved: cfg.zone.Reserved,
+			Networks: cfg.networks, Health: cfg.health,
+			LabelPrefix: cfg.labelPrefix, OptIn: cfg.optIn, TTL: cfg.zone.TTL, Templates: cfg.templates,
+		},
+		Hold: cfg.hold, Store: d.store, Warnf: aboutContainers.logf,
+	})
+	return d
+}
+
+// forward returns the zones that are no reverse zones.
+func (cfg *config) forward() []string {
+	return slices.DeleteFunc(slices.Clone(cfg.zone.Zones), zone.IsReverse)
 }
 
 // recursors are the plugins that answer for any name on the asker's behalf, some of them not CoreDNS's own.

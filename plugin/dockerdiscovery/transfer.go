@@ -22,7 +22,7 @@ func (d *Docker) Transfer(apex string, serial uint32) (<-chan []dns.RR, error) {
 	if soa == nil || apex == "." {
 		return nil, transfer.ErrNotAuthoritative
 	}
-	if !d.synced.Load() {
+	if !d.catalog.Complete() {
 		return nil, errNotSynced
 	}
 	ch := make(chan []dns.RR)
@@ -55,7 +55,7 @@ func (t transferring) HostAddrs() []netip.Addr { return nil }
 func (t transferring) Publish() bool { return false }
 
 // Direct implements zone.Server.
-func (t transferring) Direct(network string) bool { return t.direct(network) }
+func (t transferring) Direct(network string) bool { return t.clients.direct(network) }
 
 // refuseTransfers stands directly below the plugin transfer. What that does not give of our zones, since it
 // does not have them, nobody else may: forward must not ask others for them.
@@ -108,7 +108,7 @@ func (d *Docker) serverAddrs() []netip.Addr {
 func (d *Docker) globalAddrs() []netip.Addr {
 	var addrs []netip.Addr
 	for _, ip := range d.own.list() {
-		if ip.IsGlobalUnicast() && d.network(ip) == nil {
+		if ip.IsGlobalUnicast() && d.clients.network(ip) == nil {
 			addrs = append(addrs, ip)
 		}
 	}

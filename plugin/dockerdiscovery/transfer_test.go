@@ -58,8 +58,7 @@ func TestTransfer(t *testing.T) {
 			t.Errorf("%s: %v", apex, err)
 		}
 	}
-	d.synced.Store(false)
-	if _, err := d.Transfer("docker.", 0); !errors.Is(err, errNotSynced) {
+	if _, err := newDocker(d.config, &instance{}).Transfer("docker.", 0); !errors.Is(err, errNotSynced) {
 		t.Errorf("before the first reconciliation: %v", err)
 	}
 }

@@ -36,7 +36,7 @@ type gateway struct {
 
 // vantage returns where we stand by what is known now. It takes no lock.
 func (d *Docker) vantage() *vantage {
-	b := basis{host: d.host.Load(), clients: d.clients.version.Load(), bridges: d.clients.gateways.Load()}
+	b := basis{host: d.clients.host.Load(), clients: d.clients.version.Load(), bridges: d.clients.gateways.Load()}
 	before := d.stand.Load()
 	if before != nil && before.basis.bridges != b.bridges {
 		// A bridge is made just before the first container on it starts: what we have read may be older.

@@ -84,7 +84,7 @@ func (a *asking) Addrs() []netip.Addr {
 	case ip.IsLoopback():
 		return []netip.Addr{ip}
 	}
-	if n := a.network(ip); n != nil && slices.Contains(n.Gateways, ip) {
+	if n := a.clients.network(ip); n != nil && slices.Contains(n.Gateways, ip) {
 		return n.Gateways
 	}
 	switch addrs := a.own.interfaceOf(ip); {
@@ -118,7 +118,7 @@ func (a *asking) Gateways() []netip.Addr {
 	}
 	for i := range c.Endpoints {
 		e := &c.Endpoints[(c.own+i)%len(c.Endpoints)]
-		if len(e.Gateways) > 0 && !a.direct(e.Network) {
+		if len(e.Gateways) > 0 && !a.clients.direct(e.Network) {
 			return e.Gateways
 		}
 	}
@@ -157,7 +157,7 @@ func (a *asking) findHostAddrs() []netip.Addr {
 		return loopback
 	default:
 		addrs := a.own.interfaceOf(ip)
-		if len(addrs) > 0 && !slices.ContainsFunc(addrs, func(ip netip.Addr) bool { return a.network(ip) != nil }) {
+		if len(addrs) > 0 && !slices.ContainsFunc(addrs, func(ip netip.Addr) bool { return a.clients.network(ip) != nil }) {
 			return addrs
 		}
 	}
@@ -168,7 +168,7 @@ func (a *asking) findHostAddrs() []netip.Addr {
 func (a *asking) Publish() bool { return a.config.publish }
 
 // Direct implements zone.Server.
-func (a *asking) Direct(network string) bool { return a.direct(network) }
+func (a *asking) Direct(network string) bool { return a.clients.direct(network) }
 
 // addr returns the IP of a transport's address, the zero Addr if it has none.
 func addr(a net.Addr) netip.Addr { return zonedAddr(a).WithZone("") }

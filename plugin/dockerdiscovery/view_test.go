@@ -17,6 +17,7 @@ import (
 	"github.com/miekg/dns"
 
 	"github.com/dockerdiscovery/dockerdiscovery/internal/container"
+	"github.com/dockerdiscovery/dockerdiscovery/internal/containertest"
 	"github.com/dockerdiscovery/dockerdiscovery/internal/naming"
 	"github.com/dockerdiscovery/dockerdiscovery/internal/zone"
 )
@@ -41,32 +42,23 @@ func emptyDocker(change func(*config)) *Docker {
 		host.Networks = append(host.Networks, n)
 	}
 	slices.SortFunc(host.Networks, func(a, b container.Network) int { return strings.Compare(a.ID, b.ID) })
-	d.Host(host)
-	d.Synced()
+	d.sink().Host(host)
+	d.sink().Synced()
 	return d
 }
 
 // facts makes a container of the name with addresses NETWORK=IP.
-func facts(name, addrs string) *container.Container {
-	c := &container.Container{ID: name + strings.Repeat("0", 64-len(name)), Name: name, Hostname: name + "000000000000"[:12-len(name)]}
-	for a := range strings.FieldsSeq(addrs) {
-		network, ip, _ := strings.Cut(a, "=")
-		addr := netip.MustParseAddr(ip)
-		prefix, _ := addr.Prefix(16)
-		c.Endpoints = append(c.Endpoints, container.Endpoint{Network: network, Addrs: []netip.Addr{addr}, Gateways: []netip.Addr{prefix.Addr().Next()}})
-	}
-	return c
-}
+var facts = containertest.New
 
-func (r *records) set(cs ...*container.Container) {
+func (d *Docker) set(cs ...*container.Container) {
 	var changes []container.Change
 	for _, c := range cs {
 		changes = append(changes, container.Change{ID: c.ID, Container: c})
 	}
-	r.Apply(changes)
+	d.sink().Apply(changes)
 }
 
-func (r *records) remove(c *container.Container) { r.Apply([]container.Change{{ID: c.ID}}) }
+func (d *Docker) remove(c *container.Container) { d.sink().Apply([]container.Change{{ID: c.ID}}) }
 
 // dig asks from the address and returns the data of the answer or its rcode; NODATA is
 // "none".
@@ -161,12 +153,12 @@ func TestHostNetwork(t *testing.T) {
 		{"IPv6, we run in a container", "192.0.2.1/24", "fd04::1", "10.4.0.1", "fd04::1"},
 	} {
 		d := emptyDocker(nil)
-		host := *d.host.Load()
+		host := *d.clients.host.Load()
 		host.Networks = append(slices.Clone(host.Networks),
 			container.Network{ID: "x", Name: "bridge", Subnets: []netip.Prefix{netip.MustParsePrefix("172.17.0.0/16")}, Gateways: []netip.Addr{netip.MustParseAddr("172.17.0.1")}},
 			container.Network{ID: "z", Name: "dual", Subnets: []netip.Prefix{netip.MustParsePrefix("10.4.0.0/16"), netip.MustParsePrefix("fd04::/64")}, Gateways: []netip.Addr{netip.MustParseAddr("10.4.0.1"), netip.MustParseAddr("fd04::1")}},
 			container.Network{ID: "y", Name: "v6", Subnets: []netip.Prefix{netip.MustParsePrefix("fd03::/64")}, Gateways: []netip.Addr{netip.MustParseAddr("fd03::1")}})
-		d.Host(host)
+		d.sink().Host(host)
 		machine("eth0 " + c.own).at(&d.own)
 		d.set(hostnet)
 		for qtype, want := range map[uint16]string{dns.TypeA: c.a, dns.TypeAAAA: c.aaaa} {
@@ -275,7 +267,7 @@ func TestHostIsElsewhere(t *testing.T) {
 	web := facts("web", "a=10.1.0.2")
 	web.Ports = published("0.0.0.0:8080")
 	for name, change := range map[string]func(*Docker){
-		"not routed":     func(d *Docker) { h := *d.host.Load(); h.Routed = false; d.Host(h) },
+		"not routed":     func(d *Docker) { h := *d.clients.host.Load(); h.Routed = false; d.sink().Host(h) },
 		"remote engine":  func(d *Docker) { d.remote = []netip.Addr{netip.MustParseAddr("203.0.113.5")} },
 		"remote unknown": func(d *Docker) { d.remote = []netip.Addr{} },
 	} {
@@ -460,27 +452,9 @@ func TestHold(t *testing.T) {
 		expect("started anew", "10.1.0.3")
 		d.remove(web)
 		d.remove(web) // twice
-		d.records.close()
+		d.catalog.Close()
 		expect("closed", "none")
 	})
-}
-
-// TestHeldNameOfAnother checks that a restart does not give a name away, and that a removal
-// does.
-func TestHeldNameOfAnother(t *testing.T) {
-	d := emptyDocker(nil)
-	db, thief := facts("db", "a=10.1.0.2"), facts("thief", "a=10.1.0.9")
-	thief.Hostname = "db"
-	d.set(db, thief)
-	d.remove(db)
-	if got := dig(t, d, fromHost, "db.docker.", dns.TypeA); got != "none" {
-		t.Errorf("while db restarts: %q", got)
-	}
-	d.Apply([]container.Change{{ID: db.ID, Gone: true}})
-	if got := dig(t, d, fromHost, "db.docker.", dns.TypeA); got != "10.1.0.9" {
-		t.Errorf("after db was removed: %q", got)
-	}
-	d.records.close()
 }
 
 // TestNeighbourRestarts checks that nobody gets another project's address for that of a container that
@@ -516,11 +490,11 @@ func TestNeighbourRestarts(t *testing.T) {
 			check("10.1.0.2")
 			d.remove(a)
 			check("none")
-			d.Apply([]container.Change{{ID: a.ID, Gone: true}})
+			d.sink().Apply([]container.Change{{ID: a.ID, Gone: true}})
 			check("none")
 			d.set(a)
 			check("10.1.0.2")
-			d.records.close()
+			d.catalog.Close()
 		}
 	}
 }
@@ -590,10 +564,10 @@ func TestVantage(t *testing.T) {
 	web.Ports = published("0.0.0.0:8080")
 	reached := func(at string) func(*Docker) {
 		return func(d *Docker) {
-			h := *d.host.Load()
+			h := *d.clients.host.Load()
 			h.Peer = netip.MustParseAddr(at)
 			d.remote = []netip.Addr{h.Peer} // by its name, at the start
-			d.Host(h)
+			d.sink().Host(h)
 		}
 	}
 	proxy := func(d *Docker) { d.set(facts("proxy", "b=10.2.0.9")) }

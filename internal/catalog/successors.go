@@ -1,4 +1,4 @@
-package dockerdiscovery
+package catalog
 
 import (
 	"time"
@@ -23,15 +23,15 @@ type inheritance struct{ name, network string }
 func inheritanceOf(c *zone.Claim) inheritance { return inheritance{c.Name, c.Network} }
 
 // succeed notes that a container was created, or is called otherwise now. The caller holds mu.
-func (r *records) succeed(c container.Change) {
-	for id, s := range r.successors {
-		if !time.Now().Before(s.until) {
-			delete(r.successors, id)
+func (cat *Catalog) succeed(c container.Change) {
+	for id, s := range cat.successors {
+		if !cat.now().Before(s.until) {
+			delete(cat.successors, id)
 		}
 	}
-	entry, _ := r.named(c.Created) // what it skips is told when it runs
+	entry, _ := cat.name(c.Created) // what it skips is told when it runs
 	if entry == nil {
-		delete(r.successors, c.ID)
+		delete(cat.successors, c.ID)
 		return
 	}
 	claims := make(map[inheritance]bool, len(entry.Claims))
@@ -39,14 +39,14 @@ func (r *records) succeed(c container.Change) {
 		claims[inheritanceOf(&entry.Claims[i])] = true
 	}
 	s := &successor{project: entry.Project, inherits: map[inheritance]bool{}, until: c.Since.Add(container.KeepNames)}
-	if before := r.successors[c.ID]; before != nil {
+	if before := cat.successors[c.ID]; before != nil {
 		for n := range before.inherits {
 			if claims[n] {
 				s.inherits[n] = true
 			}
 		}
 	}
-	for _, k := range r.known {
+	for _, k := range cat.listings {
 		if k.entry == nil || k.entry.Project != s.project || k.facts == nil && !c.Since.Before(k.until) {
 			continue
 		}
@@ -56,15 +56,15 @@ func (r *records) succeed(c container.Change) {
 			}
 		}
 	}
-	r.successors[c.ID] = s
+	cat.successors[c.ID] = s
 }
 
 // inherited returns the claims of a container that has ended which a successor will have, and until when they stay at
 // least. The caller holds mu.
-func (r *records) inherited(e *zone.Entry) (claims []zone.Claim, until time.Time) {
-	now := time.Now()
+func (cat *Catalog) inherited(e *zone.Entry) (claims []zone.Claim, until time.Time) {
+	now := cat.now()
 	for i := range e.Claims {
-		for _, s := range r.successors {
+		for _, s := range cat.successors {
 			if now.Before(s.until) && s.project == e.Project && s.inherits[inheritanceOf(&e.Claims[i])] {
 				if until.IsZero() || s.until.Before(until) {
 					until = s.until
@@ -78,59 +78,59 @@ func (r *records) inherited(e *zone.Entry) (claims []zone.Claim, until time.Time
 }
 
 // pass ends the hold of a container that has ended: what no successor will have goes. The caller holds mu.
-func (r *records) pass(id string, k *known) zone.Change {
-	claims, until := r.inherited(k.entry)
+func (cat *Catalog) pass(id string, k *listing) zone.Change {
+	claims, until := cat.inherited(k.entry)
 	if k.timer != nil {
 		k.timer.Stop()
 	}
 	if len(claims) == 0 {
-		delete(r.known, id)
+		delete(cat.listings, id)
 		return zone.Change{ID: id}
 	}
 	entry := *k.entry
 	entry.Claims = claims
 	k.entry, k.passing = &entry, true
-	r.holdUntil(id, k, until)
+	cat.holdUntil(id, k, until)
 	return zone.Change{ID: id, Entry: k.entry}
 }
 
 // passAll is pass for all of whom nothing but what successors will have is left. The caller holds mu.
-func (r *records) passAll() (changes []zone.Change) {
-	for id, k := range r.known {
+func (cat *Catalog) passAll() (changes []zone.Change) {
+	for id, k := range cat.listings {
 		if k.passing && k.facts == nil {
-			changes = append(changes, r.pass(id, k))
+			changes = append(changes, cat.pass(id, k))
 		}
 	}
 	return changes
 }
 
 // holdUntil sees to it that a container's hold ends. The caller holds mu.
-func (r *records) holdUntil(id string, k *known, until time.Time) {
+func (cat *Catalog) holdUntil(id string, k *listing, until time.Time) {
 	k.until = until
-	k.timer = time.AfterFunc(time.Until(until), func() { r.expire(id, k) })
+	k.timer = cat.afterFunc(until.Sub(cat.now()), func() { cat.expire(id, k) })
 }
 
 // remember notes a container that had ended before we began, and reports whether it has names. The caller holds mu.
-func (r *records) remember(c container.Change) bool {
-	entry, _ := r.named(c.Last)
-	if entry == nil || r.hold == 0 {
+func (cat *Catalog) remember(c container.Change) bool {
+	entry, _ := cat.name(c.Last)
+	if entry == nil || cat.hold == 0 {
 		return false
 	}
-	r.known[c.ID] = &known{entry: naming.Held(entry, c.Gone), gone: c.Gone, until: c.Since.Add(r.hold)}
+	cat.listings[c.ID] = &listing{entry: naming.Held(entry, c.Gone), gone: c.Gone, until: c.Since.Add(cat.hold)}
 	return true
 }
 
 // rest begins the rest of the hold of a container that had ended before we began, unless it runs by now. The caller holds
 // mu.
-func (r *records) rest(id string) []zone.Change {
-	k := r.known[id]
+func (cat *Catalog) rest(id string) []zone.Change {
+	k := cat.listings[id]
 	switch {
-	case k == nil || k.facts != nil || k.timer != nil || r.closed:
+	case k == nil || k.facts != nil || k.timer != nil || cat.closed:
 		return nil
-	case time.Now().Before(k.until):
-		r.holdUntil(id, k, k.until)
+	case cat.now().Before(k.until):
+		cat.holdUntil(id, k, k.until)
 		return []zone.Change{{ID: id, Entry: k.entry}}
 	default:
-		return []zone.Change{r.pass(id, k)}
+		return []zone.Change{cat.pass(id, k)}
 	}
 }
