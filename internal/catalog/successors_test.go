@@ -91,6 +91,39 @@ func TestSuccessor(t *testing.T) {
 	}
 }
 
+// TestSuccessorsRights has a service with a container name made anew, while another one has that name as an alias: it does not
+// get it, whether the new container is known by then or not.
+func TestSuccessorsRights(t *testing.T) {
+	old, next, other := of(facts("cache", "a=10.1.0.2"), "shop", "web"), of(facts("2", ""), "shop", "web"), of(facts("other", "a=10.1.0.9"), "shop", "db")
+	other.Endpoints[0].Aliases = []string{"cache"}
+	next.Name = "cache"
+	c := newClock()
+	d, reloaded := newRig(c, hold), newRig(c, hold)
+	d.set(old)
+	d.set(other)
+	d.Apply([]container.Change{{ID: old.ID}})
+	d.Apply([]container.Change{{ID: old.ID, Gone: true}})
+	reloaded.Apply([]container.Change{{ID: other.ID, Container: other}, {ID: old.ID, Last: old, Since: c.now, Gone: true}})
+	check := func(what, want string) {
+		t.Helper()
+		for _, r := range []*rig{d, reloaded} {
+			if got := r.look("cache.docker.", dns.TypeA); got != want {
+				t.Errorf("%s: %q, want %q", what, got, want)
+			}
+		}
+	}
+	check("the old one is removed", "none")
+	for _, r := range []*rig{d, reloaded} {
+		r.Apply([]container.Change{r.created(next)})
+	}
+	c.wait(time.Minute)
+	check("the new one waits", "none")
+	for _, r := range []*rig{d, reloaded} {
+		r.Apply([]container.Change{{ID: next.ID, Gone: true}})
+	}
+	check("the new one is removed", "10.1.0.9")
+}
+
 // TestSuccessorOfNobody checks what a created container does not bring about.
 func TestSuccessorOfNobody(t *testing.T) {
 	names := []string{"web", "web.shop"}

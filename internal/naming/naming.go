@@ -186,13 +186,13 @@ func networkNames(c *container.Container) string {
 
 // Held returns what is left of the container for a while after it has ended: its names, and
 // the networks on which nobody else is to be taken for it. Of one that is gone nobody is kept
-// from them any more.
+// from them any more, unless Compose may be making it anew.
 func Held(e *zone.Entry, gone bool) *zone.Entry {
 	held := &zone.Entry{
 		ID: e.ID, Name: e.Name, Project: e.Project, Service: e.Service, Created: e.Created,
 		Held: true, Networks: e.Networks, HostNetwork: e.HostNetwork, Claims: e.Claims,
 	}
-	if gone {
+	if gone && e.Service == "" {
 		held.Claims = slices.Clone(e.Claims)
 		for i := range held.Claims {
 			held.Claims[i].Rank = zone.Shared

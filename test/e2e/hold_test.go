@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -141,7 +140,8 @@ func TestDisconnectedAlias(t *testing.T) {
 }
 
 // Compose makes containers anew: it removes a service's old container before it starts the new one, and starts that only when
-// those that it depends on are healthy, which takes longer than hold.
+// those that it depends on are healthy, which takes longer than hold. The other service, which has the container's name as an
+// alias, does not get it meanwhile.
 func TestComposeRecreates(t *testing.T) {
 	t.Parallel()
 	if podman {
@@ -158,6 +158,7 @@ func TestComposeRecreates(t *testing.T) {
   %[1]s:
     image: %[3]s
     hostname: host%[1]s
+    container_name: box%[1]s
     stop_grace_period: 1s
     environment: { VERSION: "%[4]d" }
     networks: { default: { aliases: [alias%[1]s] } }
@@ -166,6 +167,7 @@ func TestComposeRecreates(t *testing.T) {
     image: %[3]s
     stop_grace_period: 1s
     environment: { VERSION: "%[4]d" }
+    networks: { default: { aliases: [box%[1]s] } }
     healthcheck: { test: [CMD, /image, health], interval: 6s, retries: 1 }
 networks: { default: { labels: { %[5]s: %[6]q } } }
 `, app, db, image, version, rig.Mark, theRun.ID)
@@ -183,9 +185,8 @@ networks: { default: { labels: { %[5]s: %[6]q } } }
 	}
 	t.Cleanup(func() { p.do("down", "--timeout", "1") })
 	before := up(1)
-	container := strings.ReplaceAll(p.containers(app)[0].name(), "_", "-")
 	names := map[string][]string{
-		app: {app, app + "." + p.name, app + "." + p.name + "-default", "alias" + app, "host" + app, container},
+		app: {app, app + "." + p.name, app + "." + p.name + "-default", "alias" + app, "host" + app, "box" + app},
 		db:  {db, db + "." + p.name, db + "." + p.name + "-default"},
 	}
 	stops := map[string]func() map[string]map[string]int{}
