@@ -1,7 +1,15 @@
 package engine
 
-// harmless are the actions that change nothing about a running container's records.
-// Health checks and people at a shell make many of them.
+// wanted are the actions that Docker is asked to tell of. Of each event it writes out all labels of the container, for
+// each reader anew: where these are large, the events of a health check, three each time, would have others' wait for
+// seconds.
+var wanted = []string{
+	"create", "start", "restart", "kill", "die", "stop", "oom", "destroy",
+	"pause", "unpause", "rename", "update", "health_status", "connect", "disconnect", "remove", "prune",
+}
+
+// harmless are the actions that change nothing about a running container's records. Podman tells of them: it has not all
+// actions by the names by which it can be asked for them.
 var harmless = map[string]bool{
 	"exec_create": true, "exec_start": true, "exec_die": true, "exec_detach": true, "exec": true, "exec_died": true,
 	"attach": true, "detach": true, "resize": true, "top": true, "copy": true, "archive-path": true,

@@ -101,6 +101,7 @@ type docker struct {
 	host     string
 	observer Observer
 	large    chan []byte // has room for one large answer at a time
+	podman   bool        // info has found that it is Podman
 }
 
 // dial returns a client for the endpoint. Each connection gets a new one, since the
@@ -197,15 +198,17 @@ func (d *docker) info(ctx context.Context) (_ info, err error) {
 		now = time.Now()
 		d.observer.Unreadable(d.host, "info", errors.New("SystemTime is not a time"))
 	}
+	// It is known by the log driver that it alone has: its version tells too, but takes it half a second, for which
+	// it runs other programs.
+	d.podman = slices.Contains(i.Plugins.Log, "k8s-file")
 	return info{
 		description: fmt.Sprintf("%s (API %s)", i.ServerVersion, d.client.ClientVersion()),
 		now:         now,
 		peer:        peer,
 		routed:      i.OperatingSystem != "Docker Desktop" && !slices.Contains(i.SecurityOptions, "name=rootless"),
 		// Podman 5.4 reads its events back from a file that it looks into four times a second; from systemd's
-		// journal they come no sooner. It is known by the log driver that it alone has: its version tells too,
-		// but takes it half a second, for which it runs other programs.
-		late: slices.Contains(i.Plugins.Log, "k8s-file"),
+		// journal they come no sooner.
+		late: d.podman,
 	}, nil
 }
 

@@ -22,9 +22,15 @@ func (d *docker) events(ctx context.Context, since time.Time) (_ stream, err err
 	// The client tells that the stream has begun even if the engine has refused it: what it has taken decides. It
 	// finds an end where the stream is, and so leaves it to us.
 	t := &taken{}
+	about := filters.NewArgs(filters.Arg("type", string(events.ContainerEventType)), filters.Arg("type", string(events.NetworkEventType)))
+	if !d.podman {
+		for _, action := range wanted {
+			about.Add("event", action)
+		}
+	}
 	_, errs := d.client.Events(context.WithValue(ctx, takeIn{}, t), events.ListOptions{
 		Since:   fmt.Sprintf("%d.%09d", since.Unix(), since.Nanosecond()),
-		Filters: filters.NewArgs(filters.Arg("type", string(events.ContainerEventType)), filters.Arg("type", string(events.NetworkEventType))),
+		Filters: about,
 	})
 	if err = <-errs; !errors.Is(err, io.EOF) || t.body == nil {
 		t.close()

@@ -14,8 +14,8 @@ import (
 	"github.com/miekg/dns"
 )
 
-// Containers of which the engine says as much as it takes cost others nothing: neither the time in which others' starts are
-// answered, nor memory. Not parallel: it measures.
+// Containers of which the engine says as much as it takes, and whose health it checks each second, cost others nothing: neither
+// the time in which others' starts are answered, nor memory. Not parallel: it measures.
 func TestLargeContainers(t *testing.T) {
 	if podman {
 		t.Skip("Podman's service (5.4.2) crashes when it reads an event, which has the labels, of which only a part is written yet")
@@ -64,6 +64,7 @@ func TestLargeContainers(t *testing.T) {
 	make := func(name string, c container.Config, on map[string]*network.EndpointSettings) (id string) {
 		t.Helper()
 		c.Image, c.Hostname = image, name
+		c.Healthcheck = &container.HealthConfig{Test: []string{"CMD", "/image", "health"}, Interval: time.Second}
 		made, err := api.ContainerCreate(t.Context(), &c, nil, &network.NetworkingConfig{EndpointsConfig: on}, nil, name+"-"+suffix())
 		if err != nil {
 			t.Fatal(err)
