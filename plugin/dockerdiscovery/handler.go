@@ -2,7 +2,6 @@ package dockerdiscovery
 
 import (
 	"context"
-	"net/netip"
 	"slices"
 	"strings"
 	"sync"
@@ -16,6 +15,7 @@ import (
 	"github.com/coredns/coredns/request"
 	"github.com/miekg/dns"
 
+	"github.com/dockerdiscovery/dockerdiscovery/internal/asker"
 	"github.com/dockerdiscovery/dockerdiscovery/internal/catalog"
 	"github.com/dockerdiscovery/dockerdiscovery/internal/engine"
 	"github.com/dockerdiscovery/dockerdiscovery/internal/zone"
@@ -41,7 +41,7 @@ type Docker struct {
 	config   config
 	store    *zone.Store
 	catalog  *catalog.Catalog
-	clients  *clients
+	askers   *asker.Index
 	instance *instance
 	block    serverBlock
 
@@ -55,8 +55,6 @@ type Docker struct {
 	transfers bool // are given by the plugin transfer
 
 	own         ownAddrs
-	remote      []netip.Addr // of an engine's endpoint, nil if that is no address or an own one
-	stand       atomic.Pointer[vantage]
 	port        string    // on which we serve
 	hostUnknown sync.Once // has been logged
 	hidden      sync.Once // has been logged: who asks

@@ -7,12 +7,15 @@ import (
 	"net"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 
 	"github.com/containerd/errdefs"
 	"github.com/coredns/coredns/core/dnsserver"
 
+	"github.com/dockerdiscovery/dockerdiscovery/internal/asker"
+	"github.com/dockerdiscovery/dockerdiscovery/internal/container"
 	"github.com/dockerdiscovery/dockerdiscovery/internal/naming"
 )
 
@@ -79,4 +82,21 @@ func firstContainer(zone, listen, port string) string {
 		dig += " -p " + port
 	}
 	return fmt.Sprintf("No container runs. To try: docker run -d --name web nginx; %s %s", dig, strings.TrimSuffix("web."+zone, "."))
+}
+
+// warnOfPublished warns if we run in a container that publishes our port: then the engine hides who asks.
+func (d *Docker) warnOfPublished(v *asker.Vantage) {
+	c := v.Inside
+	if c == nil || !slices.ContainsFunc(c.Ports, func(p container.Port) bool {
+		return strconv.Itoa(int(p.Number)) == d.port && len(p.Published) > 0
+	}) {
+		return
+	}
+	d.hidden.Do(func() {
+		isolate := ""
+		if d.config.zone.Isolate {
+			isolate = ", so that isolate does not hold"
+		}
+		log.Warningf("The server runs in container %s, which publishes its port %s: who asks there comes from the network's gateway, other hosts' and containers' queries too, and counts as the Docker host%s. Run it with the host's network, as in the manual's section In a Container", c.Name, d.port, isolate)
+	})
 }

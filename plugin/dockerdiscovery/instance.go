@@ -58,7 +58,7 @@ func running() []*Docker {
 // start begins to follow the engine. It returns when the names of all running
 // containers are known, or when it is clear that this will take a while.
 func (d *Docker) start() error {
-	d.remote = remoteAddrs(d.config.endpoint.Host, &d.own)
+	d.askers.EngineAt(remoteAddrs(d.config.endpoint.Host, &d.own))
 	d.watcher = engine.Watch(d.config.endpoint, observed)
 	d.watcher.Subscribe(d.sink(), d.config.resync)
 	instancesMu.Lock()
@@ -66,7 +66,7 @@ func (d *Docker) start() error {
 	instancesMu.Unlock()
 	select {
 	case <-d.watcher.Settled():
-		d.vantage() // which may have something to say
+		d.askers.Vantage() // which may have something to say
 	case <-time.After(startupTimeout):
 		log.Warningf("Docker Engine at %s has not told its containers in %s; starting without", d.watcher.Host(), startupTimeout)
 	}

@@ -9,14 +9,15 @@ import (
 	"time"
 )
 
-// ownAddrs is what this machine, or the network namespace that we run in, knows of its addresses.
+// ownAddrs is what this machine, or the network namespace that we run in, knows of its addresses. It implements asker.Own.
 // Readers take no lock; what was read is taken to be so for ownAddrsAge.
 type ownAddrs struct {
-	current atomic.Pointer[addrsAt]
-	now     func() time.Time
-	read    func() ([]net.Addr, error)           // the addresses of all interfaces
-	beside  func(netip.Addr) ([]net.Addr, error) // those of the interface that has this one
-	route   func(netip.Addr) (netip.Addr, error) // the one from which packets to this address go out
+	current  atomic.Pointer[addrsAt]
+	readings atomic.Uint64 // how often they were read
+	now      func() time.Time
+	read     func() ([]net.Addr, error)           // the addresses of all interfaces
+	beside   func(netip.Addr) ([]net.Addr, error) // those of the interface that has this one
+	route    func(netip.Addr) (netip.Addr, error) // the one from which packets to this address go out
 }
 
 // allAddrs reads the addresses of all interfaces. Tests have others than the machine on which they run.
@@ -28,10 +29,11 @@ func newOwnAddrs() ownAddrs {
 
 // addrsAt is what was read at a time. An answer that takes asking the kernel once more is kept with it.
 type addrsAt struct {
-	addrs  []netip.Addr
-	at     time.Time
-	beside memo[[]netip.Addr] // by an own address
-	routes memo[netip.Addr]   // by a remote one
+	addrs   []netip.Addr
+	at      time.Time
+	reading uint64
+	beside  memo[[]netip.Addr] // by an own address
+	routes  memo[netip.Addr]   // by a remote one
 }
 
 // ownAddrsAge is how long the addresses are taken to be the same.
@@ -41,21 +43,26 @@ const ownAddrsAge = 5 * time.Second
 // is not among them: it may be new, or a proxy's, which never is.
 const newAddrsAge = 100 * time.Millisecond
 
-// has reports whether the address is one of ours.
-func (o *ownAddrs) has(ip netip.Addr) bool { return ip.IsLoopback() || slices.Contains(o.list(), ip) }
+// Has implements asker.Own.
+func (o *ownAddrs) Has(ip netip.Addr) bool {
+	return ip.IsLoopback() || slices.Contains(o.load().addrs, ip)
+}
 
-// list returns the addresses. The slice must not be changed.
-func (o *ownAddrs) list() []netip.Addr { return o.load().addrs }
+// Addrs implements asker.Own.
+func (o *ownAddrs) Addrs() ([]netip.Addr, uint64) {
+	a := o.load()
+	return a.addrs, a.reading
+}
 
-// forget has the addresses read again.
-func (o *ownAddrs) forget() { o.current.Store(nil) }
+// Forget implements asker.Own.
+func (o *ownAddrs) Forget() { o.current.Store(nil) }
 
 func (o *ownAddrs) load() *addrsAt {
 	a := o.current.Load()
 	if a != nil && o.now().Sub(a.at) <= ownAddrsAge {
 		return a
 	}
-	a = &addrsAt{at: o.now()}
+	a = &addrsAt{at: o.now(), reading: o.readings.Add(1)}
 	list, err := o.read()
 	if err != nil {
 		log.Debugf("Reading this machine's addresses: %v", err)
@@ -71,7 +78,7 @@ func (o *ownAddrs) interfaceOf(ip netip.Addr) []netip.Addr {
 	a := o.load()
 	unknown := func() bool { return !slices.Contains(a.addrs, ip.WithZone("")) }
 	if unknown() && o.now().Sub(a.at) > newAddrsAge {
-		o.forget()
+		o.Forget()
 		a = o.load()
 	}
 	if unknown() {

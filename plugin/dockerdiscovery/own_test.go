@@ -12,6 +12,8 @@ import (
 
 	"github.com/coredns/coredns/plugin/pkg/dnstest"
 	"github.com/miekg/dns"
+
+	"github.com/dockerdiscovery/dockerdiscovery/internal/containertest"
 )
 
 // interfaces are a machine's, each as "NAME ADDRESS/BITS...". The first leads to where no other does.
@@ -95,7 +97,7 @@ func TestOwnAddrs(t *testing.T) {
 	var o ownAddrs
 	calls := machine("eth0 192.0.2.1/24").at(&o)
 	o.now = func() time.Time { return now }
-	has := func(ip string) bool { return o.has(netip.MustParseAddr(ip)) }
+	has := func(ip string) bool { return o.Has(netip.MustParseAddr(ip)) }
 	if !has("192.0.2.1") || has("192.0.2.2") || !has("127.0.0.8") || !has("::1") || calls.read != 1 {
 		t.Errorf("wrong, after %d reads", calls.read)
 	}
@@ -136,7 +138,7 @@ func digOver(t *testing.T, d *Docker, name string, remote, local net.Addr) strin
 func TestHostAddrs(t *testing.T) {
 	d := emptyDocker(func(c *config) { c.publish = true })
 	machine("eth0 192.0.2.1/24 2001:db8::1/64 fe80::1/64", "wlan0 198.18.0.1/24", "br-a 10.1.0.1/16 fd00:a::1/64 fe80::1/64", "br-b 10.2.0.1/16", "tun0 fe80::7/64").at(&d.own)
-	host := *d.clients.host.Load()
+	host := containertest.Host()
 	host.Networks = slices.Clone(host.Networks)
 	for i := range host.Networks {
 		if n := &host.Networks[i]; n.Name == "a" {
@@ -287,7 +289,7 @@ func TestForwarders(t *testing.T) {
 			}
 			expect(t, d, from, name, want)
 		}
-		if who, c := d.classify(netip.MustParseAddr(from).Unmap()); c != nil {
+		if who, c := d.askers.Who(netip.MustParseAddr(from).Unmap()); c != nil {
 			t.Errorf("%s is %v", from, who)
 		}
 	}

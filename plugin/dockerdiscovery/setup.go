@@ -20,6 +20,7 @@ import (
 	"github.com/coredns/coredns/plugin/pkg/upstream"
 	"github.com/coredns/coredns/plugin/transfer"
 
+	"github.com/dockerdiscovery/dockerdiscovery/internal/asker"
 	"github.com/dockerdiscovery/dockerdiscovery/internal/catalog"
 	"github.com/dockerdiscovery/dockerdiscovery/internal/engine"
 	"github.com/dockerdiscovery/dockerdiscovery/internal/naming"
@@ -116,10 +117,10 @@ func newDocker(cfg config, i *instance) *Docker {
 	d := &Docker{
 		Fall: cfg.fall, config: cfg, instance: i, arrivalWait: arrivalWait,
 		store:    zone.NewStore(cfg.zone),
-		clients:  newClients(),
 		upstream: upstream.New(),
 		own:      newOwnAddrs(),
 	}
+	d.askers = asker.New(&d.own, cfg.forwarders, d.warnOfPublished)
 	d.catalog = catalog.New(catalog.Config{
 		Rules: naming.Rules{
 			Zones: cfg.forward(), Sources: cfg.sources, Reserved: cfg.zone.Reserved,

@@ -46,7 +46,7 @@ type transferring struct{ *Docker }
 func (t transferring) Addrs() []netip.Addr { return t.serverAddrs() }
 
 // Gateways implements zone.Server.
-func (t transferring) Gateways() []netip.Addr { return t.bridgeAddrs(netip.IPv6Loopback()) }
+func (t transferring) Gateways() []netip.Addr { return t.askers.BridgeAddrs(netip.IPv6Loopback()) }
 
 // HostAddrs implements zone.Server.
 func (t transferring) HostAddrs() []netip.Addr { return nil }
@@ -55,7 +55,7 @@ func (t transferring) HostAddrs() []netip.Addr { return nil }
 func (t transferring) Publish() bool { return false }
 
 // Direct implements zone.Server.
-func (t transferring) Direct(network string) bool { return t.clients.direct(network) }
+func (t transferring) Direct(network string) bool { return t.askers.Direct(network) }
 
 // refuseTransfers stands directly below the plugin transfer. What that does not give of our zones, since it
 // does not have them, nobody else may: forward must not ask others for them.
@@ -107,8 +107,9 @@ func (d *Docker) serverAddrs() []netip.Addr {
 // containers' networks and those that count on one link only.
 func (d *Docker) globalAddrs() []netip.Addr {
 	var addrs []netip.Addr
-	for _, ip := range d.own.list() {
-		if ip.IsGlobalUnicast() && d.clients.network(ip) == nil {
+	own, _ := d.own.Addrs()
+	for _, ip := range own {
+		if ip.IsGlobalUnicast() && d.askers.Network(ip) == nil {
 			addrs = append(addrs, ip)
 		}
 	}

@@ -6,16 +6,12 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
-	"github.com/coredns/coredns/plugin/metadata"
 	"github.com/coredns/coredns/plugin/pkg/proxyproto"
-	"github.com/coredns/coredns/request"
 	"github.com/miekg/dns"
 
-	"github.com/dockerdiscovery/dockerdiscovery/internal/container"
-	"github.com/dockerdiscovery/dockerdiscovery/internal/naming"
+	"github.com/dockerdiscovery/dockerdiscovery/internal/asker"
 	"github.com/dockerdiscovery/dockerdiscovery/internal/zone"
 )
 
@@ -24,7 +20,7 @@ import (
 type asking struct {
 	*Docker
 	w      dns.ResponseWriter
-	client *client // nil unless a container asks
+	client *asker.Client // nil unless a container asks
 
 	hostAddrs []netip.Addr // if hostKnown
 	hostKnown bool
@@ -43,10 +39,10 @@ func (a *asking) query(q *zone.Query, asked *dns.Question) {
 	}
 	q.Room = &a.room
 	q.View.Server = a
-	q.View.Asker, a.client = a.classify(addr(a.w.RemoteAddr()))
+	q.View.Asker, a.client = a.askers.Who(addr(a.w.RemoteAddr()))
 	if a.client != nil {
-		q.View.Networks, q.View.Isolate = a.client.networks, a.config.zone.Isolate
-		q.View.Project, q.View.Service = a.client.project, a.client.service
+		q.View.Networks, q.View.Isolate = a.client.Networks, a.config.zone.Isolate
+		q.View.Project, q.View.Service = a.client.Project, a.client.Service
 	}
 	if a.watcher == nil || !a.watcher.Current() {
 		q.MaxTTL = staleTTL
@@ -79,12 +75,12 @@ func (a *asking) reply(r *dns.Msg) *dns.Msg {
 func (a *asking) Addrs() []netip.Addr {
 	ip := a.local()
 	switch {
-	case a.forwards(addr(a.w.RemoteAddr())), !ip.IsValid():
+	case a.askers.Forwards(addr(a.w.RemoteAddr())), !ip.IsValid():
 		return a.serverAddrs()
 	case ip.IsLoopback():
 		return []netip.Addr{ip}
 	}
-	if n := a.clients.network(ip); n != nil && slices.Contains(n.Gateways, ip) {
+	if n := a.askers.Network(ip); n != nil && slices.Contains(n.Gateways, ip) {
 		return n.Gateways
 	}
 	switch addrs := a.own.interfaceOf(ip); {
@@ -109,20 +105,12 @@ func (a *asking) local() netip.Addr {
 	return netip.Addr{}
 }
 
-// Gateways implements zone.Server: those of the network from which the container asks,
-// or of another one. On a direct network the gateway is the LAN's and not the host.
+// Gateways implements zone.Server: those of a network of the container that asks, or the host's on a bridge.
 func (a *asking) Gateways() []netip.Addr {
-	c := a.client
-	if c == nil {
-		return a.bridgeAddrs(addr(a.w.RemoteAddr()))
+	if a.client == nil {
+		return a.askers.BridgeAddrs(addr(a.w.RemoteAddr()))
 	}
-	for i := range c.Endpoints {
-		e := &c.Endpoints[(c.own+i)%len(c.Endpoints)]
-		if len(e.Gateways) > 0 && !a.clients.direct(e.Network) {
-			return e.Gateways
-		}
-	}
-	return nil
+	return a.askers.Gateways(a.client)
 }
 
 // HostAddrs implements zone.Server. All of the answer's containers ask for them.
@@ -140,11 +128,11 @@ func (a *asking) HostAddrs() []netip.Addr {
 // elsewhere (it is loopback, or a container's network), or if the query was passed on, they are all
 // that lead there.
 func (a *asking) findHostAddrs() []netip.Addr {
-	v := a.vantage()
-	if v.remote != nil {
-		return v.remote
+	v := a.askers.Vantage()
+	if v.Remote != nil {
+		return v.Remote
 	}
-	if c := v.inside; c != nil {
+	if c := v.Inside; c != nil {
 		a.hostUnknown.Do(func() {
 			log.Warningf("The server runs in container %s and can't know the host's address, at which published ports are reached: name it, as in 'publish 192.0.2.1'", c.Name)
 		})
@@ -152,12 +140,12 @@ func (a *asking) findHostAddrs() []netip.Addr {
 	}
 	from, ip := addr(a.w.RemoteAddr()), a.local()
 	switch {
-	case a.forwards(from):
+	case a.askers.Forwards(from):
 	case ip.IsLoopback() && from.IsLoopback(): // the host itself, whose engine's networks it does not reach
-		return loopback
+		return asker.Loopback
 	default:
 		addrs := a.own.interfaceOf(ip)
-		if len(addrs) > 0 && !slices.ContainsFunc(addrs, func(ip netip.Addr) bool { return a.clients.network(ip) != nil }) {
+		if len(addrs) > 0 && !slices.ContainsFunc(addrs, func(ip netip.Addr) bool { return a.askers.Network(ip) != nil }) {
 			return addrs
 		}
 	}
@@ -168,7 +156,7 @@ func (a *asking) findHostAddrs() []netip.Addr {
 func (a *asking) Publish() bool { return a.config.publish }
 
 // Direct implements zone.Server.
-func (a *asking) Direct(network string) bool { return a.clients.direct(network) }
+func (a *asking) Direct(network string) bool { return a.askers.Direct(network) }
 
 // addr returns the IP of a transport's address, the zero Addr if it has none.
 func addr(a net.Addr) netip.Addr { return zonedAddr(a).WithZone("") }
@@ -186,9 +174,6 @@ func zonedAddr(a net.Addr) netip.Addr {
 	}
 	return netip.Addr{}
 }
-
-// loopback is where the host reaches itself.
-var loopback = []netip.Addr{netip.AddrFrom4([4]byte{127, 0, 0, 1}), netip.IPv6Loopback()}
 
 // remoteAddrs returns the addresses of an engine on another machine, nil if the engine is on
 // this one. An unknown address makes an empty list.
@@ -210,7 +195,7 @@ func remoteAddrs(host string, own *ownAddrs) []netip.Addr {
 	}
 	addrs := make([]netip.Addr, 0, len(found))
 	for _, ip := range found {
-		if ip = ip.Unmap(); own.has(ip) {
+		if ip = ip.Unmap(); own.Has(ip) {
 			return nil
 		}
 		addrs = append(addrs, ip)
@@ -220,25 +205,3 @@ func remoteAddrs(host string, own *ownAddrs) []netip.Addr {
 
 // lookupTimeout bounds the look-up of a remote engine's address at the start.
 const lookupTimeout = 2 * time.Second
-
-// Metadata implements metadata.Provider.
-func (d *Docker) Metadata(ctx context.Context, state request.Request) context.Context {
-	who := sync.OnceValue(func() *container.Container {
-		if _, c := d.classify(addr(state.W.RemoteAddr())); c != nil {
-			return c.Container
-		}
-		return &container.Container{}
-	})
-	metadata.SetValueFunc(ctx, "docker/client", func() string { return who().Name })
-	metadata.SetValueFunc(ctx, "docker/client-project", func() string { return naming.Project(who()) })
-	metadata.SetValueFunc(ctx, "docker/container", func() string {
-		if len(state.Req.Question) == 0 {
-			return ""
-		}
-		a := &asking{Docker: d, w: state.W}
-		var q zone.Query
-		a.query(&q, &state.Req.Question[0])
-		return strings.Join(d.store.Snapshot().Owners(&q), ",")
-	})
-	return ctx
-}

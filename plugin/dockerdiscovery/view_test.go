@@ -10,10 +10,8 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/coredns/coredns/plugin/metadata"
 	"github.com/coredns/coredns/plugin/pkg/dnstest"
 	"github.com/coredns/coredns/plugin/test"
-	"github.com/coredns/coredns/request"
 	"github.com/miekg/dns"
 
 	"github.com/dockerdiscovery/dockerdiscovery/internal/container"
@@ -32,17 +30,7 @@ func emptyDocker(change func(*config)) *Docker {
 	}
 	d := newDocker(cfg, &instance{})
 	machine("eth0 192.0.2.1/24", "br-a 10.1.0.1/16", "br-b 10.2.0.1/16", "br-c 10.3.0.1/16").at(&d.own)
-	host := container.Host{Routed: true}
-	for name, subnet := range map[string]string{"a": "10.1.0.0/16", "b": "10.2.0.0/16", "c": "10.3.0.0/16", "lan": "192.0.2.0/24"} {
-		n := container.Network{ID: name, Name: name, Driver: "bridge", Subnets: []netip.Prefix{netip.MustParsePrefix(subnet)}}
-		n.Gateways = []netip.Addr{n.Subnets[0].Addr().Next()}
-		if name == "lan" {
-			n.Driver = "macvlan"
-		}
-		host.Networks = append(host.Networks, n)
-	}
-	slices.SortFunc(host.Networks, func(a, b container.Network) int { return strings.Compare(a.ID, b.ID) })
-	d.sink().Host(host)
+	d.sink().Host(containertest.Host())
 	d.sink().Synced()
 	return d
 }
@@ -153,7 +141,7 @@ func TestHostNetwork(t *testing.T) {
 		{"IPv6, we run in a container", "192.0.2.1/24", "fd04::1", "10.4.0.1", "fd04::1"},
 	} {
 		d := emptyDocker(nil)
-		host := *d.clients.host.Load()
+		host := containertest.Host()
 		host.Networks = append(slices.Clone(host.Networks),
 			container.Network{ID: "x", Name: "bridge", Subnets: []netip.Prefix{netip.MustParsePrefix("172.17.0.0/16")}, Gateways: []netip.Addr{netip.MustParseAddr("172.17.0.1")}},
 			container.Network{ID: "z", Name: "dual", Subnets: []netip.Prefix{netip.MustParsePrefix("10.4.0.0/16"), netip.MustParsePrefix("fd04::/64")}, Gateways: []netip.Addr{netip.MustParseAddr("10.4.0.1"), netip.MustParseAddr("fd04::1")}},
@@ -267,9 +255,9 @@ func TestHostIsElsewhere(t *testing.T) {
 	web := facts("web", "a=10.1.0.2")
 	web.Ports = published("0.0.0.0:8080")
 	for name, change := range map[string]func(*Docker){
-		"not routed":     func(d *Docker) { h := *d.clients.host.Load(); h.Routed = false; d.sink().Host(h) },
-		"remote engine":  func(d *Docker) { d.remote = []netip.Addr{netip.MustParseAddr("203.0.113.5")} },
-		"remote unknown": func(d *Docker) { d.remote = []netip.Addr{} },
+		"not routed":     func(d *Docker) { h := containertest.Host(); h.Routed = false; d.sink().Host(h) },
+		"remote engine":  func(d *Docker) { d.askers.EngineAt([]netip.Addr{netip.MustParseAddr("203.0.113.5")}) },
+		"remote unknown": func(d *Docker) { d.askers.EngineAt([]netip.Addr{}) },
 	} {
 		want := map[string][2]string{ // by loopback, and by the network's gateway
 			"not routed": {"127.0.0.1", "192.0.2.1"}, "remote engine": {"203.0.113.5", "203.0.113.5"}, "remote unknown": {"none", "none"},
@@ -499,49 +487,6 @@ func TestNeighbourRestarts(t *testing.T) {
 	}
 }
 
-// TestClientAddressPassesOn gives a dead container's address to another one, in either
-// order of the changes.
-func TestClientAddressPassesOn(t *testing.T) {
-	d := emptyDocker(nil)
-	first, second := facts("first", "a=10.1.0.2"), facts("second", "a=10.1.0.2")
-	d.set(first)
-	d.set(second)
-	d.remove(first)
-	if c := d.clients.get(netip.MustParseAddr("10.1.0.2")); c == nil || c.Name != "second" {
-		t.Errorf("the address is %+v's", c)
-	}
-	d.remove(second)
-	if c := d.clients.get(netip.MustParseAddr("10.1.0.2")); c != nil {
-		t.Errorf("the address is still %s's", c.Name)
-	}
-}
-
-func TestMetadata(t *testing.T) {
-	d := emptyDocker(nil)
-	asker := facts("asker", "a=10.1.0.5")
-	asker.Labels = map[string]string{"com.docker.compose.project": "shop"}
-	one, two := facts("one", "a=10.1.0.2"), facts("two", "a=10.1.0.3")
-	one.Hostname, two.Hostname = "web", "web"
-	d.set(asker, one, two)
-	for _, c := range []struct{ from, name, client, project, container string }{
-		{"10.1.0.5", "one.docker.", "asker", "shop", "one"}, {"10.1.0.5", "web.docker.", "asker", "shop", "one,two"},
-		{fromHost, "one.docker.", "", "", "one"}, {fromLAN, "one.docker.", "", "", ""}, {"10.1.0.5", "nope.docker.", "asker", "shop", ""},
-	} {
-		ctx := metadata.ContextWithMetadata(context.Background())
-		state := request.Request{W: &test.ResponseWriter{RemoteIP: c.from}, Req: new(dns.Msg).SetQuestion(c.name, dns.TypeA)}
-		ctx = d.Metadata(ctx, state)
-		for label, want := range map[string]string{"docker/client": c.client, "docker/client-project": c.project, "docker/container": c.container} {
-			f := metadata.ValueFunc(ctx, label)
-			if f == nil {
-				t.Fatalf("no %s", label)
-			}
-			if got := f(); got != want {
-				t.Errorf("%s asks for %s: %s is %q, want %q", c.from, c.name, label, got, want)
-			}
-		}
-	}
-}
-
 func TestRemoteAddrs(t *testing.T) {
 	own := &emptyDocker(nil).own
 	for host, want := range map[string]string{
@@ -564,9 +509,9 @@ func TestVantage(t *testing.T) {
 	web.Ports = published("0.0.0.0:8080")
 	reached := func(at string) func(*Docker) {
 		return func(d *Docker) {
-			h := *d.clients.host.Load()
+			h := containertest.Host()
 			h.Peer = netip.MustParseAddr(at)
-			d.remote = []netip.Addr{h.Peer} // by its name, at the start
+			d.askers.EngineAt([]netip.Addr{h.Peer}) // by its name, at the start
 			d.sink().Host(h)
 		}
 	}
@@ -589,10 +534,10 @@ func TestVantage(t *testing.T) {
 		"through a proxy":                    {[]func(*Docker){reached("10.2.0.9"), proxy}, "10.1.0.2"},
 		"through a proxy, not known yet":     {[]func(*Docker){reached("10.2.0.9")}, "10.2.0.9"},
 		"through a proxy, in a container":    {[]func(*Docker){reached("10.2.0.9"), proxy, on(machine("eth0 10.2.0.8/16")), func(d *Docker) { d.set(facts("us", "b=10.2.0.8")) }}, "10.1.0.2"},
-		"its name could not be looked up":    {[]func(*Docker){reached("203.0.113.5"), func(d *Docker) { d.remote = []netip.Addr{} }}, "203.0.113.5"},
-		"a proxy whose name was not known":   {[]func(*Docker){reached("10.2.0.9"), proxy, func(d *Docker) { d.remote = []netip.Addr{} }}, "10.1.0.2"},
-		"away, through a proxy":              {[]func(*Docker){proxy, func(d *Docker) { d.remote = []netip.Addr{netip.MustParseAddr("10.2.0.9")} }}, "10.1.0.2"},
-		"the bridge is made with the server": {[]func(*Docker){on(machine("eth0 192.0.2.1/24")), func(d *Docker) { d.vantage() }, on(machine("eth0 192.0.2.1/24", "a 10.1.0.1/16"))}, "10.1.0.2"},
+		"its name could not be looked up":    {[]func(*Docker){reached("203.0.113.5"), func(d *Docker) { d.askers.EngineAt([]netip.Addr{}) }}, "203.0.113.5"},
+		"a proxy whose name was not known":   {[]func(*Docker){reached("10.2.0.9"), proxy, func(d *Docker) { d.askers.EngineAt([]netip.Addr{}) }}, "10.1.0.2"},
+		"away, through a proxy":              {[]func(*Docker){proxy, func(d *Docker) { d.askers.EngineAt([]netip.Addr{netip.MustParseAddr("10.2.0.9")}) }}, "10.1.0.2"},
+		"the bridge is made with the server": {[]func(*Docker){on(machine("eth0 192.0.2.1/24")), func(d *Docker) { d.askers.Vantage() }, on(machine("eth0 192.0.2.1/24", "a 10.1.0.1/16"))}, "10.1.0.2"},
 	} {
 		d := emptyDocker(func(c *config) { c.publish = true })
 		for _, change := range c.changes {
@@ -611,7 +556,7 @@ func TestVantage(t *testing.T) {
 		want   string
 	}{
 		{reached("10.2.0.9"), "10.2.0.9"}, {proxy, "10.1.0.2"}, {func(d *Docker) { d.remove(facts("proxy", "b=10.2.0.9")) }, "10.2.0.9"},
-		{reached("192.0.2.1"), "10.1.0.2"}, {func(d *Docker) { on(machine("eth0 192.0.2.1/24"))(d); d.own.forget() }, "127.0.0.1"},
+		{reached("192.0.2.1"), "10.1.0.2"}, {func(d *Docker) { on(machine("eth0 192.0.2.1/24"))(d); d.own.Forget() }, "127.0.0.1"},
 	} {
 		step.change(d)
 		if got := dig(t, d, fromHost, "web.docker.", dns.TypeA); got != step.want {

@@ -1,29 +1,28 @@
-package dockerdiscovery
+package asker
 
 import (
 	"net/netip"
 	"slices"
-	"strconv"
 	"sync/atomic"
 
 	"github.com/dockerdiscovery/dockerdiscovery/internal/container"
 )
 
-// vantage is where we stand, seen from the engine's containers.
-type vantage struct {
+// Vantage is where we stand, seen from the engine's containers.
+type Vantage struct {
 	basis basis
 
-	// elsewhere is set where the engine's host is not the machine that we know as the host, or does not reach
+	// Elsewhere is set where the engine's host is not the machine that we know as the host, or does not reach
 	// containers by their addresses: then it asks, and is answered, as other hosts are.
-	elsewhere bool
-	remote    []netip.Addr // of an engine on another machine; nil on this one, empty if they are not known
-	inside    *client      // the container that we run in, nil if in none
+	Elsewhere bool
+	Remote    []netip.Addr         // of an engine on another machine; nil on this one, empty if they are not known
+	Inside    *container.Container // the container that we run in, nil if in none
 }
 
 // basis is what a vantage was found from.
 type basis struct {
 	host    *container.Host
-	own     *addrsAt
+	own     uint64 // the reading of the own addresses
 	clients uint64
 	bridges *[]gateway
 }
@@ -34,53 +33,54 @@ type gateway struct {
 	ip      netip.Addr
 }
 
-// vantage returns where we stand by what is known now. It takes no lock.
-func (d *Docker) vantage() *vantage {
-	b := basis{host: d.clients.host.Load(), clients: d.clients.version.Load(), bridges: d.clients.gateways.Load()}
-	before := d.stand.Load()
+// Vantage returns where we stand by what is known now. It takes no lock.
+func (x *Index) Vantage() *Vantage {
+	b := basis{host: x.host.Load(), clients: x.version.Load(), bridges: x.gateways.Load()}
+	before := x.vantage.Load()
 	if before != nil && before.basis.bridges != b.bridges {
 		// A bridge is made just before the first container on it starts: what we have read may be older.
-		d.own.forget()
+		x.own.Forget()
 	}
-	b.own = d.own.load()
+	var own []netip.Addr
+	own, b.own = x.own.Addrs()
 	if before != nil && before.basis == b {
 		return before
 	}
-	v := &vantage{basis: b, remote: d.remoteNow(b.host)}
-	for _, ip := range b.own.addrs {
-		if c := d.clients.get(ip); c != nil && ip.IsGlobalUnicast() {
-			v.inside = c
+	v := &Vantage{basis: b, Remote: x.remote(b.host)}
+	for _, ip := range own {
+		if c := x.get(ip); c != nil && ip.IsGlobalUnicast() {
+			v.Inside = c.Container
 		}
 	}
-	v.elsewhere = v.remote != nil || b.host != nil && (!b.host.Routed || v.inside == nil && d.inVM(&b))
-	d.stand.Store(v)
-	if v.inside != nil {
-		d.warnOfPublished(v.inside.Container)
+	v.Elsewhere = v.Remote != nil || b.host != nil && (!b.host.Routed || v.Inside == nil && inVM(&b, own))
+	x.vantage.Store(v)
+	if x.found != nil {
+		x.found(v)
 	}
 	return v
 }
 
-// remoteNow returns the addresses of an engine on another machine, nil if it is on this one: so is one that is reached at
+// remote returns the addresses of an engine on another machine, nil if it is on this one: so is one that is reached at
 // an own address, or through one of its own containers, such as a socket proxy.
-func (d *Docker) remoteNow(host *container.Host) []netip.Addr {
-	here := func(ip netip.Addr) bool { return d.own.has(ip) || d.clients.get(ip) != nil }
+func (x *Index) remote(host *container.Host) []netip.Addr {
+	here := func(ip netip.Addr) bool { return x.own.Has(ip) || x.get(ip) != nil }
 	if host != nil && host.Peer.IsValid() {
 		switch {
 		case here(host.Peer):
 			return nil
-		case len(d.remote) == 0: // its name could not be looked up
+		case len(x.engineAt) == 0: // its name could not be looked up
 			return []netip.Addr{host.Peer}
 		}
 	}
-	if slices.ContainsFunc(d.remote, here) {
+	if slices.ContainsFunc(x.engineAt, here) {
 		return nil
 	}
-	return d.remote
+	return x.engineAt
 }
 
 // inVM reports whether the engine's bridges are another machine's, as those of engines in virtual machines: none of those
 // that are in use has an address of ours. Podman's bridges are there only while they are in use.
-func (d *Docker) inVM(b *basis) bool {
+func inVM(b *basis, own []netip.Addr) bool {
 	if b.bridges == nil {
 		return false
 	}
@@ -89,27 +89,11 @@ func (d *Docker) inVM(b *basis) bool {
 		if !slices.ContainsFunc(b.host.Networks, func(n container.Network) bool { return n.Name == g.network && n.Driver == "bridge" }) {
 			continue
 		}
-		if bridges++; slices.Contains(b.own.addrs, g.ip) {
+		if bridges++; slices.Contains(own, g.ip) {
 			return false
 		}
 	}
 	return bridges > 0
-}
-
-// warnOfPublished warns if the container, which we run in, publishes our port: then the engine hides who asks.
-func (d *Docker) warnOfPublished(c *container.Container) {
-	if !slices.ContainsFunc(c.Ports, func(p container.Port) bool {
-		return strconv.Itoa(int(p.Number)) == d.port && len(p.Published) > 0
-	}) {
-		return
-	}
-	d.hidden.Do(func() {
-		isolate := ""
-		if d.config.zone.Isolate {
-			isolate = ", so that isolate does not hold"
-		}
-		log.Warningf("The server runs in container %s, which publishes its port %s: who asks there comes from the network's gateway, other hosts' and containers' queries too, and counts as the Docker host%s. Run it with the host's network, as in the manual's section In a Container", c.Name, d.port, isolate)
-	})
 }
 
 // bridges counts the running containers on each gateway.
