@@ -46,12 +46,13 @@ func (x *Index) Vantage() *Vantage {
 	if before != nil && before.basis == b {
 		return before
 	}
-	v := &Vantage{basis: b, Remote: x.remote(b.host)}
+	v := &Vantage{basis: b}
 	for _, ip := range own {
 		if c := x.get(ip); c != nil && ip.IsGlobalUnicast() {
 			v.Inside = c.Container
 		}
 	}
+	v.Remote = x.remote(b.host, v.Inside != nil)
 	v.Elsewhere = v.Remote != nil || b.host != nil && (!b.host.Routed || v.Inside == nil && inVM(&b, own))
 	x.vantage.Store(v)
 	if x.found != nil {
@@ -61,9 +62,16 @@ func (x *Index) Vantage() *Vantage {
 }
 
 // remote returns the addresses of an engine on another machine, nil if it is on this one: so is one that is reached at
-// an own address, or through one of its own containers, such as a socket proxy.
-func (x *Index) remote(host *container.Host) []netip.Addr {
-	here := func(ip netip.Addr) bool { return x.own.Has(ip) || x.get(ip) != nil }
+// an own address, through one of its own containers, such as a socket proxy, or from inside one at the host's address on
+// a bridge.
+func (x *Index) remote(host *container.Host, inside bool) []netip.Addr {
+	here := func(ip netip.Addr) bool {
+		if x.own.Has(ip) || x.get(ip) != nil {
+			return true
+		}
+		n := x.Network(ip)
+		return inside && n != nil && slices.Contains(n.Gateways, ip)
+	}
 	if host != nil && host.Peer.IsValid() {
 		switch {
 		case here(host.Peer):

@@ -534,6 +534,8 @@ func TestVantage(t *testing.T) {
 		"through a proxy":                    {[]func(*Docker){reached("10.2.0.9"), proxy}, "10.1.0.2"},
 		"through a proxy, not known yet":     {[]func(*Docker){reached("10.2.0.9")}, "10.2.0.9"},
 		"through a proxy, in a container":    {[]func(*Docker){reached("10.2.0.9"), proxy, on(machine("eth0 10.2.0.8/16")), func(d *Docker) { d.set(facts("us", "b=10.2.0.8")) }}, "10.1.0.2"},
+		"at a bridge of the host, inside":    {[]func(*Docker){reached("10.2.0.1"), on(machine("eth0 10.1.0.9/16")), func(d *Docker) { d.set(facts("us", "a=10.1.0.9")) }}, "10.1.0.2"},
+		"at a bridge of another machine":     {[]func(*Docker){reached("10.2.0.1"), on(machine("eth0 192.0.2.1/24"))}, "10.2.0.1"},
 		"its name could not be looked up":    {[]func(*Docker){reached("203.0.113.5"), func(d *Docker) { d.askers.EngineAt([]netip.Addr{}) }}, "203.0.113.5"},
 		"a proxy whose name was not known":   {[]func(*Docker){reached("10.2.0.9"), proxy, func(d *Docker) { d.askers.EngineAt([]netip.Addr{}) }}, "10.1.0.2"},
 		"away, through a proxy":              {[]func(*Docker){proxy, func(d *Docker) { d.askers.EngineAt([]netip.Addr{netip.MustParseAddr("10.2.0.9")}) }}, "10.1.0.2"},
