@@ -220,11 +220,21 @@ func (s *Snapshot) answer(q *Query, n *node, o *origin, r *Result) {
 const expectantTTL = 1
 
 // expectant reports whether the name is one for containers of which none has an address at the moment: they have ended, or
-// have left the network.
+// have left the network. Records at the name, which stay, are no reason to keep it for longer.
 func (n *node) expectant() bool {
-	return n.winners > 0 && !slices.ContainsFunc(n.claims[:n.winners], func(h held) bool {
-		return !h.entry.Held && (h.entry.HostNetwork || !h.claim.addresses() || slices.ContainsFunc(h.entry.Addresses, h.claim.gives))
-	})
+	expects := false
+	for i := range n.claims[:n.winners] {
+		switch h := &n.claims[i]; {
+		case h.entry.Held:
+			expects = true
+		case !h.claim.addresses():
+		case h.entry.HostNetwork || slices.ContainsFunc(h.entry.Addresses, h.claim.gives):
+			return false
+		default:
+			expects = true
+		}
+	}
+	return expects
 }
 
 // ended reports whether none of the name's containers runs any more.

@@ -116,7 +116,8 @@ func TestLookup(t *testing.T) {
 		entry("web2", 4, "bridge=172.17.0.4", "shop_web_2.docker./name", "web.shop.docker."),
 		sick(entry("web3", 5, "bridge=172.17.0.5", "shop_web_3.docker./name", "web.shop.docker.")),
 		sick(entry("sick", 6, "bridge=172.17.0.6", "sick.docker./name")),
-		&Entry{ID: "ended", Held: true, Claims: []Claim{{Name: "ended.docker."}}},
+		&Entry{ID: "ended", Held: true, Claims: []Claim{{Name: "ended.docker."}, {Name: "both.docker.", Rank: Shared}}},
+		with(entry("text", 7, "", "text.docker./name"), "text.docker. 30 IN TXT x", "both.docker. 30 IN TXT x", "only.docker. 30 IN TXT x"),
 	))
 	soa := []dns.RR{test.SOA(soaDocker)}
 	soon := []dns.RR{test.SOA("docker. 1 IN SOA ns.dns.docker. hostmaster.docker. 1 60 15 3600 1")}
@@ -145,6 +146,9 @@ func TestLookup(t *testing.T) {
 		{NoData, test.Case{Qname: "v6.docker.", Qtype: dns.TypeA, Ns: soa}},
 		{Success, test.Case{Qname: "v6.docker.", Qtype: dns.TypeAAAA, Answer: []dns.RR{test.AAAA("v6.docker. 30 IN AAAA fd00::6")}}},
 		{NoData, test.Case{Qname: "alone.docker.", Qtype: dns.TypeA, Ns: soon}}, // it may have an address any moment
+		{NoData, test.Case{Qname: "text.docker.", Qtype: dns.TypeA, Ns: soon}},
+		{NoData, test.Case{Qname: "both.docker.", Qtype: dns.TypeA, Ns: soon}},
+		{NoData, test.Case{Qname: "only.docker.", Qtype: dns.TypeA, Ns: soa}},
 		{Ended, test.Case{Qname: "ended.docker.", Qtype: dns.TypeA, Ns: soon}},
 		{Ended, test.Case{Qname: "ended.docker.", Qtype: dns.TypeMX, Ns: soon}},
 		// the well ones, or all if none is
