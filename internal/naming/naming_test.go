@@ -237,6 +237,14 @@ db.my-net.docker. shared shop_my_net bare`, "",
 			container.Container{Name: "a_b"}, "a_b.my_zone. name\na-b.my_zone. twin", "",
 		},
 		{
+			"names that end with a dot", rules("lab.test."),
+			container.Container{
+				Name: "git.lab.test.", Hostname: "sso.", Domainname: "lab.test.",
+				Endpoints: []container.Endpoint{{Network: "n", Aliases: []string{"auth.lab.test.", "db."}}},
+			},
+			"git.lab.test. name\n0123456789ab.lab.test. id\nsso.lab.test. shared bare\nauth.lab.test. shared n bare\ndb.lab.test. shared n bare\ndb.n.lab.test. shared n", "",
+		},
+		{
 			"invalid names", only(Container, Alias),
 			container.Container{Name: strings.Repeat("x", 64), Endpoints: []container.Endpoint{{Network: "n", Aliases: []string{"a b", "a..b", "ok"}}}},
 			"ok.docker. shared n bare\nok.n.docker. shared n",

@@ -74,7 +74,7 @@ func (r *Rules) first(c *asked, have []zone.Claim, z string) string {
 			return cl.Name
 		}
 	}
-	for _, text := range []string{c.Name, c.ShortID()} { // none of the sources has given it one
+	for _, text := range []string{unrooted(c.Name), c.ShortID()} { // none of the sources has given it one
 		if owner, _ := r.owner(r.standing(name{text: text}), z); owner != "" && r.zone(owner) == z {
 			return owner
 		}

@@ -8,8 +8,12 @@ import (
 	"github.com/dockerdiscovery/dockerdiscovery/internal/zone"
 )
 
+// unrooted is the name without the dot that may end it. Engines allow one, and people who know DNS write it; but a
+// program's name may also lie in none of the zones.
+func unrooted(name string) string { return strings.TrimSuffix(name, ".") }
+
 func byContainer(c *asked) []name {
-	return []name{{text: c.Name, rank: zone.ByName, own: true}}
+	return []name{{text: unrooted(c.Name), rank: zone.ByName, own: true}}
 }
 
 func byID(c *asked) []name {
@@ -26,9 +30,10 @@ func byHostname(c *asked) []name {
 	if c.Hostname == "" || c.HostNetwork() || borrowed {
 		return nil
 	}
-	names := []name{{text: c.Hostname, rank: zone.Shared, bare: true}}
+	hostname := unrooted(c.Hostname)
+	names := []name{{text: hostname, rank: zone.Shared, bare: true}}
 	if c.Domainname != "" {
-		names = append(names, name{text: c.Hostname + "." + strings.TrimSuffix(c.Domainname, "."), rank: zone.Shared, absolute: true, bare: true})
+		names = append(names, name{text: hostname + "." + unrooted(c.Domainname), rank: zone.Shared, absolute: true, bare: true})
 	}
 	return names
 }
@@ -83,6 +88,7 @@ func byAlias(c *asked) []name {
 				c.refused.add(Skipped{Source: Alias, Name: alias, Reason: fmt.Sprintf("more than %d aliases", maxAliases)})
 				return names
 			}
+			alias = unrooted(alias)
 			bare := c.rules.standing(name{text: alias, rank: zone.Shared, network: ep.Network, bare: true})
 			names = append(names, bare)
 			if bare.zone == "" {
