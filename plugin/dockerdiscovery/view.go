@@ -73,12 +73,14 @@ func (a *asking) reply(r *dns.Msg) *dns.Msg {
 // family that carried it. On a container's network they are those of the gateway. Who asks through a
 // forwarder is not told how the forwarder reaches us.
 func (a *asking) Addrs() []netip.Addr {
-	ip := a.local()
+	from, ip := addr(a.w.RemoteAddr()), a.local()
 	switch {
-	case a.askers.Forwards(addr(a.w.RemoteAddr())), !ip.IsValid():
+	case a.askers.Forwards(from), !ip.IsValid():
 		return a.serverAddrs()
-	case ip.IsLoopback():
+	case ip.IsLoopback() && from.IsLoopback():
 		return []netip.Addr{ip}
+	case ip.IsLoopback(): // a proxy asks there, or a rule of the firewall leads there, for who does not reach it
+		return a.serverAddrs()
 	}
 	if n := a.askers.Network(ip); n != nil && slices.Contains(n.Gateways, ip) {
 		return n.Gateways
