@@ -73,6 +73,9 @@ func fakeMain(socket string) error {
 	if err != nil {
 		return err
 	}
+	if err := e.RunHere(); err != nil {
+		return err
+	}
 	server := rpc.NewServer()
 	if err := server.Register(&Operator{engine: e}); err != nil {
 		return err

@@ -27,6 +27,9 @@ func (p *packer) WriteMsg(m *dns.Msg) error {
 func BenchmarkPlugin(b *testing.B) {
 	const names = 300
 	e := enginetest.New(b)
+	if err := e.RunHere(); err != nil {
+		b.Fatal(err)
+	}
 	e.AddNetwork(networkName(0), "10.0.0.0/16")
 	e.Populate(names, spec)
 	hosts := filepath.Join(b.TempDir(), "hosts")

@@ -2,6 +2,7 @@ package soak
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"testing"
 )
@@ -33,8 +34,9 @@ func (l level) String() string {
 // just ended varies, and whether a list is being read at a collection. In half an hour the two thirds' middles are
 // 18 minutes, 54,000 operations, 54 event streams and 18 faults apart: one goroutine or descriptor that each stream or
 // fault leaves behind is seen, and so are 28 octets an operation at the 30 MB that 5,000 containers take. Between two
-// collections the heap swings between the live part and twice that; resident memory also depends on when the
-// runtime gives memory back.
+// collections the heap swings between the live part and twice that, so the median of n samples strays by about the live
+// part / (2 √n): four times that is allowed to the heap, and to resident memory, which follows it and also depends on when the
+// runtime gives memory back. In a run of half a minute that is most of what they are, and the live part tells.
 func levels(samples []sample) []level {
 	samples = samples[len(samples)/10:]
 	third := len(samples) / 3
@@ -43,12 +45,13 @@ func levels(samples []sample) []level {
 		l.allowed = max(least, share*l.first)
 		return l
 	}
+	swing := 2 * median(samples, func(s sample) float64 { return s.live }) / math.Sqrt(float64(third))
 	return []level{
 		of("goroutines", 8, 0, func(s sample) float64 { return s.goroutines }),
 		of("descriptors", 8, 0, func(s sample) float64 { return s.descriptors }),
 		of("live MB", 1, 0.05, func(s sample) float64 { return s.live }),
-		of("heap MB", 2, 0.20, func(s sample) float64 { return s.inUse }),
-		of("RSS MB", 4, 0.10, func(s sample) float64 { return s.resident }),
+		of("heap MB", swing, 0.20, func(s sample) float64 { return s.inUse }),
+		of("RSS MB", swing, 0.10, func(s sample) float64 { return s.resident }),
 	}
 }
 

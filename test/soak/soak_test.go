@@ -39,6 +39,9 @@ const (
 
 func TestSoak(t *testing.T) {
 	e := enginetest.New(t)
+	if err := e.RunHere(); err != nil {
+		t.Fatal(err)
+	}
 	all := populate(e, *containers/serviceSize)
 	s := serve(t, e.Host())
 
