@@ -84,7 +84,7 @@ func parseAddrs(args []string) ([]netip.Addr, error) {
 	var addrs []netip.Addr
 	for _, arg := range args {
 		ip, err := netip.ParseAddr(arg)
-		if err != nil || ip.Zone() != "" || ip.IsUnspecified() || ip.IsMulticast() {
+		if err != nil || ip.Is6() && ip.IsLinkLocalUnicast() || ip.Zone() != "" || ip.IsUnspecified() || ip.IsMulticast() {
 			return nil, fmt.Errorf("'%s' is not an address at which a host can be reached", arg)
 		}
 		addrs = append(addrs, ip.Unmap())

@@ -190,7 +190,7 @@ func parse(c *caddy.Controller) (config, error) {
 
 	for i := 0; c.Next(); i++ {
 		if i > 0 {
-			return cfg, plugin.ErrOnce
+			return cfg, c.Errf("docker stands in this server block already; want it once, with all zones as its arguments")
 		}
 		zones, err := parseZones(c, c.RemainingArgs())
 		if err != nil {
@@ -305,7 +305,9 @@ func (cfg *config) set(property string, args []string) error {
 	switch property {
 	case "endpoint":
 		cfg.endpoint.Host = args[0]
-		err = engine.ValidHost(args[0])
+		if engine.ValidHost(args[0]) != nil {
+			err = fmt.Errorf("'%s' is not an endpoint", args[0])
+		}
 	case "tls":
 		err = cfg.setTLS(args)
 	case "names":

@@ -188,6 +188,7 @@ func TestParseErrors(t *testing.T) {
 		block("forwarders fe80::1%eth0"):                       {":3", "'fe80::1%eth0' is neither"},
 		block("forwarders ::ffff:10.0.0.0/120"):                {":3", "'::ffff:10.0.0.0/120' is neither"},
 		block("publish 0.0.0.0"):                               {":3", "'0.0.0.0' is not an address"},
+		block("publish fe80::1"):                               {":3", "'fe80::1' is not an address"},
 		"docker a..b":                                          {":1", "'a..b' is not a zone", "empty label", "a domain name or a CIDR"},
 		"docker 10.0.0.0/33":                                   {":1", "'10.0.0.0/33' is not a zone", "a domain name or a CIDR"},
 		"docker do$cker":                                       {":1", "'do$cker' is not a zone", "letters, digits"},
@@ -200,7 +201,7 @@ func TestParseErrors(t *testing.T) {
 		"docker ./docker.sock":                                 {":1", "write endpoint"},
 		"docker localhost:2375":                                {":1", "write endpoint"},
 		"docker /var/run/docker.sock":                          {":1", "'/var/run/docker.sock' is not a zone", "write endpoint"},
-		"docker docker.\ndocker lan.":                          {"only be used once"},
+		"docker docker.\ndocker lan.":                          {":2", "docker stands in this server block already; want it once"},
 	} {
 		_, err := parseText(text, ".")
 		if err == nil {
