@@ -113,10 +113,31 @@ func TestRefusedStream(t *testing.T) {
 	}
 }
 
+// An engine is not empty for want of an answer about who runs.
+func TestEmpty(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		runs, forbidden, want bool
+	}{{false, false, true}, {false, true, true}, {true, false, false}, {true, true, false}} {
+		e := enginetest.New(t)
+		if c.runs {
+			e.Run(enginetest.Spec{Name: "web"})
+		}
+		if c.forbidden {
+			e.FailCalls("inspect", -1, http.StatusForbidden)
+		}
+		w, r := watch(t, e, time.Hour)
+		synced(t, r)
+		if got := w.Empty(); got != c.want {
+			t.Errorf("%+v: %v", c, got)
+		}
+	}
+}
+
 // An engine of which a call is forbidden is not watched, and the error says which one.
 func TestForbiddenCalls(t *testing.T) {
 	t.Parallel()
-	for kind, path := range map[string]string{"info": "/info", "events": "/events", "networks": "/networks", "list": "/containers/json"} {
+	for kind, path := range map[string]string{"ping": "/_ping", "info": "/info", "events": "/events", "networks": "/networks", "list": "/containers/json"} {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
 			e := enginetest.New(t)

@@ -97,14 +97,14 @@ func (w *Watcher) finished(r *round, sinks []Sink) {
 	}
 	w.mu.Unlock()
 	w.arrived(0)
+	if r.failed.Load() == 0 {
+		w.ended.Store(time.Now().UnixNano())
+	}
 	if first {
 		for _, s := range sinks {
 			s.Synced()
 		}
 		w.settle.Do(func() { close(w.settled) })
-	}
-	if r.failed.Load() == 0 {
-		w.ended.Store(time.Now().UnixNano())
 	}
 	w.observer.Reconciled(time.Since(r.began), int(r.failed.Load()))
 	r.session.refresher.end(r.asked)

@@ -159,9 +159,11 @@ func (d *docker) unreadable(call string, wrong *json.UnmarshalTypeError) {
 	d.observer.Unreadable(d.host, call, fmt.Errorf("%s is of type %s", cmp.Or(wrong.Field, "an entry"), wrong.Value))
 }
 
+func forbidden(err error) bool { return errdefs.IsPermissionDenied(err) || errdefs.IsUnauthorized(err) }
+
 // allowed explains the error of a call that an engine, or a proxy before it, forbids.
 func allowed(call string, err error) error {
-	if errdefs.IsPermissionDenied(err) || errdefs.IsUnauthorized(err) {
+	if forbidden(err) {
 		return fmt.Errorf("GET %s is forbidden there, by the engine or a proxy before it: allow GET and HEAD of /_ping, /info, /events, /networks, /containers/json and /containers/ID/json: %w", call, err)
 	}
 	return err
@@ -189,6 +191,10 @@ func (d *docker) info(ctx context.Context) (_ info, err error) {
 		err = nil
 	}
 	if err != nil {
+		// The client goes on where it can't ask for the API's version, with one that may be too new.
+		if _, refused := d.client.Ping(ctx); forbidden(refused) {
+			return info{}, allowed("/_ping", refused)
+		}
 		return info{}, allowed("/info", err)
 	}
 	now, timeErr := time.Parse(time.RFC3339Nano, i.SystemTime)

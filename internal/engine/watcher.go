@@ -100,6 +100,9 @@ func (w *Watcher) Current() bool { return w.current.Load() }
 // Containers is the number of running containers.
 func (w *Watcher) Containers() int { return int(w.count.Load()) }
 
+// Empty reports whether no container runs, as far as all of them could be inspected.
+func (w *Watcher) Empty() bool { return w.Containers() == 0 && !w.reconciled().IsZero() }
+
 // Arrivals returns whether containers are arriving: events say that they may run now, and
 // the engine is being asked for their facts. So do, after a time without a connection, those that may have started
 // meanwhile, until the engine has said who runs. The channel is closed when the sinks have

@@ -54,6 +54,8 @@ type Docker struct {
 	recursion bool // is offered by the server block
 	transfers bool // are given by the plugin transfer
 
+	maintained bool // is a zone of the server block's, by NOTIFY or UPDATE
+
 	own         ownAddrs
 	port        string    // on which we serve
 	hostUnknown sync.Once // has been logged
@@ -116,9 +118,10 @@ func (d *Docker) next(ctx context.Context, w dns.ResponseWriter, r *dns.Msg) (in
 	return plugin.NextOrFailure(d.Name(), d.Next, ctx, w, r)
 }
 
-// notQuery leaves a NOTIFY or UPDATE to the plugins below, such as secondary and dynupdate.
+// notQuery leaves a NOTIFY or UPDATE to the plugins below, such as secondary and dynupdate. Where there is none of these,
+// forward must not tell others of our zones.
 func (d *Docker) notQuery(ctx context.Context, w dns.ResponseWriter, r *dns.Msg) (int, error) {
-	if d.Next == nil {
+	if d.Next == nil || d.recursion && !d.maintained && d.has(r.Question[0].Name) {
 		return dns.RcodeNotImplemented, nil
 	}
 	return d.next(ctx, w, r)

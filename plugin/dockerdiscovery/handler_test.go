@@ -153,6 +153,11 @@ func TestServeDNS(t *testing.T) {
 	for _, qtype := range []uint16{dns.TypeAXFR, dns.TypeIXFR} {
 		serve(t, d, handlerCase{Case: test.Case{Qname: "docker.", Qtype: qtype, Rcode: toNext}})
 	}
+	d.recursion, d.maintained = true, true
+	serve(t, d, handlerCase{Case: test.Case{Qname: "docker.", Qtype: dns.TypeSOA, Rcode: toNext}, Opcode: dns.OpcodeNotify})
+	d.maintained = false // but forward stands below
+	serve(t, d, handlerCase{Case: test.Case{Qname: "web.Docker.", Qtype: dns.TypeSOA, Rcode: dns.RcodeNotImplemented}, Opcode: dns.OpcodeNotify})
+	serve(t, d, handlerCase{Case: test.Case{Qname: "example.org.", Qtype: dns.TypeSOA, Rcode: toNext}, Opcode: dns.OpcodeNotify})
 	d.Next = nil // nobody else to ask
 	for _, opcode := range []int{dns.OpcodeNotify, dns.OpcodeUpdate} {
 		serve(t, d, handlerCase{Case: test.Case{Qname: "docker.", Qtype: dns.TypeSOA, Rcode: dns.RcodeNotImplemented}, Opcode: opcode})

@@ -91,7 +91,7 @@ func setup(c *caddy.Controller) error {
 		cfg := dnsserver.GetConfig(c)
 		warnOfCache(cfg)
 		d.port = cfg.Port
-		d.recursion = recurses(cfg)
+		d.recursion, d.maintained = hasOne(cfg, recursors), hasOne(cfg, maintainers)
 		if t, ok := cfg.Handler("transfer").(*transfer.Transfer); ok {
 			d.transfers, t.Next = true, refuseTransfers{t.Next, d}
 		}
@@ -137,13 +137,17 @@ func (cfg *config) forward() []string {
 	return slices.DeleteFunc(slices.Clone(cfg.zone.Zones), zone.IsReverse)
 }
 
-// recursors are the plugins that answer for any name on the asker's behalf, some of them not CoreDNS's own.
+// recursors are the plugins that answer for any name on the asker's behalf, some of them not CoreDNS's own. Where our
+// answers don't say that the server block offers recursion (RFC 1035 §4.1.1), nslookup and host take the server for one
+// that has none, and ask the next one.
 var recursors = []string{"forward", "grpc", "unbound", "recursor", "fanout", "dnsredir", "alternate", "proxy"}
 
-// recurses reports whether the server block offers recursion. Where our answers don't say so (RFC 1035
-// §4.1.1), nslookup and host take the server for one that has none, and ask the next one.
-func recurses(cfg *dnsserver.Config) bool {
-	return slices.ContainsFunc(recursors, func(name string) bool { return cfg.Handler(name) != nil })
+// maintainers are the plugins that take a NOTIFY or an UPDATE.
+var maintainers = []string{"secondary", "dynupdate"}
+
+// hasOne reports whether the server block has one of the plugins.
+func hasOne(cfg *dnsserver.Config, plugins []string) bool {
+	return slices.ContainsFunc(plugins, func(name string) bool { return cfg.Handler(name) != nil })
 }
 
 // warnOfCache warns of a cache that keeps our answers: they depend on who asks, and

@@ -148,7 +148,7 @@ func TestParseErrors(t *testing.T) {
 		block("ttl 5s"):                                        {":3", "'5s' is not a TTL", "SECONDS"},
 		block("ttl 5 99999999999"):                             {":3", "'99999999999' is not a TTL"},
 		block("endpoint"):                                      {":3", "endpoint has 0 arguments", "unix:///PATH|tcp://HOST:PORT"},
-		block("endpoint /run/docker.sock"):                     {":3", "'/run/docker.sock' is not an endpoint", "unix:///PATH or tcp://HOST:PORT"},
+		block("endpoint /run/docker.sock"):                     {":3", "'/run/docker.sock' is not an endpoint; want 'endpoint unix:///PATH|tcp://HOST:PORT'"},
 		block("endpoint ssh://me@host"):                        {":3", "'ssh://me@host' is not an endpoint"},
 		block("endpoint unix:///a unix:///b"):                  {":3", "endpoint has 2 arguments"},
 		block("tls a b c d"):                                   {":3", "tls has 4 arguments", "tls [CERT KEY] [CACERT]"},

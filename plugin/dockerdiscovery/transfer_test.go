@@ -158,7 +158,7 @@ func TestNotify(t *testing.T) {
 }
 
 // TestRefusedTransfers asks for transfers that the plugin transfer does not give. Those of our zones are asked
-// of nobody else; those of others are.
+// of nobody else; those of others are. So is what a NOTIFY tells.
 func TestRefusedTransfers(t *testing.T) {
 	e := enginetest.New(t)
 	e.Run(enginetest.Spec{Name: "web"})
@@ -188,6 +188,12 @@ func TestRefusedTransfers(t *testing.T) {
 			r, _, err := (&dns.Client{Net: "tcp", Timeout: 5 * time.Second}).Exchange(m, "127.0.0.1:"+port)
 			if err != nil || r.Rcode != want {
 				t.Errorf("%q: AXFR of %s: %v, want %s:\n%v", c.transfer, name, err, dns.RcodeToString[want], r)
+			}
+		}
+		for name, want := range map[string]int{"docker.": dns.RcodeNotImplemented, "example.org.": dns.RcodeNotAuth} {
+			r, err := dns.Exchange(new(dns.Msg).SetNotify(name), "127.0.0.1:"+port)
+			if err != nil || r.Rcode != want {
+				t.Errorf("%q: NOTIFY of %s: %v, want %s:\n%v", c.transfer, name, err, dns.RcodeToString[want], r)
 			}
 		}
 		stopCoreDNS(t, i)
