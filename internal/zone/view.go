@@ -44,6 +44,8 @@ type Server interface {
 	// Direct reports whether containers on the network are reached from elsewhere by
 	// their own addresses.
 	Direct(network string) bool
+	// OnBridge reports whether the address lies in a network of containers, which from elsewhere is not reached.
+	OnBridge(ip netip.Addr) bool
 }
 
 // loopback is where the host reaches what uses its network, if no Server knows better.
@@ -221,7 +223,7 @@ func (n *node) far(all []reached, v *View) []reached {
 		case h.entry.HostNetwork:
 			all = h.entry.at(all, v.Server.HostAddrs())
 		case !neighbour && len(h.entry.Published) > 0 && v.Server.Publish():
-			all = h.entry.at(all, h.entry.published(v.Server.HostAddrs()))
+			all = h.entry.at(all, h.entry.published(v.Server))
 		}
 	}
 	return all
@@ -239,16 +241,18 @@ func (entry *Entry) at(all []reached, ips []netip.Addr) []reached {
 	return all
 }
 
-// published returns where the container's ports are published: on the addresses that it
-// names, or on those of the host's that are of a family.
-func (entry *Entry) published(host []netip.Addr) []netip.Addr {
+// published returns where the container's ports are published for those elsewhere: on the addresses
+// that it names, or on those of the host's that are of a family.
+func (entry *Entry) published(server Server) []netip.Addr {
 	var ips []netip.Addr
 	for _, p := range entry.Published {
 		if !p.IsUnspecified() {
-			ips = append(ips, p)
+			if !server.OnBridge(p) {
+				ips = append(ips, p)
+			}
 			continue
 		}
-		for _, ip := range host {
+		for _, ip := range server.HostAddrs() {
 			if ip.Is4() == p.Is4() {
 				ips = append(ips, ip)
 			}

@@ -56,6 +56,7 @@ func TestViews(t *testing.T) {
 		published(entry("pub", 2, "b=172.17.1.4 b=fd02::4", "pub.docker./name"), "0.0.0.0 ::"),
 		published(entry("pub4", 3, "b=172.17.1.5 b=fd02::5", "pub4.docker./name"), "0.0.0.0"),
 		published(entry("pubone", 4, "b=172.17.1.6", "pubone.docker./name"), "198.51.100.7"),
+		published(entry("pubnear", 9, "b=172.17.1.9", "pubnear.docker./name"), "10.99.0.1 198.51.100.7"),
 		onHost(entry("host", 5, "", "host.docker./name")),
 		bare(entry("last", 6, "lan=192.0.2.34 zbridge=172.17.1.7", "last.docker./name/zbridge", "db.docker./shared/lan", "db.docker./shared/zbridge")),
 		entry("onlylan", 7, "lan=192.0.2.35", "onlylan.docker./name"),
@@ -112,6 +113,9 @@ func TestViews(t *testing.T) {
 			"nxdomain", "172.17.1.8", "192.0.2.36", "192.0.2.36", "192.0.2.36"}},
 		{"onb.docker.", dns.TypeA, []string{"172.17.1.8", "172.17.1.8", "172.17.1.8", "172.17.1.8",
 			"nxdomain", "172.17.1.8", "none", "192.0.2.1", "172.17.1.8"}},
+		// on an address of a bridge too, which is nobody's elsewhere
+		{"pubnear.docker.", dns.TypeA, []string{"172.17.1.9", "172.17.1.9", "172.17.1.9", "172.17.1.9",
+			"nxdomain", "172.17.1.9", "none", "198.51.100.7", "172.17.1.9"}},
 		{"host.docker.", dns.TypeA, []string{"10.99.0.1", "10.99.0.1", "10.99.0.1", "10.99.0.1",
 			"nxdomain", "10.99.0.1", "192.0.2.1", "192.0.2.1", "10.99.0.1"}},
 		{"host.docker.", dns.TypeAAAA, []string{"fd99::1", "fd99::1", "fd99::1", "fd99::1",

@@ -57,6 +57,9 @@ func (t transferring) Publish() bool { return false }
 // Direct implements zone.Server.
 func (t transferring) Direct(network string) bool { return t.askers.Direct(network) }
 
+// OnBridge implements zone.Server.
+func (t transferring) OnBridge(ip netip.Addr) bool { return t.askers.Network(ip) != nil }
+
 // refuseTransfers stands directly below the plugin transfer. What that does not give of our zones, since it
 // does not have them, nobody else may: forward must not ask others for them.
 type refuseTransfers struct {

@@ -160,6 +160,9 @@ func (a *asking) Publish() bool { return a.config.publish }
 // Direct implements zone.Server.
 func (a *asking) Direct(network string) bool { return a.askers.Direct(network) }
 
+// OnBridge implements zone.Server.
+func (a *asking) OnBridge(ip netip.Addr) bool { return a.askers.Network(ip) != nil }
+
 // addr returns the IP of a transport's address, the zero Addr if it has none.
 func addr(a net.Addr) netip.Addr { return zonedAddr(a).WithZone("") }
 

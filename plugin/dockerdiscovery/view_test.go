@@ -194,8 +194,10 @@ func TestPublishedBesideLAN(t *testing.T) {
 	for _, publish := range []bool{false, true} {
 		d := emptyDocker(func(c *config) { c.publish = publish })
 		onlan, both, bridged := facts("onlan", "lan=192.0.2.33"), facts("both", "a=10.1.0.7 lan=192.0.2.34"), facts("bridged", "a=10.1.0.8")
+		inner := facts("inner", "a=10.1.0.9") // published for containers alone
+		inner.Ports = published("10.1.0.1:8082")
 		onlan.Ports, both.Ports, bridged.Ports = published(), published("0.0.0.0:8080", "[::]:8080"), published("0.0.0.0:8081")
-		d.set(onlan, both, bridged)
+		d.set(onlan, both, bridged, inner)
 		host, port := "none", []uint16(nil)
 		if publish {
 			host, port = "192.0.2.1", []uint16{8081}
@@ -204,7 +206,7 @@ func TestPublishedBesideLAN(t *testing.T) {
 			name, a string
 			ports   []uint16
 		}{
-			{"onlan", "192.0.2.33", []uint16{80}}, {"both", "192.0.2.34", []uint16{80}}, {"bridged", host, port},
+			{"onlan", "192.0.2.33", []uint16{80}}, {"both", "192.0.2.34", []uint16{80}}, {"bridged", host, port}, {"inner", "none", nil},
 		} {
 			expect(t, d, fromLAN, c.name+".docker.", c.a)
 			rec := dnstest.NewRecorder(&test.ResponseWriter{RemoteIP: fromLAN})
