@@ -45,11 +45,16 @@ func Default(warn func(error)) (Endpoint, error) {
 	return e, err
 }
 
-// fromEnv returns what the client's usual environment variables say.
+// fromEnv returns what the client's usual environment variables say. Certificates lie beside the CLI's configuration
+// unless they say where.
 func fromEnv(host string) (Endpoint, error) {
 	e := Endpoint{Host: host}
-	if dir := os.Getenv(client.EnvOverrideCertPath); dir != "" && strings.HasPrefix(host, "tcp://") {
-		e.TLS, e.SkipVerify = true, os.Getenv(client.EnvTLSVerify) == ""
+	dir, verify := os.Getenv(client.EnvOverrideCertPath), os.Getenv(client.EnvTLSVerify) != ""
+	if dir == "" && verify {
+		dir = configDir()
+	}
+	if dir != "" && strings.HasPrefix(host, "tcp://") {
+		e.TLS, e.SkipVerify = true, !verify
 		e.CACert, e.Cert, e.Key = filepath.Join(dir, "ca.pem"), filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
 	}
 	return e, validDefault(host)

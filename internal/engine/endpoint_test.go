@@ -147,6 +147,8 @@ func TestDefault(t *testing.T) {
 			want: Endpoint{Host: "tcp://h:1", TLS: true, CACert: "/c/ca.pem", Cert: "/c/cert.pem", Key: "/c/key.pem"}},
 		{name: "DOCKER_HOST with TLS, unverified", env: []string{"DOCKER_HOST", "tcp://h:1", "DOCKER_CERT_PATH", "/c"},
 			want: Endpoint{Host: "tcp://h:1", TLS: true, SkipVerify: true, CACert: "/c/ca.pem", Cert: "/c/cert.pem", Key: "/c/key.pem"}},
+		{name: "DOCKER_HOST with TLS, the usual certificates", env: []string{"DOCKER_HOST", "tcp://h:1", "DOCKER_TLS_VERIFY", "1", "DOCKER_CONFIG", "/c"},
+			want: Endpoint{Host: "tcp://h:1", TLS: true, CACert: "/c/ca.pem", Cert: "/c/cert.pem", Key: "/c/key.pem"}},
 		{name: "context with TLS", env: []string{"DOCKER_CONTEXT", "secure"},
 			want: Endpoint{Host: "tcp://10.0.0.1:2376", TLS: true, CACert: tls + "/ca.pem", Cert: tls + "/cert.pem", Key: tls + "/key.pem"}},
 		{name: "context without verification", env: []string{"DOCKER_CONTEXT", "lax"}, want: Endpoint{Host: "tcp://10.0.0.1:2376", TLS: true, SkipVerify: true}},
