@@ -105,6 +105,26 @@ func TestProxyInContainer(t *testing.T) {
 	}
 }
 
+// An engine that a server in a container reaches at the host's address on its network is on this machine too.
+func TestEngineAtGateway(t *testing.T) {
+	t.Parallel()
+	socket := inContainers(t)
+	network, other := machine.network(t), machine.network(t)
+	port := freePort(t, "0.0.0.0")
+	machine.runAs(t, []string{"-p", fmt.Sprintf("%d:2375", port), "-v", socket + ":/engine.sock"}, image, "proxy", ":2375", "/engine.sock")
+	web := "web-" + suffix()
+	addr := machine.addr(t, machine.run(t, "--name", web, "--network", other))
+	at := net.JoinHostPort(machine.gateway(t, network).String(), fmt.Sprint(port))
+	server := net.JoinHostPort(runCoreDNS(t, network, ".:53 {\ndocker docker. {\nendpoint tcp://"+at+"\n}\n}\n"), "53")
+	eventually(t, func() error {
+		m, err := exchange("udp", server, web+".docker.", dns.TypeA)
+		if err == nil && outcome(m) != addr {
+			err = fmt.Errorf("the host gets %s, want %s", outcome(m), addr)
+		}
+		return err
+	})
+}
+
 // A server behind a published port of its container says that it can't tell who asks; one that has no need to does not.
 func TestServerInContainer(t *testing.T) {
 	t.Parallel()
