@@ -25,7 +25,7 @@ func byID(c *asked) []name {
 // A container of "compose run" has the host name of the service for which it does not serve.
 // A host name may be a whole domain name, or its domain stand apart.
 func byHostname(c *asked) []name {
-	borrowed := c.owner != nil && c.owner != c.Container && c.Hostname == c.owner.Hostname ||
+	borrowed := c.Joined() != "" && (c.owner == nil || c.Hostname == c.owner.Hostname) || // of who may be gone
 		oneOff(c.Container) && c.Hostname != c.ShortID()
 	if c.Hostname == "" || c.HostNetwork() || borrowed {
 		return nil
