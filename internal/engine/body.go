@@ -23,6 +23,9 @@ const (
 	maxAnswer = 4 << 20
 	// maxValue is what is kept of an event or of an entry in a list. It holds what comes before the labels.
 	maxValue = 64 << 10
+	// A string in an event or an entry that is longer than maxString is read as an empty one: most are labels, which are
+	// of no use there, and what comes after them is.
+	maxString = 4 << 10
 	// maxSkipped is how long an event or an entry may be at all.
 	maxSkipped = 256 << 20
 	// maxEntries is how many a list may have.
@@ -144,11 +147,13 @@ func readList(ctx context.Context, call func(context.Context) error, each func(e
 	return fmt.Errorf("the engine's list has more than %d entries", maxEntries)
 }
 
-// values reads JSON values one after the other, and holds no more than maxValue of any.
+// values reads JSON values one after the other, and holds no more than maxValue of any, and maxString of a string in it.
 type values struct {
 	r      *bufio.Reader
 	text   []byte
 	closed bool // the end of the list has been read
+	cut    bool // the text is only the first part of the value
+	begin  int  // of the last string's inside, in the text
 }
 
 func newValues(r io.Reader) *values { return &values{r: bufio.NewReaderSize(r, 16<<10)} }
@@ -194,12 +199,12 @@ func (v *values) next() ([]byte, error) {
 	} else if err != nil {
 		return nil, err
 	}
-	v.text = v.text[:0]
+	v.text, v.cut = v.text[:0], false
 	depth, quoted, escaped := 0, false, false
 	for n := 0; ; n++ {
 		switch {
 		case err == io.EOF && depth == 0 && !quoted: // a number or word that nothing follows
-			return v.whole(n)
+			return v.whole(), nil
 		case err == io.EOF:
 			return nil, io.ErrUnexpectedEOF
 		case err != nil:
@@ -210,11 +215,9 @@ func (v *values) next() ([]byte, error) {
 			if err := v.r.UnreadByte(); err != nil {
 				return nil, err
 			}
-			return v.whole(n)
+			return v.whole(), nil
 		}
-		if n < maxValue {
-			v.text = append(v.text, c)
-		}
+		v.keep(c, quoted, quoted && c == '"' && !escaped)
 		ends := false
 		switch {
 		case escaped:
@@ -223,7 +226,7 @@ func (v *values) next() ([]byte, error) {
 			escaped, quoted = c == '\\', c != '"'
 			ends = !quoted
 		case c == '"':
-			quoted = true
+			quoted, v.begin = true, len(v.text)
 		case c == '{' || c == '[':
 			depth++
 		case c == '}' || c == ']':
@@ -231,18 +234,33 @@ func (v *values) next() ([]byte, error) {
 			ends = true
 		}
 		if ends && depth <= 0 {
-			return v.whole(n + 1)
+			return v.whole(), nil
 		}
 		c, err = v.r.ReadByte()
 	}
 }
 
-// whole returns the text that was read of a value of n octets.
-func (v *values) whole(n int) ([]byte, error) {
-	if n > len(v.text) {
-		return beginning(v.text), nil
+// keep adds an octet to the text, quoted if it lies in a string or is what ends it.
+func (v *values) keep(c byte, quoted, ends bool) {
+	long := quoted && len(v.text)-v.begin > maxString
+	switch {
+	case v.cut, long && !ends:
+		return
+	case long:
+		v.text = v.text[:v.begin]
+	case len(v.text) == maxValue:
+		v.cut = true
+		return
 	}
-	return v.text, nil
+	v.text = append(v.text, c)
+}
+
+// whole returns the text that was read of a value.
+func (v *values) whole() []byte {
+	if v.cut {
+		return beginning(v.text)
+	}
+	return v.text
 }
 
 // beginning returns what stands complete in the text, which is the first part of a JSON value, and closes it.
