@@ -29,6 +29,7 @@ func testSplitDNS(t *testing.T) {
 	e := open(t, "split-dns", bindings{})
 	e.places[""] = inNamespace(lan, e.resolvConf(lan.Host))
 	e.places[serving] = e.places[""]
+	standForHost(t, lan)
 	serveExampleOrg(t, lan.Host)
 	e.serveResolved(lan)
 	e.run()
@@ -41,6 +42,24 @@ func testSplitDNS(t *testing.T) {
 	}
 	other.command = "dig +short @127.0.0.53 example.org"
 	e.do(other)
+}
+
+// standForHost gives the network namespace the host's address on the default bridge, and that a container: where no
+// bridge in use has an address of its own, the server takes the engine's host for another machine.
+func standForHost(t *testing.T, lan rig.LAN) {
+	t.Helper()
+	anchor, err := rig.Output(exec.Command("docker", "run", "-d", "--init", "--label", theRun.Label(), busybox, "sleep", "infinity"))
+	if err != nil {
+		t.Fatalf("docker run: %v: %s", err, anchor)
+	}
+	t.Cleanup(func() { rig.Output(exec.Command("docker", "rm", "-f", anchor)) })
+	gateway, err := rig.Output(exec.Command("docker", "inspect", "-f", "{{.NetworkSettings.Gateway}}", anchor))
+	if err != nil {
+		t.Fatalf("docker inspect: %v: %s", err, gateway)
+	}
+	if out, err := exec.Command("ip", "-n", lan.Netns, "addr", "add", gateway+"/32", "dev", "lo").CombinedOutput(); err != nil {
+		t.Fatalf("ip addr add %s: %v: %s", gateway, err, out)
+	}
 }
 
 // inNamespace is the command that runs another in a network namespace, whose
