@@ -139,7 +139,7 @@ func podmanCall(t *testing.T, method, path string, body any) {
 // the address, only when the network gets its first container, and until the last has left.
 func (d docker) gateway(t *testing.T, network string) netip.Addr {
 	t.Helper()
-	if podman {
+	if podman && d == machine {
 		d.run(t, "--network", network)
 	}
 	out := d.do(t, "network", "inspect", "-f", "{{(index .IPAM.Config 0).Gateway}}", network)

@@ -22,6 +22,9 @@ func TestManyAtOneName(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { e.Close() })
+	if err := e.RunHere(); err != nil {
+		t.Skip(err)
+	}
 	e.Populate(many, func(int) enginetest.Spec { return enginetest.Spec{Hostname: "many"} })
 	s := serve(t, config{body: "docker docker. {\nendpoint " + e.Host() + "\n}"})
 
