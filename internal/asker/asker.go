@@ -207,9 +207,6 @@ func (x *Index) Gateways(c *Client) []netip.Addr {
 	return nil
 }
 
-// Loopback is where the host reaches itself. It must not be changed.
-var Loopback = []netip.Addr{netip.AddrFrom4([4]byte{127, 0, 0, 1}), netip.IPv6Loopback()}
-
 // BridgeAddrs returns the host's own addresses on a bridge, one of each family, for who counts
 // as the host: that may be a container, which comes masqueraded or through the host's resolver,
 // and to which loopback addresses are its own. The bridge from which it comes is preferred,
@@ -246,7 +243,7 @@ func (x *Index) BridgeAddrs(from netip.Addr) []netip.Addr {
 	}
 	addrs := slices.DeleteFunc([]netip.Addr{v4.ip, v6.ip}, func(ip netip.Addr) bool { return !ip.IsValid() })
 	if len(addrs) == 0 && from.IsLoopback() {
-		return Loopback
+		return zone.Loopback
 	}
 	return addrs
 }

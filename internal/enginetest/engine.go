@@ -63,9 +63,6 @@ func WithTCP() Option { return func(e *Engine) { e.tcp = true } }
 // until it runs, as with a real engine (some 200 to 400 ms there).
 func WithStartDelay(d time.Duration) Option { return func(e *Engine) { e.startDelay = d } }
 
-// WithClock sets the engine's clock, for engines whose clock is not ours.
-func WithClock(now func() time.Time) Option { return func(e *Engine) { e.now = now } }
-
 // WithInfo lets f change every answer to GET /info, e.g. to add "name=rootless" to SecurityOptions.
 func WithInfo(f func(info map[string]any)) Option { return func(e *Engine) { e.info = f } }
 

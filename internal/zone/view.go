@@ -48,8 +48,9 @@ type Server interface {
 	OnBridge(ip netip.Addr) bool
 }
 
-// loopback is where the host reaches what uses its network, if no Server knows better.
-var loopback = []netip.Addr{netip.AddrFrom4([4]byte{127, 0, 0, 1}), netip.IPv6Loopback()}
+// Loopback is where the host reaches itself, and so what uses its network if no Server knows better. It must not
+// be changed.
+var Loopback = []netip.Addr{netip.AddrFrom4([4]byte{127, 0, 0, 1}), netip.IPv6Loopback()}
 
 // reached is an address at which the asker reaches a container.
 type reached struct {
@@ -266,7 +267,7 @@ func (v *View) gateways() []netip.Addr {
 	case v.Server != nil:
 		return v.Server.Gateways()
 	case v.Asker == Host:
-		return loopback
+		return Loopback
 	default:
 		return nil
 	}

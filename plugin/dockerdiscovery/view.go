@@ -144,7 +144,7 @@ func (a *asking) findHostAddrs() []netip.Addr {
 	switch {
 	case a.askers.Forwards(from):
 	case ip.IsLoopback() && from.IsLoopback(): // the host itself, whose engine's networks it does not reach
-		return asker.Loopback
+		return zone.Loopback
 	default:
 		addrs := a.own.interfaceOf(ip)
 		if len(addrs) > 0 && !slices.ContainsFunc(addrs, func(ip netip.Addr) bool { return a.askers.Network(ip) != nil }) {
