@@ -2,6 +2,8 @@ package dockerdiscovery
 
 import (
 	"fmt"
+	"math"
+	"net"
 	"net/netip"
 	"path/filepath"
 	"slices"
@@ -9,9 +11,13 @@ import (
 	"strings"
 	"time"
 
+	"github.com/coredns/caddy"
+	"github.com/coredns/coredns/plugin"
 	"github.com/coredns/coredns/plugin/pkg/tls"
 
+	"github.com/dockerdiscovery/dockerdiscovery/internal/engine"
 	"github.com/dockerdiscovery/dockerdiscovery/internal/naming"
+	"github.com/dockerdiscovery/dockerdiscovery/internal/zone"
 )
 
 // isEndpoint reports whether the argument says where an engine is: a URL, the path of a socket, or an
@@ -20,6 +26,48 @@ func isEndpoint(arg string) bool {
 	return strings.Contains(arg, "://") || strings.HasPrefix(arg, "unix:") ||
 		strings.HasPrefix(arg, "/") || strings.HasPrefix(arg, "./") || strings.HasPrefix(arg, "../") ||
 		strings.HasSuffix(arg, ":2375") || strings.HasSuffix(arg, ":2376")
+}
+
+// parseZones returns the zones of the arguments, of the server block if there are
+// none.
+func parseZones(c *caddy.Controller, args []string) ([]string, error) {
+	for _, arg := range args {
+		if isEndpoint(arg) {
+			return nil, c.Errf("'%s' is not a zone but an engine's endpoint; write endpoint in the block: '%s'", arg, properties["endpoint"].form)
+		}
+		if reason := invalidZone(arg); reason != "" {
+			return nil, c.Errf("'%s' is not a zone: %s; want a domain name or a CIDR, as in 'docker. 172.16.0.0/12'", arg, reason)
+		}
+	}
+	var zones []string
+	for _, z := range plugin.OriginsFromArgsOrServerBlock(args, c.ServerBlockKeys) {
+		if !slices.Contains(zones, z) {
+			zones = append(zones, z)
+		}
+	}
+	if !slices.ContainsFunc(zones, func(z string) bool { return !zone.IsReverse(z) }) {
+		return nil, c.Errf("all zones are reverse zones; want one for the containers' names too, as in 'docker docker. 172.16.0.0/12'")
+	}
+	return zones, nil
+}
+
+func invalidZone(arg string) string {
+	if strings.Contains(arg, "/") {
+		if _, _, err := net.ParseCIDR(arg); err != nil {
+			return err.Error()
+		}
+		return ""
+	}
+	if arg == "." {
+		return ""
+	}
+	if reason := naming.Invalid(strings.ToLower(strings.TrimSuffix(arg, "."))); reason != "" {
+		return reason
+	}
+	if _, _, err := plugin.SplitHostPort(arg); err != nil {
+		return err.Error()
+	}
+	return ""
 }
 
 // addOnce adds the values to those of earlier lines. One that stands there twice is a mistake.
@@ -31,6 +79,14 @@ func addOnce[T ~string](all []T, values []string) ([]T, error) {
 		all = append(all, T(v))
 	}
 	return all, nil
+}
+
+func (cfg *config) setEndpoint(args []string) error {
+	cfg.endpoint.Host = args[0]
+	if engine.ValidHost(args[0]) != nil {
+		return fmt.Errorf("'%s' is not an endpoint", args[0])
+	}
+	return nil
 }
 
 func (cfg *config) addSources(args []string) (err error) {
@@ -64,6 +120,14 @@ func (cfg *config) setTLS(args []string) error {
 	return nil
 }
 
+func (cfg *config) setTTL(args []string) (err error) {
+	cfg.zone.TTL, err = parseTTL(args[0])
+	if err == nil && len(args) > 1 {
+		cfg.zone.NegativeTTL, err = parseTTL(args[1])
+	}
+	return err
+}
+
 func parseTTL(s string) (uint32, error) {
 	ttl, err := strconv.ParseUint(s, 10, 32)
 	if err != nil || ttl > naming.MaxTTL {
@@ -72,12 +136,46 @@ func parseTTL(s string) (uint32, error) {
 	return uint32(ttl), nil
 }
 
+func (cfg *config) addNetworks(args []string) (err error) {
+	cfg.networks, err = addOnce(cfg.networks, args)
+	return err
+}
+
+func (cfg *config) setHealth(args []string) error {
+	var ok bool
+	if cfg.health, ok = naming.ParseHealth(args[0]); !ok {
+		return fmt.Errorf("'%s' is not a way to treat health", args[0])
+	}
+	return nil
+}
+
+func (cfg *config) setHold(args []string) (err error) {
+	cfg.hold, err = parseDuration(args[0], 0, maxHold)
+	return err
+}
+
+func (cfg *config) setResync(args []string) (err error) {
+	cfg.resync, err = parseDuration(args[0], minResync, math.MaxInt64)
+	return err
+}
+
 func parseDuration(s string, atLeast, atMost time.Duration) (time.Duration, error) {
 	d, err := time.ParseDuration(s)
 	if err != nil || d < atLeast || d > atMost {
 		return 0, fmt.Errorf("'%s' is not a duration that can be used here", s)
 	}
 	return d, nil
+}
+
+func (cfg *config) setIsolate([]string) error {
+	cfg.zone.Isolate = true
+	return nil
+}
+
+func (cfg *config) setPublish(args []string) (err error) {
+	cfg.publish = true
+	cfg.publishAddrs, err = parseAddrs(args)
+	return err
 }
 
 func parseAddrs(args []string) ([]netip.Addr, error) {
@@ -106,19 +204,30 @@ func (cfg *config) addForwarders(args []string) error {
 	return nil
 }
 
-func (cfg *config) addTemplate(text string) error {
-	t, err := naming.NewTemplate(text)
+func (cfg *config) addTemplate(args []string) error {
+	t, err := naming.NewTemplate(args[0])
 	if err != nil {
-		return fmt.Errorf("'%s' is not a template: %w", text, err)
+		return fmt.Errorf("'%s' is not a template: %w", args[0], err)
 	}
 	cfg.templates = append(cfg.templates, t)
 	return nil
 }
 
-// validPrefix checks a prefix of labels' keys.
-func validPrefix(s string) error {
-	if reason := naming.Invalid(strings.ToLower(s)); reason != "" {
-		return fmt.Errorf("'%s' is not a label prefix: %s", s, reason)
+// setLabelPrefix sets the prefix of labels' keys.
+func (cfg *config) setLabelPrefix(args []string) error {
+	if reason := naming.Invalid(strings.ToLower(args[0])); reason != "" {
+		return fmt.Errorf("'%s' is not a label prefix: %s", args[0], reason)
 	}
+	cfg.labelPrefix = args[0]
+	return nil
+}
+
+func (cfg *config) setOptIn([]string) error {
+	cfg.optIn = true
+	return nil
+}
+
+func (cfg *config) setFallthrough(zones []string) error {
+	cfg.fall.SetZonesFromArgs(zones)
 	return nil
 }

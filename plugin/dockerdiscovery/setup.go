@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"maps"
 	"math"
-	"net"
 	"net/netip"
 	"slices"
 	"strings"
@@ -159,23 +158,36 @@ func warnOfCache(cfg *dnsserver.Config) {
 	}
 }
 
-// properties are the accepted forms.
-var properties = map[string]string{
-	"endpoint":     "endpoint unix:///PATH|tcp://HOST:PORT",
-	"tls":          "tls [CERT KEY] [CACERT]",
-	"names":        "names SOURCE..., with sources " + sourceNames(),
-	"template":     "template TEMPLATE, a Go template in quotes, as in \"{{.Service}}-{{.Number}}.{{.Project}}\"",
-	"label_prefix": "label_prefix PREFIX, of letters, digits, dots, hyphens and underscores, without the last dot",
-	"opt_in":       "opt_in",
-	"ttl":          fmt.Sprintf("ttl SECONDS [NEGATIVE_SECONDS], each from 0 to %d", naming.MaxTTL),
-	"network":      "network NAME...",
-	"health":       "health prefer|require|ignore",
-	"hold":         fmt.Sprintf("hold DURATION, from 0s to %s", maxHold),
-	"isolate":      "isolate",
-	"publish":      "publish [ADDRESS...]",
-	"forwarders":   "forwarders CIDR..., each an address or a range, as in 192.0.2.53 or 127.0.0.0/8",
-	"resync":       fmt.Sprintf("resync DURATION, at least %s", minResync),
-	"fallthrough":  "fallthrough [ZONE...]",
+// property is a property of the directive's block.
+type property struct {
+	form     string                                 // what is accepted
+	min, max int                                    // number of arguments
+	adds     bool                                   // whether a second line adds to the first; otherwise it would silently replace it, and is an error
+	set      func(cfg *config, args []string) error // errors say what is wrong, not what is accepted
+}
+
+const (
+	once, adds = false, true
+	unlimited  = math.MaxInt
+)
+
+// properties are the accepted properties by name.
+var properties = map[string]property{
+	"endpoint":     {"endpoint unix:///PATH|tcp://HOST:PORT", 1, 1, once, (*config).setEndpoint},
+	"tls":          {"tls [CERT KEY] [CACERT]", 0, 3, once, (*config).setTLS},
+	"names":        {"names SOURCE..., with sources " + sourceNames(), 1, unlimited, adds, (*config).addSources},
+	"template":     {"template TEMPLATE, a Go template in quotes, as in \"{{.Service}}-{{.Number}}.{{.Project}}\"", 1, 1, adds, (*config).addTemplate},
+	"label_prefix": {"label_prefix PREFIX, of letters, digits, dots, hyphens and underscores, without the last dot", 1, 1, once, (*config).setLabelPrefix},
+	"opt_in":       {"opt_in", 0, 0, once, (*config).setOptIn},
+	"ttl":          {fmt.Sprintf("ttl SECONDS [NEGATIVE_SECONDS], each from 0 to %d", naming.MaxTTL), 1, 2, once, (*config).setTTL},
+	"network":      {"network NAME...", 1, unlimited, adds, (*config).addNetworks},
+	"health":       {"health prefer|require|ignore", 1, 1, once, (*config).setHealth},
+	"hold":         {fmt.Sprintf("hold DURATION, from 0s to %s", maxHold), 1, 1, once, (*config).setHold},
+	"isolate":      {"isolate", 0, 0, once, (*config).setIsolate},
+	"publish":      {"publish [ADDRESS...]", 0, unlimited, once, (*config).setPublish},
+	"forwarders":   {"forwarders CIDR..., each an address or a range, as in 192.0.2.53 or 127.0.0.0/8", 1, unlimited, adds, (*config).addForwarders},
+	"resync":       {fmt.Sprintf("resync DURATION, at least %s", minResync), 1, 1, once, (*config).setResync},
+	"fallthrough":  {"fallthrough [ZONE...]", 0, unlimited, once, (*config).setFallthrough},
 }
 
 func sourceNames() string {
@@ -211,142 +223,28 @@ func parse(c *caddy.Controller) (config, error) {
 	return cfg, nil
 }
 
-// adding are the properties that add to what an earlier line of theirs says. Of all others a second
-// line would silently take the place of the first.
-var adding = []string{"names", "network", "template", "forwarders"}
-
 func (cfg *config) parseBlock(c *caddy.Controller) error {
 	lines := map[string]int{} // of the properties that were given
 	for c.NextBlock() {
-		property := c.Val()
-		form, ok := properties[property]
+		name := c.Val()
+		p, ok := properties[name]
 		if !ok {
-			return c.Errf("unknown property '%s': want one of %s", property, strings.Join(slices.Sorted(maps.Keys(properties)), ", "))
+			return c.Errf("unknown property '%s': want one of %s", name, strings.Join(slices.Sorted(maps.Keys(properties)), ", "))
 		}
-		if line, given := lines[property]; given && !slices.Contains(adding, property) {
-			return c.Errf("%s stands in line %d already; want '%s' once", property, line, form)
+		if line, given := lines[name]; given && !p.adds {
+			return c.Errf("%s stands in line %d already; want '%s' once", name, line, p.form)
 		}
-		lines[property] = c.Line()
-		if err := cfg.set(property, c.RemainingArgs()); err != nil {
-			return c.Errf("%s; want '%s'", err, form)
+		lines[name] = c.Line()
+		args := c.RemainingArgs()
+		if len(args) < p.min || len(args) > p.max {
+			return c.Errf("%s has %d arguments; want '%s'", name, len(args), p.form)
+		}
+		if err := p.set(cfg, args); err != nil {
+			return c.Errf("%s; want '%s'", err, p.form)
 		}
 	}
 	if line, given := lines["tls"]; given && !strings.HasPrefix(cfg.endpoint.Host, "tcp://") {
 		return c.Errf("tls in line %d needs an endpoint tcp://HOST:PORT", line)
 	}
 	return nil
-}
-
-// parseZones returns the zones of the arguments, of the server block if there are
-// none.
-func parseZones(c *caddy.Controller, args []string) ([]string, error) {
-	for _, arg := range args {
-		if isEndpoint(arg) {
-			return nil, c.Errf("'%s' is not a zone but an engine's endpoint; write endpoint in the block: '%s'", arg, properties["endpoint"])
-		}
-		if reason := invalidZone(arg); reason != "" {
-			return nil, c.Errf("'%s' is not a zone: %s; want a domain name or a CIDR, as in 'docker. 172.16.0.0/12'", arg, reason)
-		}
-	}
-	var zones []string
-	for _, z := range plugin.OriginsFromArgsOrServerBlock(args, c.ServerBlockKeys) {
-		if !slices.Contains(zones, z) {
-			zones = append(zones, z)
-		}
-	}
-	if !slices.ContainsFunc(zones, func(z string) bool { return !zone.IsReverse(z) }) {
-		return nil, c.Errf("all zones are reverse zones; want one for the containers' names too, as in 'docker docker. 172.16.0.0/12'")
-	}
-	return zones, nil
-}
-
-func invalidZone(arg string) string {
-	if strings.Contains(arg, "/") {
-		if _, _, err := net.ParseCIDR(arg); err != nil {
-			return err.Error()
-		}
-		return ""
-	}
-	if arg == "." {
-		return ""
-	}
-	if reason := naming.Invalid(strings.ToLower(strings.TrimSuffix(arg, "."))); reason != "" {
-		return reason
-	}
-	if _, _, err := plugin.SplitHostPort(arg); err != nil {
-		return err.Error()
-	}
-	return ""
-}
-
-// checkCount checks the number of a property's arguments.
-func checkCount(property string, args []string) error {
-	atLeast, atMost := 1, 1
-	switch property {
-	case "tls":
-		atLeast, atMost = 0, 3
-	case "ttl":
-		atMost = 2
-	case "names", "network", "forwarders":
-		atMost = len(args)
-	case "fallthrough", "publish":
-		atLeast, atMost = 0, len(args)
-	case "isolate", "opt_in":
-		atLeast, atMost = 0, 0
-	}
-	if len(args) < atLeast || len(args) > atMost {
-		return fmt.Errorf("%s has %d arguments", property, len(args))
-	}
-	return nil
-}
-
-// set sets the property. Its errors say what is wrong, not what is accepted.
-func (cfg *config) set(property string, args []string) error {
-	err := checkCount(property, args)
-	if err != nil {
-		return err
-	}
-	switch property {
-	case "endpoint":
-		cfg.endpoint.Host = args[0]
-		if engine.ValidHost(args[0]) != nil {
-			err = fmt.Errorf("'%s' is not an endpoint", args[0])
-		}
-	case "tls":
-		err = cfg.setTLS(args)
-	case "names":
-		err = cfg.addSources(args)
-	case "template":
-		err = cfg.addTemplate(args[0])
-	case "label_prefix":
-		cfg.labelPrefix, err = args[0], validPrefix(args[0])
-	case "opt_in":
-		cfg.optIn = true
-	case "ttl":
-		cfg.zone.TTL, err = parseTTL(args[0])
-		if err == nil && len(args) > 1 {
-			cfg.zone.NegativeTTL, err = parseTTL(args[1])
-		}
-	case "network":
-		cfg.networks, err = addOnce(cfg.networks, args)
-	case "health":
-		var ok bool
-		if cfg.health, ok = naming.ParseHealth(args[0]); !ok {
-			err = fmt.Errorf("'%s' is not a way to treat health", args[0])
-		}
-	case "hold":
-		cfg.hold, err = parseDuration(args[0], 0, maxHold)
-	case "isolate":
-		cfg.zone.Isolate = true
-	case "publish":
-		cfg.publish = true
-		cfg.publishAddrs, err = parseAddrs(args)
-	case "forwarders":
-		err = cfg.addForwarders(args)
-	case "resync":
-		cfg.resync, err = parseDuration(args[0], minResync, math.MaxInt64)
-	case "fallthrough":
-		cfg.fall.SetZonesFromArgs(args)
-	}
-	return err
 }
