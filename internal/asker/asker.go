@@ -18,19 +18,19 @@ import (
 // Client is a container as one who asks.
 type Client struct {
 	*container.Container
-	Networks []string // of its endpoints
-	Project  string   // Compose's, and its service
+	Networks []container.NetworkID // of its endpoints
+	Project  string                // Compose's, and its service
 	Service  string
 	own      int // the index of the endpoint to which the address belongs from which it asks
 }
 
-func newClient(facts *container.Container) Client {
+func newClient(on *container.Networks, facts *container.Container) Client {
 	c := Client{
-		Container: facts, Networks: make([]string, len(facts.Endpoints)),
+		Container: facts, Networks: make([]container.NetworkID, len(facts.Endpoints)),
 		Project: naming.Project(facts), Service: naming.Service(facts),
 	}
 	for i := range facts.Endpoints {
-		c.Networks[i] = facts.Endpoints[i].Network
+		c.Networks[i] = on.ID(facts.Endpoints[i].Network)
 	}
 	return c
 }
@@ -53,10 +53,11 @@ type Index struct {
 	found      func(*Vantage) // nil if nobody is to be told
 	vantage    atomic.Pointer[Vantage]
 
-	host    atomic.Pointer[container.Host]
-	directs atomic.Pointer[[]string] // names of host's direct networks: it is asked for each address
-	byAddr  sync.Map                 // netip.Addr to *Client
-	version atomic.Uint64            // changes with each change
+	host     atomic.Pointer[container.Host]
+	networks atomic.Pointer[container.Networks]    // host's
+	directs  atomic.Pointer[[]container.NetworkID] // of host's direct networks: it is asked for each address
+	byAddr   sync.Map                              // netip.Addr to *Client
+	version  atomic.Uint64                         // changes with each change
 	bridges
 	facts map[string]*container.Container // by ID, of those that run: for Apply alone
 }
@@ -64,7 +65,9 @@ type Index struct {
 // New returns an index that knows no container. Who asks from the forwarders passes queries on for others. Each vantage
 // that is found anew is given to found, unless that is nil.
 func New(own Own, forwarders []netip.Prefix, found func(*Vantage)) *Index {
-	return &Index{own: own, forwarders: forwarders, found: found, facts: map[string]*container.Container{}}
+	x := &Index{own: own, forwarders: forwarders, found: found, facts: map[string]*container.Container{}}
+	x.networks.Store(container.NewNetworks(&container.Host{}))
+	return x
 }
 
 // EngineAt takes the addresses of an engine that is asked over the network, nil if it is on this machine, empty if they are
@@ -73,13 +76,15 @@ func (x *Index) EngineAt(addrs []netip.Addr) { x.engineAt = addrs }
 
 // Host takes what is known of the engine's host.
 func (x *Index) Host(h container.Host) {
-	var directs []string
+	var directs []container.NetworkID
+	networks := container.NewNetworks(&h)
 	for i := range h.Networks {
 		if n := &h.Networks[i]; n.Direct() {
-			directs = append(directs, n.Name)
+			directs = append(directs, networks.ID(n.Name))
 		}
 	}
 	x.directs.Store(&directs)
+	x.networks.Store(networks)
 	x.host.Store(&h)
 }
 
@@ -87,7 +92,7 @@ func (x *Index) Host(h container.Host) {
 func (x *Index) Apply(changes []container.Change) {
 	for _, c := range changes {
 		before := x.facts[c.ID]
-		if c.Created != nil || before == nil && c.Container == nil {
+		if !c.Ran() || before == nil && c.Container == nil {
 			continue
 		}
 		if c.Container == nil {
@@ -114,7 +119,7 @@ func (x *Index) replace(old, facts *container.Container) {
 	defer x.version.Add(1)
 	kept := map[netip.Addr]bool{}
 	if facts != nil {
-		base := newClient(facts)
+		base := newClient(x.networks.Load(), facts)
 		for i := range facts.Endpoints {
 			for _, ip := range facts.Endpoints[i].Addrs {
 				c := base
@@ -159,7 +164,7 @@ func (x *Index) Who(ip netip.Addr) (zone.Asker, *Client) {
 	case n == nil:
 		return zone.Elsewhere, nil
 	case !slices.Contains(n.Gateways, ip): // a container that is not known yet
-		c := newClient(&container.Container{Endpoints: []container.Endpoint{{Network: n.Name, Gateways: n.Gateways}}})
+		c := newClient(x.networks.Load(), &container.Container{Endpoints: []container.Endpoint{{Network: n.Name, Gateways: n.Gateways}}})
 		return zone.Container, &c
 	case x.Vantage().Elsewhere:
 		return zone.Elsewhere, nil
@@ -190,7 +195,7 @@ func (x *Index) Network(ip netip.Addr) *container.Network {
 }
 
 // Direct reports whether the network's containers are neighbours on the LAN.
-func (x *Index) Direct(network string) bool {
+func (x *Index) Direct(network container.NetworkID) bool {
 	networks := x.directs.Load()
 	return networks != nil && slices.Contains(*networks, network)
 }
@@ -200,7 +205,7 @@ func (x *Index) Direct(network string) bool {
 func (x *Index) Gateways(c *Client) []netip.Addr {
 	for i := range c.Endpoints {
 		e := &c.Endpoints[(c.own+i)%len(c.Endpoints)]
-		if len(e.Gateways) > 0 && !x.Direct(e.Network) {
+		if len(e.Gateways) > 0 && !x.Direct(c.Networks[(c.own+i)%len(c.Endpoints)]) {
 			return e.Gateways
 		}
 	}

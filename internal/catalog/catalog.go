@@ -5,7 +5,6 @@
 package catalog
 
 import (
-	"maps"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -48,9 +47,8 @@ type Catalog struct {
 	mu       sync.Mutex // guards the following
 	listings map[string]*listing
 	joined   map[string][]string // IDs of those who have joined a container's network, by its ID or name
-	// compose are the networks of Compose projects, by name.
-	compose map[string]container.ComposeNetwork
-	closed  bool
+	networks *container.Networks // the host's
+	closed   bool
 
 	successors map[string]*successor // by ID
 }
@@ -74,6 +72,7 @@ func New(cfg Config) *Catalog {
 		listings:   map[string]*listing{},
 		joined:     map[string][]string{},
 		successors: map[string]*successor{},
+		networks:   container.NewNetworks(&container.Host{}),
 	}
 	if cat.warnf == nil {
 		cat.warnf = func(string, ...any) {}
@@ -96,24 +95,15 @@ func (cat *Catalog) Skipped() int { return int(cat.skipped.Load()) }
 // Changed has an item when the zones may have changed since the one before was taken.
 func (cat *Catalog) Changed() <-chan struct{} { return cat.changed }
 
-// Host implements engine.Sink. It takes how Compose calls the host's networks.
+// Host implements engine.Sink. It takes what the host's networks are.
 func (cat *Catalog) Host(h container.Host) {
-	compose := map[string]container.ComposeNetwork{}
-	for i := range h.Networks {
-		if n := &h.Networks[i]; n.Compose != (container.ComposeNetwork{}) {
-			compose[n.Name] = n.Compose
-		}
-	}
 	cat.mu.Lock()
 	defer cat.mu.Unlock()
-	before := cat.compose
-	if maps.Equal(before, compose) {
-		return
-	}
-	cat.compose = compose
-	affected := map[string]bool{} // who is on a network that is known by another name now
+	before, now := cat.networks, container.NewNetworks(&h)
+	cat.networks = now
+	affected := map[string]bool{} // who is on a network that is known as another one now
 	for id, k := range cat.listings {
-		if k.facts != nil && slices.ContainsFunc(k.facts.Endpoints, func(ep container.Endpoint) bool { return before[ep.Network] != compose[ep.Network] }) {
+		if k.facts != nil && slices.ContainsFunc(k.facts.Endpoints, func(ep container.Endpoint) bool { return !before.Same(now, ep.Network) }) {
 			cat.affect(affected, id, k.facts)
 		}
 	}
@@ -139,6 +129,9 @@ func (cat *Catalog) Apply(changes []container.Change) {
 	for _, c := range changes {
 		if c.Created != nil {
 			created = append(created, c)
+			continue
+		}
+		if c.Starting != nil || c.Unread != nil {
 			continue
 		}
 		if cat.successors[c.ID] != nil { // it has started, or is gone
@@ -253,14 +246,11 @@ func (cat *Catalog) provider(c *container.Container) *container.Container {
 
 // name returns the entry of a container by its facts, and what it is not called. The caller holds mu.
 func (cat *Catalog) name(c *container.Container) (*zone.Entry, []naming.Skipped) {
-	facts, provider := c.WithNetworks(cat.compose), cat.provider(c)
-	if provider == c {
-		provider = facts
-	} else if provider != nil {
-		provider = provider.WithNetworks(cat.compose)
-	}
-	return cat.rules.Entry(facts, provider)
+	return cat.rules.Entry(cat.networks, c, cat.provider(c))
 }
+
+// key is that of the container's entry. The caller holds mu.
+func (cat *Catalog) key(id string) zone.Key { return zone.Key{Host: cat.networks.Host(), ID: id} }
 
 // renew makes the container's entry anew. The caller holds mu.
 func (cat *Catalog) renew(id string) zone.Change {
@@ -290,7 +280,7 @@ func (cat *Catalog) renew(id string) zone.Change {
 	}
 	cat.skipped.Add(int64(len(skipped) - len(k.skipped)))
 	k.skipped = skipped
-	return zone.Change{ID: id, Entry: k.entry}
+	return zone.Change{Key: cat.key(id), Entry: k.entry}
 }
 
 // expire drops the names of a container that has ended, unless it has started anew, or what will have them waits.
@@ -305,7 +295,7 @@ func (cat *Catalog) expire(id string, k *listing) {
 
 func (cat *Catalog) publish(entries []zone.Change) {
 	for _, l := range cat.store.Apply(entries) {
-		if l.Loser.ID == l.Winner.ID {
+		if l.Loser.Key == l.Winner.Key {
 			cat.warnf("Container %s has a CNAME at %s, where it has other records too: the CNAME is left out", l.Loser.Name, l.Name)
 			continue
 		}

@@ -18,7 +18,10 @@ type successor struct {
 }
 
 // inheritance is a claim as far as it passes from one container to another.
-type inheritance struct{ name, network string }
+type inheritance struct {
+	name    string
+	network container.NetworkID
+}
 
 func inheritanceOf(c *zone.Claim) inheritance { return inheritance{c.Name, c.Network} }
 
@@ -85,13 +88,13 @@ func (cat *Catalog) pass(id string, k *listing) zone.Change {
 	}
 	if len(claims) == 0 {
 		delete(cat.listings, id)
-		return zone.Change{ID: id}
+		return zone.Change{Key: cat.key(id)}
 	}
 	entry := *k.entry
 	entry.Claims = claims
 	k.entry, k.passing = &entry, true
 	cat.holdUntil(id, k, until)
-	return zone.Change{ID: id, Entry: k.entry}
+	return zone.Change{Key: cat.key(id), Entry: k.entry}
 }
 
 // passAll is pass for all of whom nothing but what successors will have is left. The caller holds mu.
@@ -129,7 +132,7 @@ func (cat *Catalog) rest(id string) []zone.Change {
 		return nil
 	case cat.now().Before(k.until):
 		cat.holdUntil(id, k, k.until)
-		return []zone.Change{{ID: id, Entry: k.entry}}
+		return []zone.Change{{Key: cat.key(id), Entry: k.entry}}
 	default:
 		return []zone.Change{cat.pass(id, k)}
 	}

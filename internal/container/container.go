@@ -51,7 +51,6 @@ type Endpoint struct {
 	Aliases  []string     // as given by the user; some engines add the short ID
 	Addrs    []netip.Addr // at most one IPv4 and one global IPv6 address, IPv4 first
 	Gateways []netip.Addr // of the container's network, likewise
-	Compose  ComposeNetwork
 }
 
 // ComposeNetwork is what a network is to Compose, the zero value if it is none of a project's.
@@ -70,6 +69,7 @@ type Port struct {
 type Network struct {
 	ID, Name string
 	Driver   string // bridge, macvlan, overlay and so on
+	Spans    bool   // several hosts
 	Subnets  []netip.Prefix
 	Gateways []netip.Addr // the host's addresses in the subnets of a bridge
 	Compose  ComposeNetwork
@@ -77,6 +77,7 @@ type Network struct {
 
 // Host is what is known of the engine's host.
 type Host struct {
+	ID       HostID
 	Networks []Network // by ID
 	// Routed is false where the host can't reach containers by their addresses, since
 	// the engine runs in a virtual machine or in a network namespace of a user's.
@@ -124,20 +125,6 @@ const (
 	Healthy
 	Unhealthy
 )
-
-// WithNetworks returns the container with what is known of the networks, by name, to Compose. The engine
-// tells that with the networks alone.
-func (c *Container) WithNetworks(networks map[string]ComposeNetwork) *Container {
-	if !slices.ContainsFunc(c.Endpoints, func(ep Endpoint) bool { return ep.Compose != networks[ep.Network] }) {
-		return c
-	}
-	with := *c
-	with.Endpoints = slices.Clone(c.Endpoints)
-	for i := range with.Endpoints {
-		with.Endpoints[i].Compose = networks[with.Endpoints[i].Network]
-	}
-	return &with
-}
 
 // ShortID returns the first 12 digits of the container's ID, as the Docker CLI prints it.
 func (c *Container) ShortID() string { return c.ID[:min(len(c.ID), 12)] }

@@ -247,12 +247,13 @@ func (d *docker) networks(ctx context.Context) (_ []container.Network, err error
 type listedNetwork struct {
 	ID           string `json:"Id"`
 	Name, Driver string
+	Scope        string // "swarm" for one that spans hosts
 	IPAM         network.IPAM
 	Labels       networkLabels
 }
 
 func (l *listedNetwork) facts() container.Network {
-	n := container.Network{ID: l.ID, Name: l.Name, Driver: l.Driver, Compose: l.Labels.compose(l.Name)}
+	n := container.Network{ID: l.ID, Name: l.Name, Driver: l.Driver, Spans: l.Scope == "swarm", Compose: l.Labels.compose(l.Name)}
 	for _, c := range l.IPAM.Config {
 		subnet, err := netip.ParsePrefix(c.Subnet)
 		if err != nil {

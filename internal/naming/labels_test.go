@@ -67,7 +67,7 @@ label name "` + strings.Repeat("b.", 130) + `c": longer than 255 octets in zone 
 	} {
 		r := rules(c.zones...)
 		r.Sources = []Source{Label}
-		e, skipped := r.Entry(&container.Container{ID: id, Labels: label("host", c.host)}, nil)
+		e, skipped := r.Entry(here, &container.Container{ID: id, Labels: label("host", c.host)}, nil)
 		if got := describe(e.Claims); got != c.want {
 			t.Errorf("%v %q: claims\n%s\nwant\n%s", c.zones, c.host, got, c.want)
 		}
@@ -78,7 +78,7 @@ label name "` + strings.Repeat("b.", 130) + `c": longer than 255 octets in zone 
 }
 
 func TestHostLabelIsBounded(t *testing.T) {
-	e, skipped := only(Label).Entry(&container.Container{ID: id, Labels: label("host", strings.Repeat("a,b,", 100)+strings.Repeat("c", 40))}, nil)
+	e, skipped := only(Label).Entry(here, &container.Container{ID: id, Labels: label("host", strings.Repeat("a,b,", 100)+strings.Repeat("c", 40))}, nil)
 	if got := describe(e.Claims); got != "a.docker. shared\nb.docker. shared" || len(skipped) != 1 || skipped[0].Reason != "more than 32 names" {
 		t.Errorf("claims %s, skipped %v", got, skipped)
 	}
@@ -112,16 +112,17 @@ func TestSettingLabels(t *testing.T) {
 		{label("hosts", "x"), "5 false 10.0.0.2 10.1.0.2", `label key "hosts": no such label; there are enable, health, host, network, records, ttl`},
 		{map[string]string{DefaultLabelPrefix: "x", DefaultLabelPrefix + "x.ttl": "1", "ttl": "2"}, "5 false 10.0.0.2 10.1.0.2", ""},
 	} {
+		on := composed(map[string]container.ComposeNetwork{"a": {Project: "other", Short: "theirs"}, "b": {Project: "shop", Short: "short"}})
 		r := rules("docker.")
 		r.TTL = 5
 		ct := container.Container{ID: id, Name: "web", Labels: c.labels, Endpoints: []container.Endpoint{
-			{Network: "a", Compose: container.ComposeNetwork{Project: "other", Short: "theirs"}, Addrs: []netip.Addr{netip.MustParseAddr("10.0.0.2")}},
-			{Network: "b", Compose: container.ComposeNetwork{Project: "shop", Short: "short"}, Addrs: []netip.Addr{netip.MustParseAddr("10.1.0.2")}},
+			{Network: "a", Addrs: []netip.Addr{netip.MustParseAddr("10.0.0.2")}},
+			{Network: "b", Addrs: []netip.Addr{netip.MustParseAddr("10.1.0.2")}},
 		}}
 		if ct.Labels != nil {
 			ct.Labels[composeProject] = "shop"
 		}
-		e, skipped := r.Entry(&ct, &ct)
+		e, skipped := r.Entry(on, &ct, &ct)
 		got := "left out"
 		if e != nil {
 			got = fmt.Sprint(e.TTL, " ", e.OwnTTL)
@@ -142,7 +143,7 @@ func TestNetworkLabelOverrides(t *testing.T) {
 	c := container.Container{ID: id, Labels: label("network", "b"), Endpoints: []container.Endpoint{
 		{Network: "a", Addrs: []netip.Addr{netip.MustParseAddr("10.0.0.2")}}, {Network: "b", Addrs: []netip.Addr{netip.MustParseAddr("10.1.0.2")}},
 	}}
-	if e, _ := r.Entry(&c, &c); len(e.Addresses) != 1 || e.Addresses[0].Network != "b" {
+	if e, _ := r.Entry(here, &c, &c); len(e.Addresses) != 1 || e.Addresses[0].Network != here.ID("b") {
 		t.Errorf("addresses %v", e.Addresses)
 	}
 }
@@ -152,11 +153,11 @@ func TestOptIn(t *testing.T) {
 	r.OptIn, r.LabelPrefix = true, "org.example"
 	for value, in := range map[string]bool{"": false, "true": true, "1": true, "yes": true, "on": true, "false": false, "maybe": false} {
 		c := container.Container{ID: id, Name: "web", Labels: map[string]string{"org.example.enable": value}}
-		if e, skipped := r.Entry(&c, &c); (e != nil) != in {
+		if e, skipped := r.Entry(here, &c, &c); (e != nil) != in {
 			t.Errorf("%q: in is %v, want %v; skipped %v", value, e != nil, in, skipped)
 		}
 	}
-	if e, skipped := r.Entry(&container.Container{ID: id, Name: "web", Labels: label("enable", "true")}, nil); e != nil || skipped != nil {
+	if e, skipped := r.Entry(here, &container.Container{ID: id, Name: "web", Labels: label("enable", "true")}, nil); e != nil || skipped != nil {
 		t.Errorf("with another prefix's label: %v, skipped %v", e, skipped)
 	}
 }
@@ -164,7 +165,7 @@ func TestOptIn(t *testing.T) {
 // TestLabelSourceOff checks that without the source labels give no names, but still settings.
 func TestLabelSourceOff(t *testing.T) {
 	c := container.Container{ID: id, Name: "web", Labels: label("host", "x", "records", "@ TXT x", "ttl", "9")}
-	e, _ := only(Container).Entry(&c, &c)
+	e, _ := only(Container).Entry(here, &c, &c)
 	if got := describe(e.Claims); got != "web.docker. name" || e.TTL != 9 {
 		t.Errorf("claims %s, TTL %d", got, e.TTL)
 	}
@@ -200,7 +201,7 @@ func TestHostileLabels(t *testing.T) {
 			var before, after runtime.MemStats
 			runtime.ReadMemStats(&before)
 			start := time.Now()
-			e, skipped := rules("docker.").Entry(&c, &c)
+			e, skipped := rules("docker.").Entry(here, &c, &c)
 			took := time.Since(start)
 			runtime.ReadMemStats(&after)
 			if allocated := after.TotalAlloc - before.TotalAlloc; allocated > 64<<20 {

@@ -11,6 +11,9 @@ import (
 	"github.com/dockerdiscovery/dockerdiscovery/internal/zone"
 )
 
+// noNetwork is no network's ID.
+var noNetwork container.NetworkID
+
 // Source is where a name comes from.
 type Source string
 
@@ -43,6 +46,7 @@ var sources = []struct {
 type asked struct {
 	*container.Container
 	rules   *Rules
+	on      *container.Networks
 	owner   *container.Container // Entry's
 	labels  *labels
 	refused *refusals
@@ -75,26 +79,26 @@ type Rules struct {
 }
 
 // Entry returns what the container contributes to the zones, nil if it is to be left out, and
-// the names that it does not get, with the reasons. Owner is the container whose network it uses:
-// itself, or the one that it has joined, nil if that does not run.
-func (r *Rules) Entry(c, owner *container.Container) (*zone.Entry, []Skipped) {
+// the names that it does not get, with the reasons. The networks are its host's. Owner is the container whose network it
+// uses: itself, or the one that it has joined, nil if that does not run.
+func (r *Rules) Entry(on *container.Networks, c, owner *container.Container) (*zone.Entry, []Skipped) {
 	var refused refusals
 	l := r.labels(c, &refused)
 	if !l.enabled {
 		return nil, refused.all()
 	}
 	e := &zone.Entry{
-		ID: c.ID, Name: c.Name, Project: Project(c), Service: Service(c), Created: c.Created,
+		Key: zone.Key{Host: on.Host(), ID: c.ID}, Name: c.Name, Project: Project(c), Service: Service(c), Created: c.Created,
 		Sick: l.health != IgnoreHealth && c.Health == container.Unhealthy, Draining: c.Paused || c.Stopping,
 		RequireWell: l.health == RequireHealth,
 		TTL:         l.ttl, OwnTTL: l.ownTTL,
 	}
 	if owner != nil {
-		e.Networks, e.Addresses = r.addresses(owner, l, &refused)
+		e.Networks, e.Addresses = r.addresses(on, owner, l, &refused)
 		e.HostNetwork, e.Published = owner.HostNetwork(), owner.Published()
 		e.Joined = owner != c
 	}
-	a := &asked{Container: c, rules: r, owner: owner, labels: l, refused: &refused}
+	a := &asked{Container: c, rules: r, on: on, owner: owner, labels: l, refused: &refused}
 	claims := r.named(a)
 	claims.list = append(claims.list, r.services(a, claims.list)...)
 	if slices.Contains(r.Sources, Label) {
@@ -130,11 +134,16 @@ func (r *Rules) named(a *asked) claims {
 
 // addresses returns where the container is reached, and the networks: on the network that the
 // label names, else on those of the Corefile, else on all.
-func (r *Rules) addresses(c *container.Container, l *labels, refused *refusals) (on []string, addrs []zone.Address) {
-	wanted, is := r.Networks, named
+func (r *Rules) addresses(on *container.Networks, c *container.Container, l *labels, refused *refusals) (networks []container.NetworkID, addrs []zone.Address) {
+	// is reports whether the network has the name, or is called so in its project's Compose file.
+	is := func(ep *container.Endpoint, name string) bool {
+		return ep.Network == name || on.Compose(ep.Network).Short == name
+	}
+	wanted := r.Networks
 	if l.network != nil {
 		own := func(ep *container.Endpoint, name string) bool {
-			return ep.Network == name || ep.Compose.Short == name && ep.Compose.Project == Project(c)
+			compose := on.Compose(ep.Network)
+			return ep.Network == name || compose.Short == name && compose.Project == Project(c)
 		}
 		if slices.ContainsFunc(c.Endpoints, func(ep container.Endpoint) bool { return own(&ep, *l.network) }) {
 			wanted, is = []string{*l.network}, own
@@ -143,12 +152,13 @@ func (r *Rules) addresses(c *container.Container, l *labels, refused *refusals) 
 		}
 	}
 	add := func(ep *container.Endpoint) {
-		if slices.Contains(on, ep.Network) { // by its other name
+		id := on.ID(ep.Network)
+		if slices.Contains(networks, id) { // by its other name
 			return
 		}
-		on = append(on, ep.Network)
+		networks = append(networks, id)
 		for _, ip := range ep.Addrs {
-			addrs = append(addrs, zone.Address{IP: ip, Network: ep.Network})
+			addrs = append(addrs, zone.Address{IP: ip, Network: id})
 		}
 	}
 	if len(wanted) == 0 {
@@ -163,12 +173,7 @@ func (r *Rules) addresses(c *container.Container, l *labels, refused *refusals) 
 			}
 		}
 	}
-	return on, addrs
-}
-
-// named reports whether the network has the name, or is called so in its project's Compose file.
-func named(ep *container.Endpoint, name string) bool {
-	return ep.Network == name || ep.Compose.Short == name
+	return networks, addrs
 }
 
 // networks returns the names of the container's networks.
@@ -189,7 +194,7 @@ func networkNames(c *container.Container) string {
 // from them any more, unless Compose may be making it anew.
 func Held(e *zone.Entry, gone bool) *zone.Entry {
 	held := &zone.Entry{
-		ID: e.ID, Name: e.Name, Project: e.Project, Service: e.Service, Created: e.Created,
+		Key: e.Key, Name: e.Name, Project: e.Project, Service: e.Service, Created: e.Created,
 		Held: true, Networks: e.Networks, HostNetwork: e.HostNetwork, Claims: e.Claims,
 	}
 	if gone && e.Service == "" {

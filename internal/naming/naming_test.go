@@ -16,6 +16,20 @@ import (
 
 const id = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 
+// here are the networks of a host.
+var here = composed(map[string]container.ComposeNetwork{
+	"shop_my_net": {Project: "shop", Short: "my_net"}, "back": {Project: "other", Short: "back"},
+})
+
+// composed returns a host's networks that are Compose's.
+func composed(networks map[string]container.ComposeNetwork) *container.Networks {
+	h := container.Host{ID: "here"}
+	for name, c := range networks {
+		h.Networks = append(h.Networks, container.Network{Name: name, Compose: c})
+	}
+	return container.NewNetworks(&h)
+}
+
 // rules are those of all sources in the zones.
 func rules(zones ...string) *Rules {
 	return &Rules{Zones: zones, Sources: Sources(), Reserved: zone.Config{Zones: zones}.Reserved}
@@ -33,8 +47,8 @@ func describe(claims []zone.Claim) string {
 	var out []string
 	for _, c := range claims {
 		fields := []string{c.Name, ranks[c.Rank]}
-		if c.Network != "" {
-			fields = append(fields, c.Network)
+		if c.Network != noNetwork {
+			fields = append(fields, c.Network.String())
 		}
 		if c.Bare {
 			fields = append(fields, "bare")
@@ -191,8 +205,8 @@ _http._tcp.web-1.shop. shared scoped`,
 		{
 			"an alias on Compose's networks", only(Alias),
 			container.Container{Name: "x", Endpoints: []container.Endpoint{
-				{Network: "shop_my_net", Aliases: []string{"db"}, Compose: container.ComposeNetwork{Project: "shop", Short: "my_net"}},
-				{Network: "back", Aliases: []string{"db"}, Compose: container.ComposeNetwork{Project: "other", Short: "back"}},
+				{Network: "shop_my_net", Aliases: []string{"db"}},
+				{Network: "back", Aliases: []string{"db"}},
 			}},
 			`db.docker. shared shop_my_net bare
 db.shop_my_net.docker. shared shop_my_net
@@ -269,7 +283,7 @@ alias name "a..b.n": empty label`,
 		},
 	} {
 		c.container.ID = id
-		e, skipped := c.rules.Entry(&c.container, &c.container)
+		e, skipped := c.rules.Entry(here, &c.container, &c.container)
 		if got := describe(e.Claims); got != c.want {
 			t.Errorf("%s: claims\n%s\nwant\n%s", c.name, got, c.want)
 		}
@@ -287,7 +301,7 @@ alias name "a..b.n": empty label`,
 func TestLongestName(t *testing.T) {
 	for n, fits := range map[int]bool{246: true, 247: false} { // with ".docker." 254: one less than on the wire
 		text := strings.Repeat("a.", n/2)[:n-1] + "b"
-		e, _ := only(Container).Entry(&container.Container{ID: id, Name: text}, nil)
+		e, _ := only(Container).Entry(here, &container.Container{ID: id, Name: text}, nil)
 		if got := len(e.Claims) == 1; got != fits {
 			t.Errorf("a name of %d octets is taken: %v, want %v", n, got, fits)
 		}
@@ -307,16 +321,16 @@ func TestEntry(t *testing.T) {
 			{Network: "b", Addrs: []netip.Addr{netip.MustParseAddr("10.1.0.2")}},
 		},
 	}
-	e, _ := rules("docker.").Entry(&c, &c)
+	e, _ := rules("docker.").Entry(here, &c, &c)
 	want := []zone.Address{
-		{IP: netip.MustParseAddr("10.0.0.2"), Network: "a"},
-		{IP: netip.MustParseAddr("fd00::2"), Network: "a"},
-		{IP: netip.MustParseAddr("10.1.0.2"), Network: "b"},
+		{IP: netip.MustParseAddr("10.0.0.2"), Network: here.ID("a")},
+		{IP: netip.MustParseAddr("fd00::2"), Network: here.ID("a")},
+		{IP: netip.MustParseAddr("10.1.0.2"), Network: here.ID("b")},
 	}
 	if !slices.Equal(e.Addresses, want) {
 		t.Errorf("addresses %v, want %v", e.Addresses, want)
 	}
-	if e.ID != id || e.Name != "web" || !e.Created.Equal(at) || !slices.Equal(e.Networks, []string{"a", "b"}) {
+	if e.ID != id || e.Name != "web" || !e.Created.Equal(at) || !slices.Equal(e.Networks, []container.NetworkID{here.ID("a"), here.ID("b")}) {
 		t.Errorf("entry %+v", e)
 	}
 }
@@ -349,7 +363,7 @@ func TestHealth(t *testing.T) {
 		if c.label != "" {
 			ct.Labels = label("health", c.label)
 		}
-		e, _ := r.Entry(&ct, &ct)
+		e, _ := r.Entry(here, &ct, &ct)
 		if got := fmt.Sprint(e.Sick, e.RequireWell); got != c.want || e.Draining {
 			t.Errorf("%s, label %q, health %v: %s, want %s", c.corefile, c.label, c.health, got, c.want)
 		}
@@ -357,7 +371,7 @@ func TestHealth(t *testing.T) {
 	for what, c := range map[string]container.Container{
 		"stopping": {ID: id, Stopping: true}, "paused": {ID: id, Paused: true, Labels: label("health", "ignore")},
 	} {
-		if e, _ := rules("docker.").Entry(&c, &c); !e.Draining || e.Sick {
+		if e, _ := rules("docker.").Entry(here, &c, &c); !e.Draining || e.Sick {
 			t.Errorf("%s: %+v", what, e)
 		}
 	}
@@ -366,16 +380,17 @@ func TestHealth(t *testing.T) {
 func TestNetworks(t *testing.T) {
 	c := container.Container{ID: id, Name: "web", Endpoints: []container.Endpoint{
 		{Network: "a", Addrs: []netip.Addr{netip.MustParseAddr("10.0.0.2")}},
-		{Network: "b", Addrs: []netip.Addr{netip.MustParseAddr("10.1.0.2")}, Compose: container.ComposeNetwork{Project: "shop", Short: "back"}},
-		{Network: "c", Addrs: []netip.Addr{netip.MustParseAddr("10.2.0.2")}, Compose: container.ComposeNetwork{Project: "blog", Short: "back"}},
+		{Network: "b", Addrs: []netip.Addr{netip.MustParseAddr("10.1.0.2")}},
+		{Network: "c", Addrs: []netip.Addr{netip.MustParseAddr("10.2.0.2")}},
 	}}
+	on := composed(map[string]container.ComposeNetwork{"b": {Project: "shop", Short: "back"}, "c": {Project: "blog", Short: "back"}})
 	for networks, want := range map[string]string{
 		"": "10.0.0.2 10.1.0.2 10.2.0.2", "c x a": "10.2.0.2 10.0.0.2", "x": "",
 		"back": "10.1.0.2 10.2.0.2", "c back": "10.2.0.2 10.1.0.2", // the Corefile is of no project
 	} {
 		r := rules("docker.")
 		r.Networks = strings.Fields(networks)
-		e, _ := r.Entry(&c, &c)
+		e, _ := r.Entry(on, &c, &c)
 		var got []string
 		for _, a := range e.Addresses {
 			got = append(got, a.IP.String())
@@ -393,22 +408,22 @@ func TestJoined(t *testing.T) {
 		Endpoints: []container.Endpoint{{Network: "n", Aliases: []string{"out"}, Addrs: []netip.Addr{netip.MustParseAddr("10.0.0.2")}}},
 	}
 	app := container.Container{ID: id, Name: "app", Hostname: "gate", NetworkMode: "container:" + vpn.ID}
-	e, _ := rules("docker.").Entry(&app, &vpn)
+	e, _ := rules("docker.").Entry(here, &app, &vpn)
 	if got, want := describe(e.Claims), "app.docker. name\n0123456789ab.docker. id"; got != want {
 		t.Errorf("claims %s, want %s", got, want)
 	}
 	if len(e.Addresses) != 1 || e.Addresses[0].IP != vpn.Endpoints[0].Addrs[0] || len(e.Published) != 1 || e.HostNetwork {
 		t.Errorf("entry %+v", e)
 	}
-	if gone, _ := rules("docker.").Entry(&app, nil); len(gone.Addresses) != 0 || describe(gone.Claims) != describe(e.Claims) {
+	if gone, _ := rules("docker.").Entry(here, &app, nil); len(gone.Addresses) != 0 || describe(gone.Claims) != describe(e.Claims) {
 		t.Errorf("without the other: %+v", gone)
 	}
 	vpn.NetworkMode = "host"
-	if e, _ := rules("docker.").Entry(&app, &vpn); !e.HostNetwork {
+	if e, _ := rules("docker.").Entry(here, &app, &vpn); !e.HostNetwork {
 		t.Error("joined to one on the host's network, it is not there")
 	}
 	held := Held(e, false)
-	if !held.Held || len(held.Addresses) != 0 || !slices.Equal(held.Networks, []string{"n"}) || describe(held.Claims) != describe(e.Claims) || held.ID != e.ID {
+	if !held.Held || len(held.Addresses) != 0 || !slices.Equal(held.Networks, []container.NetworkID{here.ID("n")}) || describe(held.Claims) != describe(e.Claims) || held.ID != e.ID {
 		t.Errorf("held: %+v", held)
 	}
 	if got, want := describe(Held(e, true).Claims), "app.docker. shared\n0123456789ab.docker. shared"; got != want {
@@ -432,7 +447,7 @@ func FuzzNames(f *testing.F) {
 			Labels:    map[string]string{composeService: service, composeProject: project},
 			Endpoints: []container.Endpoint{{Network: network, Aliases: []string{alias}}},
 		}
-		e, _ := r.Entry(&c, &c)
+		e, _ := r.Entry(here, &c, &c)
 		seen := map[string]bool{}
 		for _, claim := range e.Claims {
 			buf := make([]byte, 512)
@@ -476,7 +491,7 @@ func TestAliasesAreBounded(t *testing.T) {
 	} {
 		facts := container.Container{ID: id, Name: "web", Endpoints: []container.Endpoint{{Network: "n", Aliases: c.aliases}}}
 		begin := time.Now()
-		e, skipped := only(Alias).Entry(&facts, &facts)
+		e, skipped := only(Alias).Entry(here, &facts, &facts)
 		if len(e.Claims) != c.claims || len(skipped) != c.skipped {
 			t.Errorf("%s: %d claims, %d skipped, want %d and %d: %v", c.name, len(e.Claims), len(skipped), c.claims, c.skipped, skipped)
 		}

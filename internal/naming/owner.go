@@ -7,6 +7,7 @@ import (
 
 	"github.com/miekg/dns"
 
+	"github.com/dockerdiscovery/dockerdiscovery/internal/container"
 	"github.com/dockerdiscovery/dockerdiscovery/internal/zone"
 )
 
@@ -14,8 +15,8 @@ import (
 type name struct {
 	text    string
 	rank    zone.Rank
-	network string // "" is all
-	bare    bool   // zone.Claim's
+	network container.NetworkID // the zero one is all
+	bare    bool                // zone.Claim's
 	// own is the container's own name. It is exclusive with one label below the zone.
 	own bool
 	// composed names are made of two, the one's and its project's or network's.
@@ -241,5 +242,5 @@ func covers(a, b *zone.Claim) bool {
 	if a.Name != b.Name || a.Rank > b.Rank {
 		return false
 	}
-	return a.Rank < b.Rank || (a.Network == "" || a.Network == b.Network) && (!a.Bare || b.Bare)
+	return a.Rank < b.Rank || (a.Network == noNetwork || a.Network == b.Network) && (!a.Bare || b.Bare)
 }

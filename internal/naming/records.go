@@ -84,7 +84,7 @@ func (r *Rules) first(c *asked, have []zone.Claim, z string) string {
 
 // plain reports whether the claim is to a name that stands for the whole container.
 func plain(c *zone.Claim) bool {
-	return c.Network == "" && c.Data == nil && !strings.HasPrefix(c.Name, "*.")
+	return c.Network == noNetwork && c.Data == nil && !strings.HasPrefix(c.Name, "*.")
 }
 
 // parseRecords reads zone-file text, one record more than allowed at most. The parser is made

@@ -89,12 +89,13 @@ func byAlias(c *asked) []name {
 				return names
 			}
 			alias = unrooted(alias)
-			bare := c.rules.standing(name{text: alias, rank: zone.Shared, network: ep.Network, bare: true})
+			network := c.on.ID(ep.Network)
+			bare := c.rules.standing(name{text: alias, rank: zone.Shared, network: network, bare: true})
 			names = append(names, bare)
 			if bare.zone == "" {
-				names = append(names, name{text: alias + "." + ep.Network, rank: zone.Shared, network: ep.Network, composed: true})
-				if ep.Compose.Short != "" { // as other projects' networks may be called
-					names = append(names, name{text: alias + "." + ep.Compose.Short, rank: zone.Shared, network: ep.Network, composed: true, bare: true})
+				names = append(names, name{text: alias + "." + ep.Network, rank: zone.Shared, network: network, composed: true})
+				if short := c.on.Compose(ep.Network).Short; short != "" { // as other projects' networks may be called
+					names = append(names, name{text: alias + "." + short, rank: zone.Shared, network: network, composed: true, bare: true})
 				}
 			}
 		}

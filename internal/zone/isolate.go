@@ -4,6 +4,8 @@ import (
 	"slices"
 
 	"github.com/miekg/dns"
+
+	"github.com/dockerdiscovery/dockerdiscovery/internal/container"
 )
 
 // under is what is known of the names below a name. One that stands in a published trie is
@@ -12,12 +14,12 @@ type under struct {
 	children int32 // names one label below: with at least one the name exists, RFC 8020
 	wildcard bool  // one of them is a wildcard
 	// claims are those to all names below, by the networks from which isolation lets them be
-	// seen: everywhere is "".
+	// seen: everywhere is the zero one.
 	claims []counted
 }
 
 type counted struct {
-	network string
+	network container.NetworkID
 	claims  int32
 }
 
@@ -36,11 +38,11 @@ func (n *node) children() int32 {
 	return n.under.children
 }
 
-// seenFrom returns the networks from which isolation lets the container be seen, "" for
-// everywhere. Of one that has just ended the networks may not be known any more.
-func (entry *Entry) seenFrom() []string {
+// seenFrom returns the networks from which isolation lets the container be seen, the zero one
+// for everywhere. Of one that has just ended the networks may not be known any more.
+func (entry *Entry) seenFrom() []container.NetworkID {
 	if entry.Held && len(entry.Networks) == 0 && !entry.HostNetwork {
-		return []string{""}
+		return []container.NetworkID{noNetwork}
 	}
 	return entry.Networks
 }
@@ -77,8 +79,8 @@ func (n *node) inScope(v *View) bool {
 	return slices.ContainsFunc(n.claims, func(h held) bool { return !h.claim.Scoped || h.on(v.Networks) })
 }
 
-func (v *View) sees(network string) bool {
-	return network == "" || slices.Contains(v.Networks, network)
+func (v *View) sees(network container.NetworkID) bool {
+	return network == noNetwork || slices.Contains(v.Networks, network)
 }
 
 // expose adds so many claims of the container to those below the names above the node.
@@ -97,7 +99,7 @@ func (e *edit) expose(n *node, entry *Entry, claims int32) {
 	}
 }
 
-func (u *under) count(network string, claims int32) {
+func (u *under) count(network container.NetworkID, claims int32) {
 	i := slices.IndexFunc(u.claims, func(c counted) bool { return c.network == network })
 	if i < 0 {
 		u.claims = append(u.claims, counted{network, claims})

@@ -4,6 +4,8 @@ import (
 	"testing"
 
 	"github.com/miekg/dns"
+
+	"github.com/dockerdiscovery/dockerdiscovery/internal/container"
 )
 
 // TestIsolated checks that of what is hidden from a container nothing shows: no name, and no
@@ -15,7 +17,7 @@ func TestIsolated(t *testing.T) {
 	below := with(entry("below", 1, "b=172.17.1.2", "below.docker./name"), "deep.er.web.docker. 30 TXT hello", "*.docker.docker. 30 TXT wild")
 	s.Apply(add(web, below, onHost(entry("host", 2, "", "host.docker./name", "x.host.docker."))))
 	view := func(network string) View {
-		return View{Asker: Container, Networks: []string{network}, Isolate: true, Server: server{}}
+		return View{Asker: Container, Networks: []container.NetworkID{on(network)}, Isolate: true, Server: server{}}
 	}
 	check := func(what string, v View, name string, want string) {
 		t.Helper()
@@ -60,9 +62,9 @@ func TestIsolated(t *testing.T) {
 	s.Apply(add(held1(entry("web", 0, "", "web.docker./name", "web.shop.docker."))))
 	check("held, networks unknown", view("c"), "web.docker.", "ended")
 	check("held, networks unknown", view("c"), "shop.docker.", "empty")
-	s.Apply([]Change{{ID: "below"}, {ID: "host"}})
+	s.Apply([]Change{gone("below"), gone("host")})
 	check("what was below is gone", view("b"), "er.web.docker.", "nxdomain")
-	s.Apply([]Change{{ID: "web"}})
+	s.Apply([]Change{gone("web")})
 	if got, want := count(s.Snapshot().names), count(NewStore(s.config).Snapshot().names); got != want {
 		t.Errorf("an emptied store has %d nodes, want %d", got, want)
 	}
@@ -73,7 +75,7 @@ func TestIsolatedWildcard(t *testing.T) {
 	s := NewStore(Config{Zones: []string{"docker."}, Isolate: true})
 	s.Apply(add(entry("app", 0, "b=172.17.1.2", "*.app.docker."), entry("web", 1, "a=172.17.0.2", "web.app.docker.")))
 	for network, want := range map[string]string{"a": "172.17.0.2", "b": "172.17.1.2", "c": "nxdomain"} {
-		v := View{Asker: Container, Networks: []string{network}, Isolate: true}
+		v := View{Asker: Container, Networks: []container.NetworkID{on(network)}, Isolate: true}
 		if got := viewed(s.Snapshot(), v, "web.app.docker.", dns.TypeA); got != want {
 			t.Errorf("on %s: %q, want %q", network, got, want)
 		}

@@ -9,25 +9,38 @@ import (
 
 	"github.com/coredns/coredns/plugin/test"
 	"github.com/miekg/dns"
+
+	"github.com/dockerdiscovery/dockerdiscovery/internal/container"
 )
 
 var created = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 
+// on returns the ID of the network of the name; the zero one is for "".
+func on(network string) container.NetworkID {
+	if network == "" {
+		return noNetwork
+	}
+	return container.LocalNetwork("", network)
+}
+
+// gone is the change that a container has none of its names any more.
+func gone(id string) Change { return Change{Key: Key{ID: id}} }
+
 // entry makes a container, created so many seconds after the first, with addresses
 // NETWORK=IP and names NAME, NAME/RANK or NAME/RANK/NETWORK.
 func entry(id string, age int, addrs string, names ...string) *Entry {
-	e := &Entry{ID: id, Name: id, Created: created.Add(time.Duration(age) * time.Second)}
+	e := &Entry{Key: Key{ID: id}, Name: id, Created: created.Add(time.Duration(age) * time.Second)}
 	for a := range strings.FieldsSeq(addrs) {
 		network, ip, _ := strings.Cut(a, "=")
-		e.Addresses = append(e.Addresses, Address{IP: netip.MustParseAddr(ip), Network: network})
-		if !slices.Contains(e.Networks, network) {
-			e.Networks = append(e.Networks, network)
+		e.Addresses = append(e.Addresses, Address{IP: netip.MustParseAddr(ip), Network: on(network)})
+		if !slices.Contains(e.Networks, on(network)) {
+			e.Networks = append(e.Networks, on(network))
 		}
 	}
 	ranks := map[string]Rank{"name": ByName, "id": ByID, "twin": ByTwin, "": Shared, "shared": Shared}
 	for _, n := range names {
 		parts := append(strings.Split(n, "/"), "", "")
-		e.Claims = append(e.Claims, Claim{Name: parts[0], Rank: ranks[parts[1]], Network: parts[2]})
+		e.Claims = append(e.Claims, Claim{Name: parts[0], Rank: ranks[parts[1]], Network: on(parts[2])})
 	}
 	return e
 }
@@ -37,7 +50,7 @@ func sick(e *Entry) *Entry { e.Sick = true; return e }
 func add(entries ...*Entry) []Change {
 	changes := make([]Change, len(entries))
 	for i, e := range entries {
-		changes[i] = Change{e.ID, e}
+		changes[i] = Change{e.Key, e}
 	}
 	return changes
 }
@@ -54,12 +67,12 @@ func ips(texts string) []netip.Addr {
 	return all
 }
 
-func (server) Addrs() []netip.Addr         { return ips("127.0.0.1") }
-func (server) Gateways() []netip.Addr      { return ips("10.99.0.1 fd99::1") }
-func (server) HostAddrs() []netip.Addr     { return ips("192.0.2.1 2001:db8::1") }
-func (s server) Publish() bool             { return s.publish }
-func (server) Direct(network string) bool  { return network == "lan" }
-func (server) OnBridge(ip netip.Addr) bool { return slices.Contains(server{}.Gateways(), ip) }
+func (server) Addrs() []netip.Addr                     { return ips("127.0.0.1") }
+func (server) Gateways() []netip.Addr                  { return ips("10.99.0.1 fd99::1") }
+func (server) HostAddrs() []netip.Addr                 { return ips("192.0.2.1 2001:db8::1") }
+func (s server) Publish() bool                         { return s.publish }
+func (server) Direct(network container.NetworkID) bool { return network == on("lan") }
+func (server) OnBridge(ip netip.Addr) bool             { return slices.Contains(server{}.Gateways(), ip) }
 
 // ask looks the case's question up, with the case of the name as given.
 func ask(s *Snapshot, c test.Case) Result {
@@ -117,7 +130,7 @@ func TestLookup(t *testing.T) {
 		entry("web2", 4, "bridge=172.17.0.4", "shop_web_2.docker./name", "web.shop.docker."),
 		sick(entry("web3", 5, "bridge=172.17.0.5", "shop_web_3.docker./name", "web.shop.docker.")),
 		sick(entry("sick", 6, "bridge=172.17.0.6", "sick.docker./name")),
-		&Entry{ID: "ended", Held: true, Claims: []Claim{{Name: "ended.docker."}, {Name: "both.docker.", Rank: Shared}}},
+		&Entry{Key: Key{ID: "ended"}, Held: true, Claims: []Claim{{Name: "ended.docker."}, {Name: "both.docker.", Rank: Shared}}},
 		with(entry("text", 7, "", "text.docker./name"), "text.docker. 30 IN TXT x", "both.docker. 30 IN TXT x", "only.docker. 30 IN TXT x"),
 	))
 	soa := []dns.RR{test.SOA(soaDocker)}

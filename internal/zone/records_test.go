@@ -131,7 +131,7 @@ func TestRecords(t *testing.T) {
 	if !newer(s.Snapshot().Serials()["docker."], serial) {
 		t.Error("the serial has not grown with a new record")
 	}
-	s.Apply([]Change{{ID: "web"}, {ID: "other"}, {ID: "late"}})
+	s.Apply([]Change{gone("web"), gone("other"), gone("late")})
 	if snap := s.Snapshot(); snap.Names != 0 || snap.Records != 0 || snap.Lost != 0 {
 		t.Errorf("%d names, %d records, %d lost claims are left", snap.Names, snap.Records, snap.Lost)
 	}

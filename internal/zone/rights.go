@@ -3,6 +3,8 @@ package zone
 import (
 	"cmp"
 	"slices"
+
+	"github.com/dockerdiscovery/dockerdiscovery/internal/container"
 )
 
 // choose puts those of the name's claims first that answer: the ones with the best right.
@@ -29,7 +31,7 @@ func partition(claims []held, keep func(held) bool) int32 {
 
 // compare orders containers by age. IDs settle what was created in one instant.
 func (entry *Entry) compare(o *Entry) int {
-	return cmp.Or(entry.Created.Compare(o.Created), cmp.Compare(entry.ID, o.ID))
+	return cmp.Or(entry.Created.Compare(o.Created), cmp.Compare(entry.Host, o.Host), cmp.Compare(entry.ID, o.ID))
 }
 
 // compareBool orders false before true.
@@ -65,16 +67,16 @@ func (v *View) circle(h *held) circle {
 }
 
 // on reports whether the claim is for one of the networks, if its claimant runs.
-func (h *held) on(networks []string) bool {
-	if h.claim.Network != "" {
+func (h *held) on(networks []container.NetworkID) bool {
+	if h.claim.Network != noNetwork {
 		return slices.Contains(networks, h.claim.Network)
 	}
 	return h.entry.on(networks)
 }
 
 // on reports whether the container is on one of the networks, or was before it ended.
-func (entry *Entry) on(networks []string) bool {
-	return slices.ContainsFunc(entry.Networks, func(n string) bool { return slices.Contains(networks, n) })
+func (entry *Entry) on(networks []container.NetworkID) bool {
+	return slices.ContainsFunc(entry.Networks, func(n container.NetworkID) bool { return slices.Contains(networks, n) })
 }
 
 // seen returns the node as the view has it. A container's own networks come first: if there
@@ -154,7 +156,7 @@ func (n *node) guard() guard {
 // ambiguous reports whether the claim may make the name mean several things. Records say for
 // themselves what they mean, and who is on no network never answers.
 func (h *held) ambiguous() bool {
-	return h.claim.Records() == nil && (h.claim.Network != "" || len(h.entry.Networks) > 0 || h.entry.HostNetwork || h.entry.Held)
+	return h.claim.Records() == nil && (h.claim.Network != noNetwork || len(h.entry.Networks) > 0 || h.entry.HostNetwork || h.entry.Held)
 }
 
 // oneNetwork reports whether there is a network for which all claim the name. The container is
@@ -166,8 +168,8 @@ func (n *node) oneNetwork(entry *Entry) bool {
 			continue
 		}
 		networks := entry.Networks
-		if claims[i].claim.Network != "" {
-			networks = []string{claims[i].claim.Network}
+		if claims[i].claim.Network != noNetwork {
+			networks = []container.NetworkID{claims[i].claim.Network}
 		}
 		for j := range networks {
 			if allOn(claims, networks[j:j+1]) {
@@ -179,7 +181,7 @@ func (n *node) oneNetwork(entry *Entry) bool {
 }
 
 // allOn reports whether each claimant has a claim for the network. One's claims stand together.
-func allOn(claims []held, network []string) bool {
+func allOn(claims []held, network []container.NetworkID) bool {
 	for i := 0; i < len(claims); {
 		entry, counts, on := claims[i].entry, false, false
 		for ; i < len(claims) && claims[i].entry == entry; i++ {

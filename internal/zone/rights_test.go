@@ -19,7 +19,7 @@ func TestBareNames(t *testing.T) {
 	hostname := func(e *Entry) *Entry {
 		for i := range e.Claims {
 			if e.Claims[i].Bare {
-				e.Claims[i].Network = ""
+				e.Claims[i].Network = noNetwork
 			}
 		}
 		return e

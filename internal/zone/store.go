@@ -19,8 +19,8 @@ type Store struct {
 
 	current atomic.Pointer[Snapshot]
 
-	mu      sync.Mutex        // held by writers only; guards entries
-	entries map[string]*Entry // by ID
+	mu      sync.Mutex // held by writers only; guards entries
+	entries map[Key]*Entry
 }
 
 // Snapshot is the data at one moment.
@@ -107,7 +107,7 @@ var noClaim = &Claim{}
 
 // NewStore returns a Store without containers.
 func NewStore(c Config) *Store {
-	s := &Store{config: c, origins: origins{}, entries: map[string]*Entry{}}
+	s := &Store{config: c, origins: origins{}, entries: map[Key]*Entry{}}
 	for _, z := range c.Zones {
 		s.origins[z] = newOrigin(z)
 	}
@@ -128,7 +128,7 @@ func (s *Store) Snapshot() *Snapshot { return s.current.Load() }
 
 // Change is the new state of one container; Entry is nil when it is gone.
 type Change struct {
-	ID    string
+	Key
 	Entry *Entry
 }
 
@@ -140,14 +140,14 @@ func (s *Store) Apply(changes []Change) []Lost {
 
 	e := s.edit(s.Snapshot())
 	for _, c := range changes {
-		if old := s.entries[c.ID]; old != nil {
+		if old := s.entries[c.Key]; old != nil {
 			e.remove(old)
 		}
 		if c.Entry == nil {
-			delete(s.entries, c.ID)
+			delete(s.entries, c.Key)
 			continue
 		}
-		s.entries[c.ID] = c.Entry
+		s.entries[c.Key] = c.Entry
 		e.add(c.Entry)
 	}
 	s.current.Store(e.publish())
@@ -285,7 +285,7 @@ func (e *edit) contested(old, n *node) {
 		if h.entry.Held {
 			continue
 		}
-		lost := func(o held) bool { return o.entry.ID == h.entry.ID }
+		lost := func(o held) bool { return o.entry.Key == h.entry.Key }
 		if !slices.ContainsFunc(old.claims[old.winners:], lost) {
 			e.lost = append(e.lost, Lost{Name: n.name, Loser: h.entry, Winner: n.claims[0].entry})
 		}

@@ -93,7 +93,7 @@ func TestClaimAfterWinnerLeaves(t *testing.T) {
 		t.Errorf("b resolves to %q while a holds x", got)
 	}
 	before := s.Snapshot().serials["17.172.in-addr.arpa."]
-	s.Apply([]Change{{ID: "a"}})
+	s.Apply([]Change{gone("a")})
 	if got := text(s.Snapshot(), "x.docker."); got != "172.17.0.3" {
 		t.Errorf("x.docker. is %q after a has left", got)
 	}
@@ -125,11 +125,11 @@ func TestSerial(t *testing.T) {
 	step("ill but alone", false, add(sick(entry("web", 0, "n=172.17.0.2", "web.docker./name")))...)
 	step("other address", true, add(entry("web", 0, "n=172.17.0.3", "web.docker./name"))...)
 	step("renamed", true, add(entry("web", 0, "n=172.17.0.3", "www.docker./name"))...)
-	step("gone", true, Change{ID: "web"})
-	step("gone already", false, Change{ID: "web"})
+	step("gone", true, gone("web"))
+	step("gone already", false, gone("web"))
 	for range 500 { // faster than the clock that it counts
 		step("new", true, add(web)...)
-		step("gone", true, Change{ID: "web"})
+		step("gone", true, gone("web"))
 	}
 }
 
@@ -212,7 +212,7 @@ func TestStoreAgainstModel(t *testing.T) {
 			id := fmt.Sprint("c", rnd.IntN(12))
 			if rnd.IntN(3) == 0 {
 				delete(m, id)
-				changes = append(changes, Change{ID: id})
+				changes = append(changes, gone(id))
 				continue
 			}
 			var claims []string
@@ -221,7 +221,7 @@ func TestStoreAgainstModel(t *testing.T) {
 			}
 			addrs := fmt.Sprintf("n=172.17.0.%d", 1+rnd.IntN(20))
 			m[id] = entry(id, rnd.IntN(5), addrs, claims...)
-			changes = append(changes, Change{id, m[id]})
+			changes = append(changes, Change{m[id].Key, m[id]})
 		}
 		s.Apply(changes)
 		snap := s.Snapshot()
@@ -242,7 +242,7 @@ func TestStoreAgainstModel(t *testing.T) {
 		}
 	}
 	for id := range m {
-		s.Apply([]Change{{ID: id}})
+		s.Apply([]Change{gone(id)})
 	}
 	if snap, empty := s.Snapshot(), newStore().Snapshot(); snap.Names != 0 || snap.Records != 0 || snap.Lost != 0 || count(snap.names) != count(empty.names) {
 		t.Errorf("an emptied store has %d names, %d records, %d lost claims, %d nodes; a new one has %d nodes",
@@ -283,7 +283,7 @@ func TestNamesAppearTogether(t *testing.T) {
 	}
 	for i := range 2000 {
 		if i%3 == 2 {
-			s.Apply([]Change{{ID: "web"}})
+			s.Apply([]Change{gone("web")})
 			continue
 		}
 		claims := []string{names[0] + "/name", names[1] + "/id", names[2], names[3]}

@@ -3,6 +3,8 @@ package zone
 import (
 	"net/netip"
 	"slices"
+
+	"github.com/dockerdiscovery/dockerdiscovery/internal/container"
 )
 
 // View is who asks, as far as the answer depends on it. The zero View is the Docker
@@ -10,7 +12,7 @@ import (
 type View struct {
 	Asker Asker
 	// Networks are those of the container that asks, Project and Service Compose's for it.
-	Networks         []string
+	Networks         []container.NetworkID
 	Project, Service string
 	// Isolate hides from a container that asks what shares no network with it.
 	Isolate bool
@@ -43,7 +45,7 @@ type Server interface {
 	Publish() bool
 	// Direct reports whether containers on the network are reached from elsewhere by
 	// their own addresses.
-	Direct(network string) bool
+	Direct(network container.NetworkID) bool
 	// OnBridge reports whether the address lies in a network of containers, which from elsewhere is not reached.
 	OnBridge(ip netip.Addr) bool
 }
@@ -51,6 +53,9 @@ type Server interface {
 // Loopback is where the host reaches itself, and so what uses its network if no Server knows better. It must not
 // be changed.
 var Loopback = []netip.Addr{netip.AddrFrom4([4]byte{127, 0, 0, 1}), netip.IPv6Loopback()}
+
+// noNetwork is no network's ID.
+var noNetwork container.NetworkID
 
 // reached is an address at which the asker reaches a container.
 type reached struct {
@@ -280,4 +285,4 @@ func (h *held) gives() bool { return h.claim.addresses() && !h.entry.Held }
 func (c *Claim) addresses() bool { return c.Data == nil }
 
 // gives reports whether the claim lets the address answer.
-func (c *Claim) gives(a Address) bool { return c.Network == "" || c.Network == a.Network }
+func (c *Claim) gives(a Address) bool { return c.Network == noNetwork || c.Network == a.Network }

@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/miekg/dns"
+
+	"github.com/dockerdiscovery/dockerdiscovery/internal/container"
 )
 
 func project(e *Entry, name string) *Entry { e.Project = name; return e }
@@ -44,7 +46,11 @@ func viewed(s *Snapshot, v View, name string, qtype uint16) string {
 func of(v View, project, service string) View { v.Project, v.Service = project, service; return v }
 
 func inside(networks ...string) View {
-	return View{Asker: Container, Networks: networks, Server: server{}}
+	v := View{Asker: Container, Server: server{}}
+	for _, network := range networks {
+		v.Networks = append(v.Networks, on(network))
+	}
+	return v
 }
 
 // TestViews has a row for each kind of target and a column for each kind of asker.
@@ -67,7 +73,7 @@ func TestViews(t *testing.T) {
 		view View
 	}{
 		{"on a", inside("a")}, {"on b", inside("b")}, {"on a and b", inside("a", "b")}, {"on c", inside("c")},
-		{"isolated on c", View{Asker: Container, Networks: []string{"c"}, Isolate: true, Server: server{}}},
+		{"isolated on c", View{Asker: Container, Networks: []container.NetworkID{on("c")}, Isolate: true, Server: server{}}},
 		{"host", View{Server: server{}}},
 		{"elsewhere", View{Asker: Elsewhere, Server: server{}}},
 		{"elsewhere, publish", View{Asker: Elsewhere, Server: server{publish: true}}},
@@ -202,7 +208,7 @@ func TestHeld(t *testing.T) {
 	if got := s.Snapshot().Lost; got != 1 { // the thief's
 		t.Errorf("%d lost claims, want 1", got)
 	}
-	s.Apply([]Change{{ID: "db"}})
+	s.Apply([]Change{gone("db")})
 	if got := viewed(s.Snapshot(), View{}, "0123.docker.", dns.TypeA); got != "nxdomain" {
 		t.Errorf("after the hold: %q", got)
 	}
@@ -220,7 +226,7 @@ func TestOwners(t *testing.T) {
 	}{
 		{"x.docker.", View{}, "[a b]"}, {"x.docker.", inside("b"), "[b]"}, {"h.docker.", inside("b"), "[h]"},
 		{"2.0.17.172.in-addr.arpa.", View{}, "[a]"}, {"nope.docker.", View{}, "[]"}, {"example.org.", View{}, "[]"},
-		{"a.docker.", View{Asker: Container, Isolate: true, Networks: []string{"b"}}, "[]"},
+		{"a.docker.", View{Asker: Container, Isolate: true, Networks: []container.NetworkID{on("b")}}, "[]"},
 	} {
 		if got := fmt.Sprint(s.Snapshot().Owners(&Query{Name: c.name, View: c.view})); got != c.want {
 			t.Errorf("%s for %v: %s, want %s", c.name, c.view.Networks, got, c.want)

@@ -12,12 +12,20 @@ import (
 	"time"
 
 	"github.com/miekg/dns"
+
+	"github.com/dockerdiscovery/dockerdiscovery/internal/container"
 )
+
+// Key tells entries apart. Containers of several hosts may have one ID: engines are copied with their machines.
+type Key struct {
+	Host container.HostID
+	ID   string // the container's
+}
 
 // Entry is what one container contributes. It must not be changed after it was
 // given to [Store.Apply].
 type Entry struct {
-	ID      string    // the container's
+	Key
 	Name    string    // the container's, for messages
 	Project string    // its Compose project, if any
 	Service string    // its Compose service, if it serves one
@@ -37,7 +45,7 @@ type Entry struct {
 
 	// Networks are those of its addresses. They outlast these: what has just ended keeps its
 	// neighbours from getting another's address.
-	Networks  []string
+	Networks  []container.NetworkID
 	Addresses []Address // in the order in which they are to be answered
 	// Joined is set if the addresses are another container's, to whom they resolve.
 	Joined bool
@@ -60,14 +68,14 @@ type Entry struct {
 // Address is where a container can be reached on one network.
 type Address struct {
 	IP      netip.Addr
-	Network string
+	Network container.NetworkID
 }
 
 // Claim says that a container wants to answer for a name, with its addresses unless
 // Data is set. Of a name that it claims exclusively it has all other claims too.
 type Claim struct {
-	Name    string // owner name: absolute, lower case
-	Network string // only the addresses on this network answer; all if empty
+	Name    string              // owner name: absolute, lower case
+	Network container.NetworkID // only the addresses on this network answer; all if zero
 	Rank    Rank
 	// Bare is set for a network's alias without the network's name, and for a host name. Projects
 	// and networks may call things alike that have nothing to do with each other: see guard.

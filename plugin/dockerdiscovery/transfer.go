@@ -8,6 +8,8 @@ import (
 	"github.com/coredns/coredns/plugin"
 	"github.com/coredns/coredns/plugin/transfer"
 	"github.com/miekg/dns"
+
+	"github.com/dockerdiscovery/dockerdiscovery/internal/container"
 )
 
 // errNotSynced keeps a secondary from taking an incomplete zone.
@@ -55,7 +57,7 @@ func (t transferring) HostAddrs() []netip.Addr { return nil }
 func (t transferring) Publish() bool { return false }
 
 // Direct implements zone.Server.
-func (t transferring) Direct(network string) bool { return t.askers.Direct(network) }
+func (t transferring) Direct(network container.NetworkID) bool { return t.askers.Direct(network) }
 
 // OnBridge implements zone.Server.
 func (t transferring) OnBridge(ip netip.Addr) bool { return t.askers.Network(ip) != nil }

@@ -12,6 +12,7 @@ import (
 	"github.com/miekg/dns"
 
 	"github.com/dockerdiscovery/dockerdiscovery/internal/asker"
+	"github.com/dockerdiscovery/dockerdiscovery/internal/container"
 	"github.com/dockerdiscovery/dockerdiscovery/internal/zone"
 )
 
@@ -158,7 +159,7 @@ func (a *asking) findHostAddrs() []netip.Addr {
 func (a *asking) Publish() bool { return a.config.publish }
 
 // Direct implements zone.Server.
-func (a *asking) Direct(network string) bool { return a.askers.Direct(network) }
+func (a *asking) Direct(network container.NetworkID) bool { return a.askers.Direct(network) }
 
 // OnBridge implements zone.Server.
 func (a *asking) OnBridge(ip netip.Addr) bool { return a.askers.Network(ip) != nil }
