@@ -68,11 +68,13 @@ func ips(texts string) []netip.Addr {
 }
 
 func (server) Addrs() []netip.Addr                     { return ips("127.0.0.1") }
-func (server) Gateways() []netip.Addr                  { return ips("10.99.0.1 fd99::1") }
-func (server) HostAddrs() []netip.Addr                 { return ips("192.0.2.1 2001:db8::1") }
+func (server) Gateways(container.HostID) []netip.Addr  { return ips("10.99.0.1 fd99::1") }
+func (server) HostAddrs(container.HostID) []netip.Addr { return ips("192.0.2.1 2001:db8::1") }
 func (s server) Publish() bool                         { return s.publish }
 func (server) Direct(network container.NetworkID) bool { return network == on("lan") }
-func (server) OnBridge(ip netip.Addr) bool             { return slices.Contains(server{}.Gateways(), ip) }
+func (server) OnBridge(_ container.HostID, ip netip.Addr) bool {
+	return slices.Contains(server{}.Gateways(""), ip)
+}
 
 // ask looks the case's question up, with the case of the name as given.
 func ask(s *Snapshot, c test.Case) Result {

@@ -231,7 +231,7 @@ func (entry *Entry) ports(s *Service, v *View) []uint16 {
 	}
 	var ports []uint16
 	for _, p := range s.Published {
-		if !slices.Contains(ports, p.Port()) && !v.Server.OnBridge(p.Addr()) {
+		if !slices.Contains(ports, p.Port()) && !v.Server.OnBridge(entry.Host, p.Addr()) {
 			ports = append(ports, p.Port())
 		}
 	}

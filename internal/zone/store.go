@@ -28,6 +28,7 @@ type Snapshot struct {
 	store   *Store
 	names   trie
 	serials map[string]uint32 // by apex
+	hosts   hostStates
 
 	// Names, Records and Lost count the owner names, the address and PTR records,
 	// and the claims that have lost to a stronger one.

@@ -11,6 +11,9 @@ import (
 // host, which reaches all containers.
 type View struct {
 	Asker Asker
+	// Hosts are those that count as the asker's own: the host of the container that asks, or all that the Docker host that
+	// asks is. Nil are all.
+	Hosts []container.HostID
 	// Networks are those of the container that asks, Project and Service Compose's for it.
 	Networks         []container.NetworkID
 	Project, Service string
@@ -37,17 +40,17 @@ type Server interface {
 	// name server's name.
 	Addrs() []netip.Addr
 	// Gateways returns the addresses at which the container that asks, or the host itself,
-	// reaches what uses the host's network.
-	Gateways() []netip.Addr
+	// reaches what uses the network of the host.
+	Gateways(container.HostID) []netip.Addr
 	// HostAddrs returns the addresses at which the host is reached from elsewhere.
-	HostAddrs() []netip.Addr
+	HostAddrs(container.HostID) []netip.Addr
 	// Publish reports whether published ports are to be answered for.
 	Publish() bool
 	// Direct reports whether containers on the network are reached from elsewhere by
 	// their own addresses.
 	Direct(network container.NetworkID) bool
-	// OnBridge reports whether the address lies in a network of containers, which from elsewhere is not reached.
-	OnBridge(ip netip.Addr) bool
+	// OnBridge reports whether the address lies in a network of the host's containers, which from elsewhere is not reached.
+	OnBridge(host container.HostID, ip netip.Addr) bool
 }
 
 // Loopback is where the host reaches itself, and so what uses its network if no Server knows better. It must not
@@ -170,7 +173,7 @@ func (n *node) near(all []reached, v *View) []reached {
 			all = append(all, reached{a.IP, h.entry})
 		}
 		if h.entry.HostNetwork {
-			all = h.entry.at(all, v.gateways())
+			all = h.entry.at(all, v.gateways(h.entry.Host))
 		}
 	}
 	return all
@@ -191,7 +194,7 @@ func (n *node) shared(all []reached, v *View) []reached {
 			}
 		}
 		if h.entry.HostNetwork && !v.Isolate {
-			all = h.entry.at(all, v.gateways())
+			all = h.entry.at(all, v.gateways(h.entry.Host))
 		}
 	}
 	return all
@@ -227,7 +230,7 @@ func (n *node) far(all []reached, v *View) []reached {
 		}
 		switch {
 		case h.entry.HostNetwork:
-			all = h.entry.at(all, v.Server.HostAddrs())
+			all = h.entry.at(all, v.Server.HostAddrs(h.entry.Host))
 		case !neighbour && len(h.entry.Published) > 0 && v.Server.Publish():
 			all = h.entry.at(all, h.entry.published(v.Server))
 		}
@@ -253,12 +256,12 @@ func (entry *Entry) published(server Server) []netip.Addr {
 	var ips []netip.Addr
 	for _, p := range entry.Published {
 		if !p.IsUnspecified() {
-			if !server.OnBridge(p) {
+			if !server.OnBridge(entry.Host, p) {
 				ips = append(ips, p)
 			}
 			continue
 		}
-		for _, ip := range server.HostAddrs() {
+		for _, ip := range server.HostAddrs(entry.Host) {
 			if ip.Is4() == p.Is4() {
 				ips = append(ips, ip)
 			}
@@ -267,10 +270,10 @@ func (entry *Entry) published(server Server) []netip.Addr {
 	return ips
 }
 
-func (v *View) gateways() []netip.Addr {
+func (v *View) gateways(host container.HostID) []netip.Addr {
 	switch {
 	case v.Server != nil:
-		return v.Server.Gateways()
+		return v.Server.Gateways(host)
 	case v.Asker == Host:
 		return Loopback
 	default:

@@ -109,7 +109,7 @@ func (a *asking) local() netip.Addr {
 }
 
 // Gateways implements zone.Server: those of a network of the container that asks, or the host's on a bridge.
-func (a *asking) Gateways() []netip.Addr {
+func (a *asking) Gateways(container.HostID) []netip.Addr {
 	if a.client == nil {
 		return a.askers.BridgeAddrs(addr(a.w.RemoteAddr()))
 	}
@@ -117,7 +117,7 @@ func (a *asking) Gateways() []netip.Addr {
 }
 
 // HostAddrs implements zone.Server. All of the answer's containers ask for them.
-func (a *asking) HostAddrs() []netip.Addr {
+func (a *asking) HostAddrs(container.HostID) []netip.Addr {
 	switch {
 	case len(a.config.publishAddrs) > 0:
 		return a.config.publishAddrs
@@ -162,7 +162,7 @@ func (a *asking) Publish() bool { return a.config.publish }
 func (a *asking) Direct(network container.NetworkID) bool { return a.askers.Direct(network) }
 
 // OnBridge implements zone.Server.
-func (a *asking) OnBridge(ip netip.Addr) bool { return a.askers.Network(ip) != nil }
+func (a *asking) OnBridge(_ container.HostID, ip netip.Addr) bool { return a.askers.Network(ip) != nil }
 
 // addr returns the IP of a transport's address, the zero Addr if it has none.
 func addr(a net.Addr) netip.Addr { return zonedAddr(a).WithZone("") }
