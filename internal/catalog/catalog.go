@@ -245,7 +245,7 @@ func (cat *Catalog) provider(c *container.Container) *container.Container {
 }
 
 // name returns the entry of a container by its facts, and what it is not called. The caller holds mu.
-func (cat *Catalog) name(c *container.Container) (*zone.Entry, []naming.Skipped) {
+func (cat *Catalog) name(c *container.Container) (*zone.Entry, naming.LeftOut, []naming.Skipped) {
 	return cat.rules.Entry(cat.networks, c, cat.provider(c))
 }
 
@@ -263,7 +263,7 @@ func (cat *Catalog) renew(id string) zone.Change {
 			k.timer = nil
 		}
 		k.passing = false
-		k.entry, skipped = cat.name(k.facts)
+		k.entry, _, skipped = cat.name(k.facts)
 	case cat.hold > 0 && !cat.closed && k.entry != nil:
 		k.entry = naming.Held(k.entry, k.gone)
 		if k.timer == nil {

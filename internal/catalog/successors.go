@@ -32,7 +32,7 @@ func (cat *Catalog) succeed(c container.Change) {
 			delete(cat.successors, id)
 		}
 	}
-	entry, _ := cat.name(c.Created) // what it skips is told when it runs
+	entry, _, _ := cat.name(c.Created) // what it skips is told when it runs
 	if entry == nil {
 		delete(cat.successors, c.ID)
 		return
@@ -115,7 +115,7 @@ func (cat *Catalog) holdUntil(id string, k *listing, until time.Time) {
 
 // remember notes a container that had ended before we began, and reports whether it has names. The caller holds mu.
 func (cat *Catalog) remember(c container.Change) bool {
-	entry, _ := cat.name(c.Last)
+	entry, _, _ := cat.name(c.Last)
 	if entry == nil || cat.hold == 0 {
 		return false
 	}

@@ -39,7 +39,7 @@ func FuzzLabels(f *testing.F) {
 			ID: id, Name: "web_1", Labels: labels, Ports: []container.Port{{Number: 80, Proto: "tcp"}},
 			Endpoints: []container.Endpoint{{Network: "n", Addrs: []netip.Addr{netip.MustParseAddr("10.0.0.2")}}},
 		}
-		e, skipped := r.Entry(here, &c, &c)
+		e, _, skipped := r.Entry(here, &c, &c)
 		if e == nil {
 			if host != "enable" {
 				t.Error("the container is left out")

@@ -39,9 +39,20 @@ var (
 	no  = []string{"false", "no", "off", "0", "f", "n"}
 )
 
+// LeftOut says why a container has no names.
+type LeftOut uint8
+
+// Why a container has no names.
+const (
+	LetIn      LeftOut = iota // it has some
+	NotOptedIn                // only containers whose label asks for names have some
+	Disabled                  // its label says that it is to have none
+	NoName                    // no source gives it a name that can be one
+)
+
 // labels is what a container's labels say.
 type labels struct {
-	enabled bool
+	leftOut LeftOut
 	host    string
 	records string
 	health  Health
@@ -52,7 +63,10 @@ type labels struct {
 
 // labels reads the container's labels under the prefix. A bad one is as one that is not there.
 func (r *Rules) labels(c *container.Container, refused *refusals) *labels {
-	l := &labels{enabled: !r.OptIn, health: r.Health, ttl: r.TTL}
+	l := &labels{health: r.Health, ttl: r.TTL}
+	if r.OptIn {
+		l.leftOut = NotOptedIn
+	}
 	prefix := cmp.Or(r.LabelPrefix, DefaultLabelPrefix) + "."
 	var keys []string
 	for key := range c.Labels {
@@ -84,9 +98,9 @@ func (l *labels) set(key, value string) (reason string) {
 	case labelEnable:
 		switch value = strings.ToLower(strings.TrimSpace(value)); {
 		case slices.Contains(yes, value):
-			l.enabled = true
+			l.leftOut = LetIn
 		case slices.Contains(no, value):
-			l.enabled = false
+			l.leftOut = Disabled
 		default:
 			return "want true or false"
 		}

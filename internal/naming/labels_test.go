@@ -67,7 +67,7 @@ label name "` + strings.Repeat("b.", 130) + `c": longer than 255 octets in zone 
 	} {
 		r := rules(c.zones...)
 		r.Sources = []Source{Label}
-		e, skipped := r.Entry(here, &container.Container{ID: id, Labels: label("host", c.host)}, nil)
+		e, _, skipped := r.Entry(here, &container.Container{ID: id, Labels: label("host", c.host)}, nil)
 		if got := describe(e.Claims); got != c.want {
 			t.Errorf("%v %q: claims\n%s\nwant\n%s", c.zones, c.host, got, c.want)
 		}
@@ -78,7 +78,7 @@ label name "` + strings.Repeat("b.", 130) + `c": longer than 255 octets in zone 
 }
 
 func TestHostLabelIsBounded(t *testing.T) {
-	e, skipped := only(Label).Entry(here, &container.Container{ID: id, Labels: label("host", strings.Repeat("a,b,", 100)+strings.Repeat("c", 40))}, nil)
+	e, _, skipped := only(Label).Entry(here, &container.Container{ID: id, Labels: label("host", strings.Repeat("a,b,", 100)+strings.Repeat("c", 40))}, nil)
 	if got := describe(e.Claims); got != "a.docker. shared\nb.docker. shared" || len(skipped) != 1 || skipped[0].Reason != "more than 32 names" {
 		t.Errorf("claims %s, skipped %v", got, skipped)
 	}
@@ -122,7 +122,7 @@ func TestSettingLabels(t *testing.T) {
 		if ct.Labels != nil {
 			ct.Labels[composeProject] = "shop"
 		}
-		e, skipped := r.Entry(on, &ct, &ct)
+		e, _, skipped := r.Entry(on, &ct, &ct)
 		got := "left out"
 		if e != nil {
 			got = fmt.Sprint(e.TTL, " ", e.OwnTTL)
@@ -143,7 +143,7 @@ func TestNetworkLabelOverrides(t *testing.T) {
 	c := container.Container{ID: id, Labels: label("network", "b"), Endpoints: []container.Endpoint{
 		{Network: "a", Addrs: []netip.Addr{netip.MustParseAddr("10.0.0.2")}}, {Network: "b", Addrs: []netip.Addr{netip.MustParseAddr("10.1.0.2")}},
 	}}
-	if e, _ := r.Entry(here, &c, &c); len(e.Addresses) != 1 || e.Addresses[0].Network != here.ID("b") {
+	if e, _, _ := r.Entry(here, &c, &c); len(e.Addresses) != 1 || e.Addresses[0].Network != here.ID("b") {
 		t.Errorf("addresses %v", e.Addresses)
 	}
 }
@@ -151,21 +151,34 @@ func TestNetworkLabelOverrides(t *testing.T) {
 func TestOptIn(t *testing.T) {
 	r := rules("docker.")
 	r.OptIn, r.LabelPrefix = true, "org.example"
-	for value, in := range map[string]bool{"": false, "true": true, "1": true, "yes": true, "on": true, "false": false, "maybe": false} {
+	for value, want := range map[string]LeftOut{
+		"": NotOptedIn, "true": LetIn, "1": LetIn, "yes": LetIn, "on": LetIn, "false": Disabled, "maybe": NotOptedIn,
+	} {
 		c := container.Container{ID: id, Name: "web", Labels: map[string]string{"org.example.enable": value}}
-		if e, skipped := r.Entry(here, &c, &c); (e != nil) != in {
-			t.Errorf("%q: in is %v, want %v; skipped %v", value, e != nil, in, skipped)
+		if e, left, skipped := r.Entry(here, &c, &c); (e != nil) != (want == LetIn) || left != want {
+			t.Errorf("%q: in is %v, reason %d, want %d; skipped %v", value, e != nil, left, want, skipped)
 		}
 	}
-	if e, skipped := r.Entry(here, &container.Container{ID: id, Name: "web", Labels: label("enable", "true")}, nil); e != nil || skipped != nil {
-		t.Errorf("with another prefix's label: %v, skipped %v", e, skipped)
+	e, left, skipped := r.Entry(here, &container.Container{ID: id, Name: "web", Labels: label("enable", "true")}, nil)
+	if e != nil || left != NotOptedIn || skipped != nil {
+		t.Errorf("with another prefix's label: %v, reason %d, skipped %v", e, left, skipped)
+	}
+}
+
+// TestNoName checks that a container whose sources give it no name is said to have none.
+func TestNoName(t *testing.T) {
+	for name, want := range map[string]LeftOut{"web": LetIn, "-web-.x..y": NoName} {
+		e, left, _ := only(Container).Entry(here, &container.Container{ID: id, Name: name}, nil)
+		if e == nil || left != want || (len(e.Claims) == 0) != (want == NoName) {
+			t.Errorf("%q: entry %v, reason %d, want %d", name, e, left, want)
+		}
 	}
 }
 
 // TestLabelSourceOff checks that without the source labels give no names, but still settings.
 func TestLabelSourceOff(t *testing.T) {
 	c := container.Container{ID: id, Name: "web", Labels: label("host", "x", "records", "@ TXT x", "ttl", "9")}
-	e, _ := only(Container).Entry(here, &c, &c)
+	e, _, _ := only(Container).Entry(here, &c, &c)
 	if got := describe(e.Claims); got != "web.docker. name" || e.TTL != 9 {
 		t.Errorf("claims %s, TTL %d", got, e.TTL)
 	}
@@ -201,7 +214,7 @@ func TestHostileLabels(t *testing.T) {
 			var before, after runtime.MemStats
 			runtime.ReadMemStats(&before)
 			start := time.Now()
-			e, skipped := rules("docker.").Entry(here, &c, &c)
+			e, _, skipped := rules("docker.").Entry(here, &c, &c)
 			took := time.Since(start)
 			runtime.ReadMemStats(&after)
 			if allocated := after.TotalAlloc - before.TotalAlloc; allocated > 64<<20 {

@@ -78,14 +78,14 @@ type Rules struct {
 	Templates   []*NameTemplate
 }
 
-// Entry returns what the container contributes to the zones, nil if it is to be left out, and
-// the names that it does not get, with the reasons. The networks are its host's. Owner is the container whose network it
-// uses: itself, or the one that it has joined, nil if that does not run.
-func (r *Rules) Entry(on *container.Networks, c, owner *container.Container) (*zone.Entry, []Skipped) {
+// Entry returns what the container contributes to the zones, nil if it is to be left out, why it has no names, if it has
+// none, and the names that it does not get, with the reasons. The networks are its host's. Owner is the container whose
+// network it uses: itself, or the one that it has joined, nil if that does not run.
+func (r *Rules) Entry(on *container.Networks, c, owner *container.Container) (*zone.Entry, LeftOut, []Skipped) {
 	var refused refusals
 	l := r.labels(c, &refused)
-	if !l.enabled {
-		return nil, refused.all()
+	if l.leftOut != LetIn {
+		return nil, l.leftOut, refused.all()
 	}
 	e := &zone.Entry{
 		Key: zone.Key{Host: on.Host(), ID: c.ID}, Name: c.Name, Project: Project(c), Service: Service(c), Created: c.Created,
@@ -105,7 +105,11 @@ func (r *Rules) Entry(on *container.Networks, c, owner *container.Container) (*z
 		claims.list = append(claims.list, r.records(a, claims.list)...)
 	}
 	e.Claims = slices.Clone(claims.list) // without the room that appending leaves
-	return e, refused.all()
+	left := LetIn
+	if len(e.Claims) == 0 {
+		left = NoName
+	}
+	return e, left, refused.all()
 }
 
 // named returns the claims to names that answer with the container's addresses.

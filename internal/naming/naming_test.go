@@ -283,7 +283,7 @@ alias name "a..b.n": empty label`,
 		},
 	} {
 		c.container.ID = id
-		e, skipped := c.rules.Entry(here, &c.container, &c.container)
+		e, _, skipped := c.rules.Entry(here, &c.container, &c.container)
 		if got := describe(e.Claims); got != c.want {
 			t.Errorf("%s: claims\n%s\nwant\n%s", c.name, got, c.want)
 		}
@@ -301,7 +301,7 @@ alias name "a..b.n": empty label`,
 func TestLongestName(t *testing.T) {
 	for n, fits := range map[int]bool{246: true, 247: false} { // with ".docker." 254: one less than on the wire
 		text := strings.Repeat("a.", n/2)[:n-1] + "b"
-		e, _ := only(Container).Entry(here, &container.Container{ID: id, Name: text}, nil)
+		e, _, _ := only(Container).Entry(here, &container.Container{ID: id, Name: text}, nil)
 		if got := len(e.Claims) == 1; got != fits {
 			t.Errorf("a name of %d octets is taken: %v, want %v", n, got, fits)
 		}
@@ -321,7 +321,7 @@ func TestEntry(t *testing.T) {
 			{Network: "b", Addrs: []netip.Addr{netip.MustParseAddr("10.1.0.2")}},
 		},
 	}
-	e, _ := rules("docker.").Entry(here, &c, &c)
+	e, _, _ := rules("docker.").Entry(here, &c, &c)
 	want := []zone.Address{
 		{IP: netip.MustParseAddr("10.0.0.2"), Network: here.ID("a")},
 		{IP: netip.MustParseAddr("fd00::2"), Network: here.ID("a")},
@@ -363,7 +363,7 @@ func TestHealth(t *testing.T) {
 		if c.label != "" {
 			ct.Labels = label("health", c.label)
 		}
-		e, _ := r.Entry(here, &ct, &ct)
+		e, _, _ := r.Entry(here, &ct, &ct)
 		if got := fmt.Sprint(e.Sick, e.RequireWell); got != c.want || e.Draining {
 			t.Errorf("%s, label %q, health %v: %s, want %s", c.corefile, c.label, c.health, got, c.want)
 		}
@@ -371,7 +371,7 @@ func TestHealth(t *testing.T) {
 	for what, c := range map[string]container.Container{
 		"stopping": {ID: id, Stopping: true}, "paused": {ID: id, Paused: true, Labels: label("health", "ignore")},
 	} {
-		if e, _ := rules("docker.").Entry(here, &c, &c); !e.Draining || e.Sick {
+		if e, _, _ := rules("docker.").Entry(here, &c, &c); !e.Draining || e.Sick {
 			t.Errorf("%s: %+v", what, e)
 		}
 	}
@@ -390,7 +390,7 @@ func TestNetworks(t *testing.T) {
 	} {
 		r := rules("docker.")
 		r.Networks = strings.Fields(networks)
-		e, _ := r.Entry(on, &c, &c)
+		e, _, _ := r.Entry(on, &c, &c)
 		var got []string
 		for _, a := range e.Addresses {
 			got = append(got, a.IP.String())
@@ -408,18 +408,18 @@ func TestJoined(t *testing.T) {
 		Endpoints: []container.Endpoint{{Network: "n", Aliases: []string{"out"}, Addrs: []netip.Addr{netip.MustParseAddr("10.0.0.2")}}},
 	}
 	app := container.Container{ID: id, Name: "app", Hostname: "gate", NetworkMode: "container:" + vpn.ID}
-	e, _ := rules("docker.").Entry(here, &app, &vpn)
+	e, _, _ := rules("docker.").Entry(here, &app, &vpn)
 	if got, want := describe(e.Claims), "app.docker. name\n0123456789ab.docker. id"; got != want {
 		t.Errorf("claims %s, want %s", got, want)
 	}
 	if len(e.Addresses) != 1 || e.Addresses[0].IP != vpn.Endpoints[0].Addrs[0] || len(e.Published) != 1 || e.HostNetwork {
 		t.Errorf("entry %+v", e)
 	}
-	if gone, _ := rules("docker.").Entry(here, &app, nil); len(gone.Addresses) != 0 || describe(gone.Claims) != describe(e.Claims) {
+	if gone, _, _ := rules("docker.").Entry(here, &app, nil); len(gone.Addresses) != 0 || describe(gone.Claims) != describe(e.Claims) {
 		t.Errorf("without the other: %+v", gone)
 	}
 	vpn.NetworkMode = "host"
-	if e, _ := rules("docker.").Entry(here, &app, &vpn); !e.HostNetwork {
+	if e, _, _ := rules("docker.").Entry(here, &app, &vpn); !e.HostNetwork {
 		t.Error("joined to one on the host's network, it is not there")
 	}
 	held := Held(e, false)
@@ -447,7 +447,7 @@ func FuzzNames(f *testing.F) {
 			Labels:    map[string]string{composeService: service, composeProject: project},
 			Endpoints: []container.Endpoint{{Network: network, Aliases: []string{alias}}},
 		}
-		e, _ := r.Entry(here, &c, &c)
+		e, _, _ := r.Entry(here, &c, &c)
 		seen := map[string]bool{}
 		for _, claim := range e.Claims {
 			buf := make([]byte, 512)
@@ -491,7 +491,7 @@ func TestAliasesAreBounded(t *testing.T) {
 	} {
 		facts := container.Container{ID: id, Name: "web", Endpoints: []container.Endpoint{{Network: "n", Aliases: c.aliases}}}
 		begin := time.Now()
-		e, skipped := only(Alias).Entry(here, &facts, &facts)
+		e, _, skipped := only(Alias).Entry(here, &facts, &facts)
 		if len(e.Claims) != c.claims || len(skipped) != c.skipped {
 			t.Errorf("%s: %d claims, %d skipped, want %d and %d: %v", c.name, len(e.Claims), len(skipped), c.claims, c.skipped, skipped)
 		}

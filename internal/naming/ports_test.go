@@ -55,7 +55,7 @@ _9200._udp.my_web.docker. name my_web.docker. 9200 [0.0.0.0:8080]
 _http._tcp.my-web.docker. twin my_web.docker. 80 []
 _9200._udp.my-web.docker. twin my_web.docker. 9200 [0.0.0.0:8080]`},
 	} {
-		e, _ := test.rules.Entry(here, &c, test.owner)
+		e, _, _ := test.rules.Entry(here, &c, test.owner)
 		if got := services(e.Claims); got != test.want {
 			t.Errorf("%s:\n%s\nwant\n%s", test.name, got, test.want)
 		}
@@ -73,13 +73,13 @@ func TestServiceOfNameInZone(t *testing.T) {
 		{only(Container), "_http._tcp.web.docker. name web.docker. 80 []"},
 		{only(Label), "_http._tcp.www.docker. shared www.docker. 80 []"},
 	} {
-		e, _ := test.rules.Entry(here, &c, &c)
+		e, _, _ := test.rules.Entry(here, &c, &c)
 		if got := services(e.Claims); got != test.want {
 			t.Errorf("%v: %s, want %s", test.rules.Sources, got, test.want)
 		}
 	}
 	c.Labels = label("records", "@ TXT x")
-	if e, _ := only(Label).Entry(here, &c, &c); recordsOf(e.Claims) != `web.docker. 0 TXT "x"` {
+	if e, _, _ := only(Label).Entry(here, &c, &c); recordsOf(e.Claims) != `web.docker. 0 TXT "x"` {
 		t.Errorf("records %s", recordsOf(e.Claims))
 	}
 }
@@ -90,7 +90,7 @@ func TestServicesAreBounded(t *testing.T) {
 	for i := range 1000 {
 		c.Ports = append(c.Ports, container.Port{Number: uint16(7000 + i), Proto: "tcp"})
 	}
-	e, skipped := only(Container, Hostname).Entry(here, &c, nil)
+	e, _, skipped := only(Container, Hostname).Entry(here, &c, nil)
 	if n := strings.Count(services(e.Claims)+"\n", "\n"); n != maxPorts || len(skipped) != 0 {
 		t.Errorf("%d services, skipped %v", n, skipped)
 	}

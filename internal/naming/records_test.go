@@ -85,7 +85,7 @@ other.docker. 60 CNAME www.example.org.
 	} {
 		r := rules(c.zones...)
 		r.TTL, r.Sources = 5, []Source{Container, Label}
-		e, skipped := r.Entry(here, &container.Container{ID: id, Name: "web", Labels: label("records", c.text)}, nil)
+		e, _, skipped := r.Entry(here, &container.Container{ID: id, Name: "web", Labels: label("records", c.text)}, nil)
 		if got := recordsOf(e.Claims); got != c.want {
 			t.Errorf("%s: records\n%s\nwant\n%s", c.name, got, c.want)
 		}
@@ -99,7 +99,7 @@ other.docker. 60 CNAME www.example.org.
 func TestRecordsInRootZone(t *testing.T) {
 	r := rules(".")
 	r.Sources = []Source{Container, Label}
-	e, skipped := r.Entry(here, &container.Container{ID: id, Name: "web", Labels: label("records", `cdn CNAME www.example.org.
+	e, _, skipped := r.Entry(here, &container.Container{ID: id, Name: "web", Labels: label("records", `cdn CNAME www.example.org.
 example.org. A 192.0.2.1
 *.web. TXT x
 _dmarc.example.org. TXT x
@@ -151,7 +151,7 @@ func TestRefusedRecords(t *testing.T) {
 		r := rules("docker.")
 		r.Sources = []Source{Container, Label}
 		c := container.Container{ID: id, Name: "web", Ports: []container.Port{{Number: 80, Proto: "tcp"}}, Labels: label("records", record+"\nok.docker. TXT ok")}
-		e, skipped := r.Entry(here, &c, nil)
+		e, _, skipped := r.Entry(here, &c, nil)
 		if !strings.Contains(recordsOf(e.Claims), `ok.docker. 0 TXT "ok"`) && !strings.HasPrefix(reason, `"x.web`) && !strings.HasPrefix(record, "a 5") {
 			t.Errorf("%.80q costs another record: %s", record, recordsOf(e.Claims))
 		}
@@ -179,7 +179,7 @@ func TestUnreadableRecords(t *testing.T) {
 		"@ TXT " + strings.Repeat("x", maxLabel): "16390 octets long; at most 16384 are read",
 	} {
 		c := container.Container{ID: id, Name: "web", Labels: label("records", text)}
-		e, skipped := rules("docker.", "lan.").Entry(here, &c, nil)
+		e, _, skipped := rules("docker.", "lan.").Entry(here, &c, nil)
 		if got := recordsOf(e.Claims); got != "" || len(skipped) != 1 || !strings.Contains(skipped[0].Reason, reason) {
 			t.Errorf("%.80q: records %q, skipped %v; want one that has %q", text, got, skipped, reason)
 		}
@@ -189,7 +189,7 @@ func TestUnreadableRecords(t *testing.T) {
 // TestRecordsWithoutAName checks what @ is if none of the sources gives a name.
 func TestRecordsWithoutAName(t *testing.T) {
 	for name, owner := range map[string]string{"web": "web.docker.", "a b": "0123456789ab.docker."} {
-		e, skipped := only(Label).Entry(here, &container.Container{ID: id, Name: name, Labels: label("records", "@ TXT x")}, nil)
+		e, _, skipped := only(Label).Entry(here, &container.Container{ID: id, Name: name, Labels: label("records", "@ TXT x")}, nil)
 		if got := recordsOf(e.Claims); got != owner+" 0 TXT \"x\"" || len(skipped) != 0 {
 			t.Errorf("%s: %s, skipped %v", name, got, skipped)
 		}

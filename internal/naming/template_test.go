@@ -41,7 +41,7 @@ func TestTemplates(t *testing.T) {
 		}
 		r := only(Template)
 		r.Templates = []*NameTemplate{tmpl}
-		e, skipped := r.Entry(here, &container.Container{
+		e, _, skipped := r.Entry(here, &container.Container{
 			ID: id, Name: "my_web", Hostname: "host", Image: "reg/web:1", Labels: c.labels,
 			Endpoints: []container.Endpoint{{Network: "net"}},
 		}, nil)
@@ -71,7 +71,7 @@ func TestLongTemplateResult(t *testing.T) {
 	}
 	r := only(Template)
 	r.Templates = []*NameTemplate{tmpl, tmpl}
-	e, skipped := r.Entry(here, &container.Container{ID: id, Labels: map[string]string{"a": strings.Repeat("x", 1<<20)}}, nil)
+	e, _, skipped := r.Entry(here, &container.Container{ID: id, Labels: map[string]string{"a": strings.Repeat("x", 1<<20)}}, nil)
 	if len(e.Claims) != 0 || len(skipped) != 1 || !strings.Contains(skipped[0].Reason, "longer than 4 KiB") {
 		t.Errorf("claims %v, skipped %v", e.Claims, skipped)
 	}

@@ -22,7 +22,7 @@ func TestReadmeExamples(t *testing.T) {
 		lines = append(lines, strings.TrimSpace(line))
 	}
 	r := naming.Rules{Zones: []string{"docker."}, Sources: naming.Sources(), Reserved: zone.Config{Zones: []string{"docker."}}.Reserved}
-	e, skipped := r.Entry(container.NewNetworks(&container.Host{}), &container.Container{ID: "0123456789ab", Name: "web", Labels: map[string]string{
+	e, _, skipped := r.Entry(container.NewNetworks(&container.Host{}), &container.Container{ID: "0123456789ab", Name: "web", Labels: map[string]string{
 		"coredns.dockerdiscovery.records": strings.Join(lines, "\n"),
 	}}, nil)
 	n := 0
