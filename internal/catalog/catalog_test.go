@@ -64,9 +64,10 @@ func (c *clock) wait(d time.Duration) {
 	c.now = end
 }
 
-// rig is a catalog and the zones to which it publishes: docker and a reverse one.
+// rig is a host's feed of a catalog, and the zones to which it publishes: docker and a reverse one.
 type rig struct {
 	*Catalog
+	*Feed
 	*clock
 	zones *zone.Store
 }
@@ -78,6 +79,7 @@ func newRig(c *clock, hold time.Duration) *rig {
 		Rules: naming.Rules{Zones: cfg.Zones[:1], Sources: naming.Sources(), Reserved: cfg.Reserved, TTL: cfg.TTL},
 		Hold:  hold, Store: r.zones, Now: func() time.Time { return c.now }, AfterFunc: c.afterFunc,
 	})
+	r.Feed = r.Catalog.Feed("here")
 	return r
 }
 

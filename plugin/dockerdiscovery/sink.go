@@ -6,23 +6,26 @@ import (
 	"github.com/dockerdiscovery/dockerdiscovery/internal/container"
 )
 
+// thisHost is the one host of which there is an endpoint.
+const thisHost container.HostID = ""
+
 // sink hands what the engine tells to the rooms that use it. It implements engine.Sink.
 type sink struct {
-	*catalog.Catalog
+	*catalog.Feed
 	askers *asker.Index
 }
 
 // sink returns the plugin's sink. All that it returns are equal.
-func (d *Docker) sink() sink { return sink{d.catalog, d.askers} }
+func (d *Docker) sink() sink { return sink{d.catalog.Feed(thisHost), d.askers} }
 
 // Host implements engine.Sink.
 func (s sink) Host(h container.Host) {
 	s.askers.Host(h)
-	s.Catalog.Host(h)
+	s.Feed.Host(h)
 }
 
 // Apply implements engine.Sink. A container that is given a name may ask from its address at once.
 func (s sink) Apply(changes []container.Change) {
 	s.askers.Apply(changes)
-	s.Catalog.Apply(changes)
+	s.Feed.Apply(changes)
 }

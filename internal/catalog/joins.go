@@ -1,0 +1,73 @@
+package catalog
+
+import (
+	"slices"
+
+	"github.com/dockerdiscovery/dockerdiscovery/internal/container"
+)
+
+// affect adds the container to the set, and those who have joined its network: its addresses are theirs. The caller holds mu.
+func (f *Feed) affect(set map[string]bool, id string, facts ...*container.Container) {
+	if set[id] {
+		return
+	}
+	set[id] = true
+	refs := []string{id}
+	for _, c := range facts {
+		if c != nil {
+			refs = append(refs, c.Name)
+		}
+	}
+	for _, ref := range refs {
+		for _, other := range f.joined[ref] {
+			f.affect(set, other, f.listings[other].facts)
+		}
+	}
+}
+
+// join notes whose network the container has joined now, in place of whose it had. The caller holds mu.
+func (f *Feed) join(before, after *container.Container) {
+	if before != nil && before.Joined() != "" {
+		ref := before.Joined()
+		f.joined[ref] = slices.DeleteFunc(f.joined[ref], func(id string) bool { return id == before.ID })
+		if len(f.joined[ref]) == 0 {
+			delete(f.joined, ref)
+		}
+	}
+	if after != nil && after.Joined() != "" {
+		f.joined[after.Joined()] = append(f.joined[after.Joined()], after.ID)
+	}
+}
+
+// maxJoins bounds a chain of containers each of which has joined the next.
+const maxJoins = 8
+
+// provider returns the container whose network this one uses, nil if that does not run. A network of one's own ends with its
+// container: who joined it stays there, and is not in the one that a restart makes. The host's network stays. The caller
+// holds mu.
+func (f *Feed) provider(c *container.Container) *container.Container {
+	restarted := false
+	for range maxJoins {
+		ref := c.Joined()
+		if ref == "" {
+			if restarted && !c.HostNetwork() {
+				return nil
+			}
+			return c
+		}
+		k := f.listings[ref]
+		if k == nil { // Docker has the ID there; others may have a name
+			for _, other := range f.listings {
+				if other.facts != nil && other.facts.Name == ref {
+					k = other
+				}
+			}
+		}
+		if k == nil || k.facts == nil {
+			return nil
+		}
+		restarted = restarted || !c.Started.IsZero() && k.facts.Started.After(c.Started)
+		c = k.facts
+	}
+	return nil
+}
