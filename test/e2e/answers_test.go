@@ -4,11 +4,12 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/miekg/dns"
+
+	"github.com/dockerdiscovery/dockerdiscovery/test/rig"
 )
 
 // serveExample serves Corefile.example as it is, but for its fixed ports and the host's
@@ -33,10 +34,8 @@ func serveExample(t *testing.T, up *upstream) *server {
 		}
 		text = strings.Replace(text, old, new, 1)
 	}
-	s := &server{t: t, addr: loopback(port), ready: "http://" + ready + "/ready", metrics: "http://" + metrics + "/metrics"}
-	s.corefile = filepath.Join(t.TempDir(), "Corefile")
-	s.write(text)
-	s.start()
+	s := launch(t, config{Port: port, Text: text})
+	s.Ready, s.Metrics = "http://"+ready+"/ready", "http://"+metrics+"/metrics"
 	eventually(t, s.isReady)
 	return s
 }
@@ -72,7 +71,7 @@ func TestAnswers(t *testing.T) {
 		{"ns.dns.docker.", dns.TypeA, "127.0.0.1"},
 	} {
 		for _, network := range []string{"udp", "tcp"} {
-			m, err := exchange(network, s.addr, q.name, q.qtype)
+			m, err := rig.Ask(network, s.Addr, q.name, q.qtype)
 			if err != nil {
 				t.Errorf("%s %s over %s: %v", q.name, dns.TypeToString[q.qtype], network, err)
 			} else if got := outcome(m); got != q.want {
@@ -85,7 +84,7 @@ func TestAnswers(t *testing.T) {
 // The zone's start of authority, its name as asked, and an authoritative answer.
 func TestAuthority(t *testing.T) {
 	t.Parallel()
-	s := serve(t, config{keys: zones, body: "docker"})
+	s := serve(t, config{Keys: zones, Body: "docker"})
 	web := "web-" + suffix()
 	addr := machine.addr(t, machine.run(t, "--name", web))
 
@@ -110,13 +109,13 @@ func TestAuthority(t *testing.T) {
 // socket does not tell which it was; a query by loopback came to loopback.
 func TestNameServerAddress(t *testing.T) {
 	t.Parallel()
-	s := serve(t, config{ip: "0.0.0.0", body: "docker docker."})
-	_, port, _ := net.SplitHostPort(s.addr)
+	s := serve(t, config{IP: "0.0.0.0", Body: "docker docker."})
+	_, port, _ := net.SplitHostPort(s.Addr)
 	gateway := machine.gateway(t, machine.network(t)).String()
 	for _, test := range []struct{ network, ip string }{
 		{"udp", "127.0.0.1"}, {"tcp", "127.0.0.1"}, {"tcp", "127.0.0.2"}, {"tcp", gateway},
 	} {
-		m, err := exchange(test.network, net.JoinHostPort(test.ip, port), "ns.dns.docker.", dns.TypeA)
+		m, err := rig.Ask(test.network, net.JoinHostPort(test.ip, port), "ns.dns.docker.", dns.TypeA)
 		if err != nil {
 			t.Errorf("asking %s over %s: %v", test.ip, test.network, err)
 		} else if got := outcome(m); got != test.ip {

@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
 )
 
@@ -43,10 +42,8 @@ func TestPlugins(t *testing.T) {
 
 func TestTerminate(t *testing.T) {
 	t.Parallel()
-	s := serve(t, config{body: "docker docker."})
-	s.signal(syscall.SIGTERM)
-	<-s.exited
-	if code := s.cmd.ProcessState.ExitCode(); code != 0 {
-		t.Errorf("ended with code %d after SIGTERM, want 0", code)
+	s := serve(t, config{Body: "docker docker."})
+	if err := s.Stop(patience); err != nil {
+		t.Error(err)
 	}
 }

@@ -6,7 +6,6 @@ import (
 	"net"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
@@ -45,19 +44,24 @@ func TestBindBeforeAddress(t *testing.T) {
 	lan := theRun.NewLAN(t)
 	later := lan.Host.Next().Next()
 	port := freePort(t, "127.0.0.1")
-	corefile := filepath.Join(t.TempDir(), "Corefile")
-	text := fmt.Sprintf("docker.:%d {\nbind 127.0.0.1 %s\ndocker\n}\n", port, later)
-	if err := os.WriteFile(corefile, []byte(text), 0o644); err != nil {
-		t.Fatal(err)
-	}
+	c := config{Binary: binary, Dir: t.TempDir(), Text: fmt.Sprintf("docker.:%d {\nbind 127.0.0.1 %s\ndocker\n}\n", port, later)}
 
 	ctx, cancel := context.WithCancel(t.Context())
 	ended, done := make(chan string, 100), make(chan struct{})
 	go func() { // as systemd
 		defer close(done)
 		for ctx.Err() == nil {
-			out, err := exec.CommandContext(ctx, binary, "-conf", corefile).CombinedOutput()
-			ended <- fmt.Sprintf("%v: %s", err, out)
+			s, err := rig.Serve(c)
+			if err != nil {
+				ended <- err.Error()
+				return
+			}
+			select {
+			case <-s.Exited:
+			case <-ctx.Done():
+				s.Kill()
+			}
+			ended <- s.Alive().Error()
 			select {
 			case <-time.After(wait):
 			case <-ctx.Done():
@@ -76,7 +80,7 @@ func TestBindBeforeAddress(t *testing.T) {
 		t.Fatalf("ip addr add: %v: %s", err, out)
 	}
 	took := within(t, wait+slow, func() error {
-		_, err := exchange("udp", net.JoinHostPort(later.String(), strconv.Itoa(port)), "docker.", dns.TypeSOA)
+		_, err := rig.Ask("udp", net.JoinHostPort(later.String(), strconv.Itoa(port)), "docker.", dns.TypeSOA)
 		return err
 	})
 	t.Logf("answers %v after the address has come", took.Round(time.Millisecond))

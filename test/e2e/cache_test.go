@@ -11,7 +11,7 @@ import (
 func TestCache(t *testing.T) {
 	t.Parallel()
 	up := startUpstream(t)
-	s := serve(t, config{body: "cache\nforward . " + up.addr + "\ndocker " + zones})
+	s := serve(t, config{Body: "cache\nforward . " + up.addr + "\ndocker " + zones})
 	name := "brief-" + suffix()
 	id := machine.run(t, "--name", name)
 	addr := machine.addr(t, id)

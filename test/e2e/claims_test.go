@@ -9,7 +9,7 @@ import (
 // A hostname is shared: all who have it answer.
 func TestSharedHostname(t *testing.T) {
 	t.Parallel()
-	s := serve(t, config{body: "docker " + zones})
+	s := serve(t, config{Body: "docker " + zones})
 	hostname := "pair-" + suffix()
 	one := machine.addr(t, machine.run(t, "--hostname", hostname))
 	id := machine.run(t, "--hostname", hostname)
@@ -23,8 +23,8 @@ func TestSharedHostname(t *testing.T) {
 // counts the whole engine.
 func TestLostClaim(t *testing.T) {
 	const lost = "coredns_docker_lost_claims"
-	s := serve(t, config{body: "docker " + zones})
-	before, err := s.metric(lost)
+	s := serve(t, config{Body: "docker " + zones})
+	before, err := s.Metric(lost)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -72,7 +72,7 @@ func (p *project) containers(service string) (found []inspection) {
 
 func TestCompose(t *testing.T) {
 	t.Parallel()
-	s := serve(t, config{body: "docker " + zones})
+	s := serve(t, config{Body: "docker " + zones})
 	p := newProject(t)
 	t.Cleanup(func() { p.do("down", "--timeout", "1") })
 	p.do("up", "-d", "--scale", p.web+"=3")
@@ -113,7 +113,7 @@ func (s *server) answersService(p *project, service string) {
 // Compose v2 names containers with hyphens and marks them with the same labels.
 func TestComposeV2Names(t *testing.T) {
 	t.Parallel()
-	s := serve(t, config{body: "docker " + zones})
+	s := serve(t, config{Body: "docker " + zones})
 	project := "shop" + suffix()
 	var addrs []string
 	for _, number := range []string{"1", "2"} {
@@ -157,8 +157,8 @@ func (p *project) network(short string) string {
 func TestComposeNetworks(t *testing.T) {
 	t.Parallel()
 	db, front, back := "db"+suffix(), "front"+suffix(), "back"+suffix()
-	s := serve(t, config{ip: machine.gateway(t, machine.servedNetwork(t)).String(), port: 53, body: "docker " + zones})
-	chosen := serve(t, config{body: "docker " + zones + " {\nnetwork " + back + "\n}"})
+	s := serve(t, config{IP: machine.gateway(t, machine.servedNetwork(t)).String(), Port: 53, Body: "docker " + zones})
+	chosen := serve(t, config{Body: "docker " + zones + " {\nnetwork " + back + "\n}"})
 	name := db + "." + back + ".docker."
 
 	addrs, askers := map[*project]string{}, map[*project]inspection{}

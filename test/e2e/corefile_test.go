@@ -2,9 +2,6 @@ package e2e
 
 import (
 	"fmt"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -34,18 +31,10 @@ func TestWrongCorefile(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			corefile := filepath.Join(t.TempDir(), "Corefile")
 			text := fmt.Sprintf("docker.:%d {\n%s\n}\n", freePort(t, "127.0.0.1"), test.docker)
-			if err := os.WriteFile(corefile, []byte(text), 0o644); err != nil {
-				t.Fatal(err)
-			}
-			cmd := exec.CommandContext(t.Context(), binary, "-conf", corefile)
-			output, err := cmd.CombinedOutput()
-			if err == nil {
-				t.Error("ended with code 0")
-			}
+			output, corefile := refused(t, config{Text: text})
 			for _, want := range []string{fmt.Sprintf("%s:%d", corefile, test.line), test.want} {
-				if !strings.Contains(string(output), want) {
+				if !strings.Contains(output, want) {
 					t.Errorf("no %q in: %s", want, output)
 				}
 			}

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/miekg/dns"
+
+	"github.com/dockerdiscovery/dockerdiscovery/test/rig"
 )
 
 // patience is how long a test waits for what should come at once: it is for a machine
@@ -46,46 +48,9 @@ func within(t *testing.T, limit time.Duration, check func() error) time.Duration
 // zones gives the tests' servers the zone docker. and the reverse of Docker's own ranges and Podman's.
 const zones = "docker. 10.0.0.0/8 172.16.0.0/12 192.168.0.0/16"
 
-// exchange asks one question. There is no second try: an answer lost is a fault.
-func exchange(network, server, name string, qtype uint16) (*dns.Msg, error) {
-	client := &dns.Client{Net: network, Timeout: 5 * time.Second}
-	m, _, err := client.Exchange(new(dns.Msg).SetQuestion(dns.Fqdn(name), qtype), server)
-	return m, err
-}
-
-// line asks many questions over UDP, a hundred from each socket: the machine's connection
-// tracking has an entry for each, and room for only so many. As exchange, it does not try
-// again.
-type line struct {
-	server string
-	conn   *dns.Conn
-	left   int // questions to be asked from conn
-}
-
-func (l *line) ask(name string, qtype uint16) (*dns.Msg, error) {
-	client := &dns.Client{Timeout: 5 * time.Second}
-	if l.left == 0 {
-		l.close()
-		conn, err := client.Dial(l.server)
-		if err != nil {
-			return nil, err
-		}
-		l.conn, l.left = conn, 100
-	}
-	l.left--
-	m, _, err := client.ExchangeWithConn(new(dns.Msg).SetQuestion(dns.Fqdn(name), qtype), l.conn)
-	return m, err
-}
-
-func (l *line) close() {
-	if l.conn != nil {
-		l.conn.Close()
-	}
-}
-
 func (s *server) ask(name string, qtype uint16) *dns.Msg {
 	s.t.Helper()
-	m, err := exchange("udp", s.addr, name, qtype)
+	m, err := rig.Ask("udp", s.Addr, name, qtype)
 	if err != nil {
 		s.t.Fatalf("asking %s %s: %v", name, dns.TypeToString[qtype], err)
 	}
@@ -111,11 +76,7 @@ func outcome(m *dns.Msg) string {
 		}
 		return told
 	}
-	var data []string
-	for _, rr := range m.Answer {
-		data = append(data, strings.TrimPrefix(rr.String(), rr.Header().String()))
-	}
-	slices.Sort(data)
+	data := rig.Data(m.Answer)
 	if m.Rcode != dns.RcodeSuccess || len(data) == 0 {
 		data = append([]string{told}, data...)
 	}

@@ -54,7 +54,7 @@ func newSigner(t *testing.T) signer {
 // delv asks as a validating resolver does and returns what it says.
 func (s *server) delv(anchors, name string, qtype uint16) string {
 	s.t.Helper()
-	host, port, _ := net.SplitHostPort(s.addr)
+	host, port, _ := net.SplitHostPort(s.Addr)
 	out, err := exec.Command(installed(s.t, "delv"), "-a", anchors, "+root=docker",
 		"@"+host, "-p", port, name, dns.TypeToString[qtype]).CombinedOutput()
 	if err != nil {
@@ -69,7 +69,7 @@ func (s *server) delv(anchors, name string, qtype uint16) string {
 func TestSignatures(t *testing.T) {
 	t.Parallel()
 	key := newSigner(t)
-	s := serve(t, config{keys: "docker.", body: "dnssec {\nkey file " + key.base + "\n}\ndocker"})
+	s := serve(t, config{Keys: "docker.", Body: "dnssec {\nkey file " + key.base + "\n}\ndocker"})
 	web := "web-" + suffix()
 	addr := machine.addr(t, machine.run(t, "--name", web, "--label", "coredns.dockerdiscovery.records="+allRecords()))
 	s.soon(web+".docker.", dns.TypeTXT, `"hello world" "second"`)

@@ -31,7 +31,7 @@ func TestDroppedEvents(t *testing.T) {
 	defer api.Close()
 	d := &dam{}
 	p := startProxy(t, e.socket(), d.wrap)
-	s := serve(t, config{body: fmt.Sprintf("docker docker. 198.18.0.0/15 {\nendpoint unix://%s\nresync %v\n}", p.socket, resync)})
+	s := serve(t, config{Body: fmt.Sprintf("docker docker. 198.18.0.0/15 {\nendpoint unix://%s\nresync %v\n}", p.socket, resync)})
 	dropping := &dropping{t: t, engine: e, api: api, server: s, dam: d, network: e.populate(), second: e.network(t)}
 	// All of a container's labels stand in its events: with this one, few events fill the buffers on the way.
 	dropping.noisy = e.run(t, "--network", dropping.network, "--label", "noise="+strings.Repeat("x", 4<<10))

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/miekg/dns"
+
+	"github.com/dockerdiscovery/dockerdiscovery/test/rig"
 )
 
 var restarts = flag.Int("e2e.restarts", 2, "how often TestEngineRestart and TestEngineRestartWithContainers restart the engine")
@@ -23,7 +25,7 @@ func TestEngineRestart(t *testing.T) {
 	e := newEngine(t)
 	e.start()
 	network := e.populate()
-	s := serve(t, config{body: "docker docker. 198.18.0.0/15 {\nendpoint " + e.host + "\nhold 1m\n}"})
+	s := serve(t, config{Body: "docker docker. 198.18.0.0/15 {\nendpoint " + e.host + "\nhold 1m\n}"})
 	stays := e.inspect(t, e.run(t, "--network", network, "--name", "stays", "--hostname", "pair"))
 	other := e.inspect(t, e.run(t, "--network", network, "--name", "other", "--hostname", "pair"))
 	for _, c := range []inspection{stays, other} {
@@ -83,9 +85,9 @@ func TestStartBeforeEngine(t *testing.T) {
 	t.Parallel()
 	e := newEngine(t)
 	up := startUpstream(t)
-	s := launch(t, config{body: "docker docker. {\nendpoint " + e.host + "\n}\nforward . " + up.addr})
+	s := launch(t, config{Body: "docker docker. {\nendpoint " + e.host + "\n}\nforward . " + up.addr})
 	eventually(t, func() error {
-		_, err := exchange("udp", s.addr, "example.org", dns.TypeA)
+		_, err := rig.Ask("udp", s.Addr, "example.org", dns.TypeA)
 		return err
 	})
 	s.check("example.org.", dns.TypeA, exampleOrg)
@@ -95,12 +97,12 @@ func TestStartBeforeEngine(t *testing.T) {
 		t.Errorf("ready endpoint: got %v, want %d", err, http.StatusServiceUnavailable)
 	}
 	eventually(t, func() error {
-		if n := len(s.log.Lines(e.socket())); n != 1 {
+		if n := len(s.Log.Lines(e.socket())); n != 1 {
 			return fmt.Errorf("%d lines of log about %s, want one", n, e.socket())
 		}
 		return nil
 	})
-	t.Log(s.log.Lines(e.socket()))
+	t.Log(s.Log.Lines(e.socket()))
 
 	e.start()
 	begin := time.Now()

@@ -19,7 +19,7 @@ func TestPublishedFamilies(t *testing.T) {
 	t.Parallel()
 	lan := newLAN(t)
 	v4, v6 := lan.Host.String(), lan.AddIPv6(t).String()
-	s := serve(t, config{ip: "::", body: "docker " + zones + " {\npublish\n}"})
+	s := serve(t, config{IP: "::", Body: "docker " + zones + " {\npublish\n}"})
 	both, four, onHost := "b-"+suffix(), "f-"+suffix(), "h-"+suffix()
 	network := machine.servedNetwork(t)
 	machine.run(t, "--name", both, "--network", network, "-p", "80")
@@ -73,8 +73,8 @@ func TestForwarders(t *testing.T) {
 	network := machine.servedNetwork(t)
 	gateway, loopback := machine.gateway(t, network).String(), ownLoopback()
 	inside := runCoreDNS(t, network, ".:53 {\nforward . "+gateway+"\n}\n")
-	s := serve(t, config{ip: gateway, port: 53, also: loopback + " " + lan.Host.String(), body: "docker " + zones + " {\npublish\nforwarders " + inside + " 127.0.0.1\n}"})
-	outside := serve(t, config{body: "forward . " + loopback + ":53"})
+	s := serve(t, config{IP: gateway, Port: 53, Also: loopback + " " + lan.Host.String(), Body: "docker " + zones + " {\npublish\nforwarders " + inside + " 127.0.0.1\n}"})
+	outside := serve(t, config{Body: "forward . " + loopback + ":53"})
 
 	published, plain, onHost := "p-"+suffix(), "w-"+suffix(), "h-"+suffix()
 	p := machine.run(t, "--name", published, "--network", network, "-p", "80")
@@ -89,11 +89,11 @@ func TestForwarders(t *testing.T) {
 		}
 		return nil
 	})
-	for where, forwarder := range map[string]string{"a container": net.JoinHostPort(inside, "53"), "the host": outside.addr} {
+	for where, forwarder := range map[string]string{"a container": net.JoinHostPort(inside, "53"), "the host": outside.Addr} {
 		ask := func(name string, qtype uint16) string {
 			t.Helper()
 			var m *dns.Msg
-			eventually(t, func() (err error) { m, err = exchange("udp", forwarder, name, qtype); return err })
+			eventually(t, func() (err error) { m, err = rig.Ask("udp", forwarder, name, qtype); return err })
 			return outcome(m)
 		}
 		if got := ask(plain+".docker.", dns.TypeA); got != nodata {

@@ -31,14 +31,14 @@ func TestFrozenEngine(t *testing.T) {
 	e.start()
 	network := e.populate()
 	const ttl = 60
-	s := serve(t, config{body: fmt.Sprintf("docker docker. 198.18.0.0/15 {\nendpoint %s\nttl %d\nresync 2s\n}", e.host, ttl)})
+	s := serve(t, config{Body: fmt.Sprintf("docker docker. 198.18.0.0/15 {\nendpoint %s\nttl %d\nresync 2s\n}", e.host, ttl)})
 	stays, goes := e.inspect(t, e.run(t, "--network", network, "--name", "stays")), e.inspect(t, e.run(t, "--network", network, "--name", "goes"))
 	for _, c := range []inspection{stays, goes} {
 		eventually(t, func() error { return s.agrees(c) })
 	}
 	eventually(t, func() error { return s.servesTTL("stays.docker.", ttl) })
 
-	process := e.cmd.Process
+	process := e.dockerd
 	t.Cleanup(func() { process.Signal(syscall.SIGCONT) }) // else it can't be ended
 	if err := process.Signal(syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
@@ -134,7 +134,7 @@ const staleTTL = 5
 // value is metric for one that must be there.
 func (s *server) value(name string) float64 {
 	s.t.Helper()
-	v, err := s.metric(name)
+	v, err := s.Metric(name)
 	if err != nil {
 		s.t.Fatal(err)
 	}

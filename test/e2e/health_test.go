@@ -16,7 +16,7 @@ func TestPeersFindEachOther(t *testing.T) {
 			t.Parallel()
 			network := machine.servedNetwork(t)
 			us := machine.gateway(t, network).String()
-			s := serve(t, config{ip: us, port: 53, body: "docker " + zones + " {\nhealth " + health + "\n}"})
+			s := serve(t, config{IP: us, Port: 53, Body: "docker " + zones + " {\nhealth " + health + "\n}"})
 			project := "es" + suffix()
 			name := "es." + project + ".docker."
 			var ids, addrs []string
@@ -61,8 +61,8 @@ func TestPeersFindEachOther(t *testing.T) {
 // A container's label comes before what the Corefile says of health.
 func TestHealthLabel(t *testing.T) {
 	t.Parallel()
-	prefer := serve(t, config{body: "docker docker."})
-	require := serve(t, config{body: "docker docker. {\nhealth require\n}"})
+	prefer := serve(t, config{Body: "docker docker."})
+	require := serve(t, config{Body: "docker docker. {\nhealth require\n}"})
 	for _, c := range []struct {
 		label           string
 		prefer, require bool // whether it answers while it is unhealthy

@@ -29,15 +29,15 @@ func (s *server) pollAll(names ...string) (stop func() map[string]map[string]int
 		asking.Go(func() {
 			pace := time.NewTicker(5 * time.Millisecond)
 			defer pace.Stop()
-			client := &line{server: s.addr}
-			defer client.close()
+			client := &rig.Asker{Server: s.Addr}
+			defer client.Close()
 			for {
 				select {
 				case <-done:
 					return
 				case <-pace.C:
 				}
-				m, err := client.ask(name, dns.TypeA)
+				m, err := client.Ask(name, dns.TypeA)
 				got := fmt.Sprint(err)
 				if err == nil {
 					got = outcome(m)
@@ -81,7 +81,7 @@ func TestHoldOfAllNames(t *testing.T) {
 	t.Parallel()
 	up := startUpstream(t)
 	network := machine.network(t)
-	s := serve(t, config{body: "docker docker. . {\nhold 1m\nresync 1s\n}\nforward . " + up.addr})
+	s := serve(t, config{Body: "docker docker. . {\nhold 1m\nresync 1s\n}\nforward . " + up.addr})
 	name, alias, host := "web-"+suffix(), "alias-"+suffix(), "host-"+suffix()
 	run := func() (id, addr string) {
 		id = machine.run(t, "--name", name, "--network", network, "--network-alias", alias, "--hostname", host, "--stop-timeout", "1")
@@ -130,7 +130,7 @@ func TestHoldOfAllNames(t *testing.T) {
 // A network that a running container leaves takes the address at once, and the alias with it.
 func TestDisconnectedAlias(t *testing.T) {
 	t.Parallel()
-	s := serve(t, config{body: "docker docker. {\nhold 1m\n}"})
+	s := serve(t, config{Body: "docker docker. {\nhold 1m\n}"})
 	network, alias := machine.network(t), "alias-"+suffix()
 	id := machine.run(t)
 	machine.do(t, "network", "connect", "--alias", alias, network, id)
@@ -147,7 +147,7 @@ func TestComposeRecreates(t *testing.T) {
 	if podman {
 		t.Skip("Podman (5.4) runs no health checks by itself, for which Compose waits")
 	}
-	s := serve(t, config{body: "docker docker. {\nhold 3s\n}"})
+	s := serve(t, config{Body: "docker docker. {\nhold 3s\n}"})
 	app, db := "app"+suffix(), "db"+suffix()
 	path := filepath.Join(t.TempDir(), "compose.yaml")
 	p := &project{t: t, name: "shop" + suffix()}

@@ -21,13 +21,13 @@ func TestHostileLabels(t *testing.T) {
 	t.Parallel()
 	prefix := "hostile-" + suffix()
 	up := startUpstream(t)
-	s := serve(t, config{body: "docker " + zones + " {\nlabel_prefix " + prefix + "\n}\nforward . " + up.addr})
+	s := serve(t, config{Body: "docker " + zones + " {\nlabel_prefix " + prefix + "\n}\nforward . " + up.addr})
 
 	victim := "victim-" + suffix()
 	pool := "pool-" + suffix() // a name that is shared
 	target := machine.addr(t, machine.run(t, "--name", victim, "--hostname", pool, "--label", prefix+".records=@ TXT mine"))
 	s.soon(victim+".docker.", dns.TypeTXT, `"mine"`)
-	skipped, err := s.metric("coredns_docker_skipped_names")
+	skipped, err := s.Metric("coredns_docker_skipped_names")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -115,14 +115,14 @@ func TestHostileLabels(t *testing.T) {
 	if grown > 64 {
 		t.Errorf("resident memory grew by %d MiB", grown)
 	}
-	lost, err := s.metric("coredns_docker_lost_claims")
+	lost, err := s.Metric("coredns_docker_lost_claims")
 	if err != nil {
 		t.Fatal(err)
 	}
 	if lost < 3 {
 		t.Errorf("%v lost claims, want at least the three to the victim's names", lost)
 	}
-	now, err := s.metric("coredns_docker_skipped_names")
+	now, err := s.Metric("coredns_docker_skipped_names")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -131,7 +131,7 @@ func TestHostileLabels(t *testing.T) {
 		t.Errorf("%v skipped, want at least %d", now-skipped, want)
 	}
 	for _, h := range hostile {
-		lines := s.log.Lines(names[h.name])
+		lines := s.Log.Lines(names[h.name])
 		if len(lines) != 1 {
 			t.Errorf("%s: %d lines of log, want one: %.1000q", h.name, len(lines), lines)
 		}
@@ -151,7 +151,7 @@ func TestHostileRings(t *testing.T) {
 	prefix := "ring-" + suffix()
 	property := " {\nlabel_prefix " + prefix + "\n}\n"
 	port := freePort(t, "127.0.0.1")
-	s := serve(t, config{port: port, keys: "docker", body: "rewrite stop name suffix .anew. .docker.\ndocker docker" + property + "}\n" +
+	s := serve(t, config{Port: port, Keys: "docker", Body: "rewrite stop name suffix .anew. .docker.\ndocker docker" + property + "}\n" +
 		"lab {\nbind 127.0.0.1\ndocker lab" + property + "}\n" +
 		"anew {\nbind 127.0.0.1\nrewrite stop name suffix .anew. .docker.\ndocker docker" + property})
 	run := func(name, records string) {
@@ -225,7 +225,7 @@ func runConfigured(t *testing.T, name, network string, config *container.Config)
 // memory is what the process has in RAM, in octets.
 func (s *server) memory() int {
 	s.t.Helper()
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.cmd.Process.Pid))
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.Pid()))
 	if err != nil {
 		s.t.Fatal(err)
 	}

@@ -14,7 +14,7 @@ import (
 func TestIPv6(t *testing.T) {
 	t.Parallel()
 	network := machine.networkIPv6(t)
-	s := serve(t, config{body: "docker docker. 172.16.0.0/12 192.168.0.0/16 fd00::/8"})
+	s := serve(t, config{Body: "docker docker. 172.16.0.0/12 192.168.0.0/16 fd00::/8"})
 	name := "six-" + suffix()
 	id := machine.run(t, "--name", name, "--network", network)
 
@@ -38,7 +38,7 @@ func TestIPv6Off(t *testing.T) {
 		t.Skip("Podman (5.4) tells nothing of kernel parameters")
 	}
 	network := machine.networkIPv6(t)
-	s := serve(t, config{body: "docker docker. fd00::/8"})
+	s := serve(t, config{Body: "docker docker. fd00::/8"})
 	for _, of := range []string{"all", "eth0", "default"} {
 		t.Run(of, func(t *testing.T) {
 			name := "six-" + suffix()

@@ -123,7 +123,7 @@ func (p *labelled) up(labels map[string]string) (addrs map[string]string) {
 func TestLabels(t *testing.T) {
 	t.Parallel()
 	up := startUpstream(t)
-	s := serve(t, config{body: "docker " + zones + "\nforward . " + up.addr})
+	s := serve(t, config{Body: "docker " + zones + "\nforward . " + up.addr})
 	front, back := machine.network(t), machine.network(t)
 	p := newLabelled(t, front, back)
 	web, tenant, shop := p.container, "tenant-"+suffix(), "shop-"+suffix()
@@ -186,7 +186,7 @@ func TestLabels(t *testing.T) {
 // Records of several containers at one shared name add up, for as long as the one with the least TTL wants.
 func TestSharedRecords(t *testing.T) {
 	t.Parallel()
-	s := serve(t, config{body: "docker " + zones})
+	s := serve(t, config{Body: "docker " + zones})
 	pool := "pool-" + suffix()
 	var names, addrs, targets []string
 	ttls := map[string]string{"one": "3600", "two": "60"} // and the zone's is 5

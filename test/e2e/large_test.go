@@ -25,7 +25,7 @@ func TestLargeContainers(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer api.Close()
-	s := serve(t, config{body: "docker " + zones})
+	s := serve(t, config{Body: "docker " + zones})
 	// start returns the time from a container's start to its name's answer.
 	start := func() time.Duration {
 		t.Helper()
@@ -89,7 +89,7 @@ func TestLargeContainers(t *testing.T) {
 	}
 	s.soon("alias-number-0.docker.", dns.TypeA, onNetwork(t, large[0], front))
 	eventually(t, func() error {
-		if n := len(s.log.Lines(machine.inspect(t, large[1]).shortID() + " is left out")); n != 1 {
+		if n := len(s.Log.Lines(machine.inspect(t, large[1]).shortID() + " is left out")); n != 1 {
 			return fmt.Errorf("%d lines tell who is left out, want one", n)
 		}
 		return nil

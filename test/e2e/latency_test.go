@@ -19,7 +19,7 @@ func TestFirstQuery(t *testing.T) {
 	if podman {
 		tries = 20 // each takes a second
 	}
-	s := serve(t, config{body: "docker " + zones})
+	s := serve(t, config{Body: "docker " + zones})
 	var first []time.Duration
 	var ids []string
 	t.Cleanup(func() { machine.output(append([]string{"rm", "-f"}, ids...)...) })
@@ -50,7 +50,7 @@ func TestFirstQuery(t *testing.T) {
 
 // The same by the engine's API, which returns sooner than the docker command.
 func TestStartLatency(t *testing.T) {
-	s := serve(t, config{body: "docker " + zones})
+	s := serve(t, config{Body: "docker " + zones})
 	api, err := client.NewClientWithOpts(client.FromEnv, client.WithAPIVersionNegotiation())
 	if err != nil {
 		t.Fatal(err)

@@ -10,7 +10,7 @@ import (
 // After each thing that can happen to a container, DNS says what docker inspect says.
 func TestLifecycle(t *testing.T) {
 	t.Parallel()
-	s := serve(t, config{body: "docker " + zones})
+	s := serve(t, config{Body: "docker " + zones})
 	name, renamed, other := "a-"+suffix(), "b-"+suffix(), machine.network(t)
 	id := machine.run(t, "--name", name)
 

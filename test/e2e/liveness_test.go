@@ -13,6 +13,8 @@ import (
 	"github.com/docker/docker/api/types/filters"
 	dockerclient "github.com/docker/docker/client"
 	"github.com/miekg/dns"
+
+	"github.com/dockerdiscovery/dockerdiscovery/test/rig"
 )
 
 // service starts containers with one host name, whose addresses it returns by ID.
@@ -51,8 +53,8 @@ func moment(t *testing.T, id, action string) func() time.Time {
 // A service leaves its ill containers out while it has well ones.
 func TestHealth(t *testing.T) {
 	t.Parallel()
-	prefer := serve(t, config{body: "docker docker.\ncache"})
-	require := serve(t, config{body: "docker docker. {\nhealth require\n}\ncache"})
+	prefer := serve(t, config{Body: "docker docker.\ncache"})
+	require := serve(t, config{Body: "docker docker. {\nhealth require\n}\ncache"})
 	hostname := "svc-" + suffix()
 	name := hostname + ".docker."
 	var ids, addrs []string
@@ -101,7 +103,7 @@ func checkHealth(t *testing.T, id string) {
 
 func TestPause(t *testing.T) {
 	t.Parallel()
-	s := serve(t, config{body: "docker docker.\ncache"})
+	s := serve(t, config{Body: "docker docker.\ncache"})
 	hostname := "svc-" + suffix()
 	name := hostname + ".docker."
 	ids, addrs := service(t, hostname, 3, image)
@@ -122,7 +124,7 @@ func TestStopSignal(t *testing.T) {
 	if podman {
 		body = "docker docker. {\nresync 1s\n}\ncache"
 	}
-	s := serve(t, config{body: body})
+	s := serve(t, config{Body: body})
 	hostname, alone := "svc-"+suffix(), "alone-"+suffix()
 	name := hostname + ".docker."
 	ids, addrs := service(t, hostname, 3, image, "stubborn")
@@ -165,7 +167,7 @@ func TestHold(t *testing.T) {
 	if podman {
 		hold = 15 * time.Second // 5.4 runs more programs for a restart, which takes seconds on a busy machine
 	}
-	s := serve(t, config{body: fmt.Sprintf("docker docker. {\nhold %v\nfallthrough\n}\ncache\nforward . %s", hold, up.addr)})
+	s := serve(t, config{Body: fmt.Sprintf("docker docker. {\nhold %v\nfallthrough\n}\ncache\nforward . %s", hold, up.addr)})
 	name := "web-" + suffix()
 	fqdn := name + ".docker."
 	id := machine.run(t, "--name", name)
@@ -177,10 +179,10 @@ func TestHold(t *testing.T) {
 	seen := map[string]int{}
 	var asking sync.WaitGroup
 	asking.Go(func() {
-		client := &line{server: s.addr}
-		defer client.close()
+		client := &rig.Asker{Server: s.Addr}
+		defer client.Close()
 		for ctx.Err() == nil {
-			m, err := client.ask(fqdn, dns.TypeA)
+			m, err := client.Ask(fqdn, dns.TypeA)
 			if err != nil {
 				t.Errorf("during the restart: %v", err)
 				return

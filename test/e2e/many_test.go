@@ -26,7 +26,7 @@ func TestManyAtOneName(t *testing.T) {
 		t.Skip(err)
 	}
 	e.Populate(many, func(int) enginetest.Spec { return enginetest.Spec{Hostname: "many"} })
-	s := serve(t, config{body: "docker docker. {\nendpoint " + e.Host() + "\n}"})
+	s := serve(t, config{Body: "docker docker. {\nendpoint " + e.Host() + "\n}"})
 
 	for _, test := range []struct {
 		network string
@@ -55,7 +55,7 @@ func TestManyAtOneName(t *testing.T) {
 
 // askSize asks and tells how long the answer was, too.
 func (s *server) askSize(network string, edns uint16, name string, qtype uint16) (size int, m *dns.Msg, err error) {
-	conn, err := net.Dial(network, s.addr)
+	conn, err := net.Dial(network, s.Addr)
 	if err != nil {
 		return 0, nil, err
 	}

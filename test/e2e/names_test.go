@@ -5,7 +5,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 
 	"github.com/miekg/dns"
@@ -31,13 +30,13 @@ func TestOneEngineOfManyNames(t *testing.T) {
 	for i, path := range []string{socket, real, link, real + "/", "/" + strings.ReplaceAll(real, "/", "//"), "/x/.." + real} {
 		body += fmt.Sprintf("\n}\nzone%d {\nbind 127.0.0.1\n%s", i, block(fmt.Sprintf("endpoint unix://%s\nresync %ds", path, i+2)))
 	}
-	s := serve(t, config{body: body, env: []string{"DOCKER_HOST=unix://" + link}})
+	s := serve(t, config{Body: body, Env: []string{"DOCKER_HOST=unix://" + link}})
 	name := "web-" + suffix()
 	addr := machine.addr(t, machine.run(t, "--name", name))
 	s.soon(name+".docker.", dns.TypeA, addr)
 	once := func() error {
 		t.Helper()
-		b, err := rig.Get(s.metrics)
+		b, err := rig.Get(s.Metrics)
 		if err != nil {
 			if strings.Contains(err.Error(), "500") {
 				t.Fatal(err)
@@ -53,7 +52,7 @@ func TestOneEngineOfManyNames(t *testing.T) {
 		return nil
 	}
 	eventually(t, once)
-	text, err := os.ReadFile(s.corefile)
+	text, err := os.ReadFile(s.Corefile)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -61,17 +60,18 @@ func TestOneEngineOfManyNames(t *testing.T) {
 		"resync 1s", "resync 5s", "endpoint unix://" + real, "endpoint unix://" + link, "endpoint unix://" + socket + "\nresync 3s", "ttl 7", "hold 1s",
 		"health ignore", "names container", "network bridge", "isolate", "publish", "opt_in", "label_prefix x", "template {{.Name}}", "fallthrough",
 	} {
-		s.write(strings.Replace(string(text), body, strings.Replace(body, block(""), block(properties), 1), 1))
-		s.signal(syscall.SIGUSR1)
+		if err := s.Reload(strings.Replace(string(text), body, strings.Replace(body, block(""), block(properties), 1), 1)); err != nil {
+			t.Fatal(err)
+		}
 		eventually(t, func() error {
 			err := once()
-			if n := len(s.log.Lines("Reloading complete")); n != i+1 {
+			if n := len(s.Log.Lines("Reloading complete")); n != i+1 {
 				return fmt.Errorf("%d reloads are complete, want %d", n, i+1)
 			}
 			return err
 		})
 	}
-	if lines := s.log.Lines("Watching Docker Engine"); len(lines) != 1 {
+	if lines := s.Log.Lines("Watching Docker Engine"); len(lines) != 1 {
 		t.Errorf("the engine's watch began more than once: %q", lines)
 	}
 }

@@ -20,13 +20,12 @@ import (
 // bridge docker0, it removes that.
 type privateEngine struct {
 	docker
-	t      *testing.T
-	dir    string
-	netns  string
-	pool   string   // of its networks' addresses, no other engine's of the run
-	flags  []string // dockerd's, beside what all have
-	cmd    *exec.Cmd
-	exited chan struct{}
+	t       *testing.T
+	dir     string
+	netns   string
+	pool    string   // of its networks' addresses, no other engine's of the run
+	flags   []string // dockerd's, beside what all have
+	dockerd *rig.Process
 }
 
 var engines atomic.Int32 // how many the run has had
@@ -68,8 +67,9 @@ func newEngine(t *testing.T) *privateEngine {
 func (e *privateEngine) path(file string) string { return filepath.Join(e.dir, file) }
 func (e *privateEngine) socket() string          { return e.path("docker.sock") }
 
-// spawn starts a process that appends what it says to a file.
-func (e *privateEngine) spawn(log string, command ...string) (*exec.Cmd, chan struct{}) {
+// spawn starts a process that appends what it says to a file: through a pipe of ours, the containers' shims would keep it
+// from ending. It is not killed with the tests, but asked to end, as the reaper does.
+func (e *privateEngine) spawn(log string, command ...string) *rig.Process {
 	e.t.Helper()
 	out, err := os.OpenFile(e.path(log), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 	if err != nil {
@@ -78,30 +78,25 @@ func (e *privateEngine) spawn(log string, command ...string) (*exec.Cmd, chan st
 	defer out.Close()
 	cmd := exec.Command(command[0], command[1:]...)
 	cmd.Stdout, cmd.Stderr = out, out
-	if err := cmd.Start(); err != nil {
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM}
+	p, err := rig.Start(cmd)
+	if err != nil {
 		e.t.Fatal(err)
 	}
-	exited := make(chan struct{})
-	go func() {
-		cmd.Wait()
-		close(exited)
-	}()
-	return cmd, exited
+	return p
 }
 
 // start starts the engine and waits until it answers.
 func (e *privateEngine) start() {
 	e.t.Helper()
-	e.cmd, e.exited = e.spawn("dockerd.log", append([]string{"nsenter", "--net=/run/netns/" + e.netns, "dockerd", "--config-file", e.path("daemon.json"),
+	e.dockerd = e.spawn("dockerd.log", append([]string{"nsenter", "--net=/run/netns/" + e.netns, "dockerd", "--config-file", e.path("daemon.json"),
 		"--host", e.host, "--pidfile", e.path("docker.pid"), "--containerd", e.path("containerd.sock"),
 		"--data-root", e.path("data"), "--exec-root", e.path("run"), "--storage-driver", "vfs",
 		"--bridge", "none", "--iptables=false", "--ip6tables=false", "--default-address-pool", e.pool}, e.flags...)...)
 	eventually(e.t, func() error {
-		select {
-		case <-e.exited:
+		if err := e.dockerd.Alive(); err != nil {
 			log, _ := os.ReadFile(e.path("dockerd.log"))
-			e.t.Fatalf("dockerd ended:\n%s", log)
-		default:
+			e.t.Fatalf("%v%s", err, log)
 		}
 		if out, err := e.output("version"); err != nil {
 			return errors.New(out)
@@ -135,12 +130,12 @@ func (e *privateEngine) populateElsewhere() (network string) {
 // end ends the engine by a signal. Its containers run on, if the flags say so.
 func (e *privateEngine) end(sig os.Signal) {
 	e.t.Helper()
-	e.cmd.Process.Signal(sig)
-	<-e.exited
+	e.dockerd.Signal(sig) // fails where it has ended
+	<-e.dockerd.Exited
 }
 
 func (e *privateEngine) remove() {
-	if e.cmd != nil {
+	if e.dockerd != nil {
 		if ids, err := e.output("ps", "-aq"); err == nil && ids != "" {
 			e.output(append([]string{"rm", "-f"}, strings.Fields(ids)...)...)
 		}

@@ -35,7 +35,7 @@ func TestRecursionAvailable(t *testing.T) {
 		{"header sets", "\nheader {\nresponse set ra\n}", true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			s := serve(t, config{body: "docker " + zones + c.body})
+			s := serve(t, config{Body: "docker " + zones + c.body})
 			s.soon(name+".docker.", dns.TypeA, machine.addr(t, id))
 			for _, q := range []question{
 				{name: name + ".docker.", qtype: dns.TypeA}, {name: name + ".docker.", qtype: dns.TypeMX}, {name: "nobody.docker.", qtype: dns.TypeA},
@@ -53,7 +53,7 @@ func TestRecursionAvailable(t *testing.T) {
 func TestMinimal(t *testing.T) {
 	t.Parallel()
 	for body, extra := range map[string]int{"": 1, "\nminimal": 0} {
-		s := serve(t, config{body: "docker " + zones + body})
+		s := serve(t, config{Body: "docker " + zones + body})
 		if m := s.ask("docker.", dns.TypeNS); len(m.Answer) != 1 || len(m.Extra) != extra {
 			t.Errorf("with %q: want %d additional records:\n%s", body, extra, m)
 		}
@@ -73,13 +73,13 @@ func TestSecondNameserver(t *testing.T) {
 		m.RecursionAvailable = true
 		w.WriteMsg(m)
 	}))
-	s := serve(t, config{ip: ownLoopback(), port: 53, body: "docker " + zones + "\nforward . " + up.addr + "\ncache"})
+	s := serve(t, config{IP: ownLoopback(), Port: 53, Body: "docker " + zones + "\nforward . " + up.addr + "\ncache"})
 	name := "web-" + suffix()
 	addr := machine.addr(t, machine.run(t, "--name", name))
 	s.soon(name+".docker.", dns.TypeA, addr)
 
 	resolvConf := filepath.Join(t.TempDir(), "resolv.conf")
-	us, _, _ := strings.Cut(s.addr, ":")
+	us, _, _ := strings.Cut(s.Addr, ":")
 	if err := os.WriteFile(resolvConf, fmt.Appendf(nil, "nameserver %s\nnameserver %s\n", us, denier), 0o644); err != nil {
 		t.Fatal(err)
 	}

@@ -6,17 +6,18 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/miekg/dns"
+
+	"github.com/dockerdiscovery/dockerdiscovery/test/rig"
 )
 
 // 30 reloads under load: no query is lost or answered wrongly, and nothing is left of
 // the instances before. Not parallel: it counts goroutines.
 func TestReload(t *testing.T) {
-	s := serve(t, config{body: reloadBody(5)})
+	s := serve(t, config{Body: reloadBody(5)})
 	name := "web-" + suffix()
 	addr := machine.addr(t, machine.run(t, "--name", name))
 	s.soon(name+".docker.", dns.TypeA, addr)
@@ -28,7 +29,7 @@ func TestReload(t *testing.T) {
 		{name + ".docker.", dns.TypeAAAA, nodata},
 		{"nope-" + name + ".docker.", dns.TypeA, nxdomain},
 	})
-	text, err := os.ReadFile(s.corefile)
+	text, err := os.ReadFile(s.Corefile)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -42,9 +43,12 @@ func TestReload(t *testing.T) {
 		if byPlugin {
 			next = strings.Replace(next, "errors", "errors\nreload 2s 1s", 1)
 		}
-		s.write(next)
-		if i <= 25 { // the first of the plugin's is what brings the plugin
-			s.signal(syscall.SIGUSR1)
+		replace := s.Reload
+		if i > 25 { // the first of the plugin's is what brings the plugin
+			replace = s.Write
+		}
+		if err := replace(next); err != nil {
+			t.Fatal(err)
 		}
 		eventually(t, func() error { return s.servesTTL(name+".docker.", ttl) })
 	}
@@ -81,10 +85,10 @@ type resources struct {
 func (s *server) resources() (r resources) {
 	s.t.Helper()
 	eventually(s.t, func() (err error) { // for a moment of a reload there is no metrics endpoint
-		r.goroutines, err = s.metric("go_goroutines")
+		r.goroutines, err = s.Metric("go_goroutines")
 		return err
 	})
-	fds, _ := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", s.cmd.Process.Pid))
+	fds, _ := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", s.Pid()))
 	for _, fd := range fds {
 		if target, _ := os.Readlink(fd); strings.HasPrefix(target, "socket:") {
 			r.sockets++
@@ -117,8 +121,8 @@ func startLoad(s *server, questions []question) *load {
 		l.clients.Go(func() {
 			pace := time.NewTicker(time.Millisecond)
 			defer pace.Stop()
-			client := &line{server: s.addr}
-			defer client.close()
+			client := &rig.Asker{Server: s.Addr}
+			defer client.Close()
 			for i := 0; ; i++ {
 				select {
 				case <-done:
@@ -132,8 +136,8 @@ func startLoad(s *server, questions []question) *load {
 	return l
 }
 
-func (l *load) ask(client *line, q question) {
-	m, err := client.ask(q.name, q.qtype)
+func (l *load) ask(client *rig.Asker, q question) {
+	m, err := client.Ask(q.name, q.qtype)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.sent++

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/miekg/dns"
+
+	"github.com/dockerdiscovery/dockerdiscovery/test/rig"
 )
 
 // life is one time that a container runs.
@@ -38,7 +40,7 @@ func TestEngineRestartWithContainers(t *testing.T) {
 	e.flags = nil
 	e.start()
 	network := e.populate()
-	s := serve(t, config{body: "docker docker. 198.18.0.0/15 {\nendpoint " + e.host + "\nhold 2m\n}"})
+	s := serve(t, config{Body: "docker docker. 198.18.0.0/15 {\nendpoint " + e.host + "\nhold 2m\n}"})
 	ids, lives := make([]string, 5), make([][]life, 5)
 	for i := range ids {
 		ids[i] = e.run(t, "--network", network, "--name", fmt.Sprint("c", i), "--restart", "always")
@@ -101,8 +103,8 @@ func TestEngineRestartWithContainers(t *testing.T) {
 
 // askAll asks for the containers' names by turns.
 func askAll(ctx context.Context, t *testing.T, s *server, n int) (replies []reply) {
-	client := &line{server: s.addr}
-	defer client.close()
+	client := &rig.Asker{Server: s.Addr}
+	defer client.Close()
 	pace := time.NewTicker(2 * time.Millisecond)
 	defer pace.Stop()
 	for i := 0; ; i++ {
@@ -112,7 +114,7 @@ func askAll(ctx context.Context, t *testing.T, s *server, n int) (replies []repl
 			return replies
 		}
 		r := reply{container: i % n, sent: time.Now()}
-		m, err := client.ask(fmt.Sprintf("c%d.docker.", r.container), dns.TypeA)
+		m, err := client.Ask(fmt.Sprintf("c%d.docker.", r.container), dns.TypeA)
 		if err != nil {
 			t.Errorf("c%d: %v", r.container, err)
 			continue

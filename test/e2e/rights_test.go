@@ -63,7 +63,7 @@ type poll struct {
 // test's end.
 func (s *server) poll(t *testing.T, who, id, name string) *poll {
 	t.Helper()
-	conn, err := dialFrom(t, id, "udp", s.addr)
+	conn, err := dialFrom(t, id, "udp", s.Addr)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -137,7 +137,7 @@ func TestOneOfTwoIsAway(t *testing.T) {
 	t.Parallel()
 	blue, green, other := machine.servedNetwork(t), machine.servedNetwork(t), machine.servedNetwork(t)
 	us := machine.gateway(t, blue).String()
-	s := serve(t, config{ip: us, port: 53, body: "docker " + zones + " {\nhold 1m\n}\ncache"})
+	s := serve(t, config{IP: us, Port: 53, Body: "docker " + zones + " {\nhold 1m\n}\ncache"})
 	alias, hostname, n := "db-"+suffix(), "dbhost-"+suffix(), suffix()
 	db := func(project, network string) string {
 		return machine.run(t, append(ofProject(project+n, "db", network), "--network-alias", alias, "--hostname", hostname)...)
@@ -190,8 +190,8 @@ func TestOwnNetworkFirst(t *testing.T) {
 	t.Parallel()
 	green, blue := machine.servedNetwork(t), machine.servedNetwork(t)
 	us := machine.gateway(t, green).String()
-	open := serve(t, config{ip: us, port: 53, body: "docker " + zones + "\ncache"})
-	isolated := serve(t, config{ip: us, body: "docker " + zones + " {\nisolate\n}\ncache"})
+	open := serve(t, config{IP: us, Port: 53, Body: "docker " + zones + "\ncache"})
+	isolated := serve(t, config{IP: us, Body: "docker " + zones + " {\nisolate\n}\ncache"})
 	name, n := "db-"+suffix(), suffix()
 	fqdn := name + ".docker."
 	theirs := machine.addr(t, machine.run(t, append(ofProject("blue"+n, "x", blue), "--name", name, "--expose", "5432", "--label", "coredns.dockerdiscovery.records=@ TXT theirs")...))
@@ -235,7 +235,7 @@ func TestHostNames(t *testing.T) {
 	t.Parallel()
 	one, two, none := machine.servedNetwork(t), machine.servedNetwork(t), machine.servedNetwork(t)
 	us := machine.gateway(t, one).String()
-	s := serve(t, config{ip: us, port: 53, body: "docker " + zones + "\ncache"})
+	s := serve(t, config{IP: us, Port: 53, Body: "docker " + zones + "\ncache"})
 	askers := map[string]string{"one": machine.run(t, "--network", one), "two": machine.run(t, "--network", two), "none": machine.run(t, "--network", none)}
 	n := suffix()
 	for _, c := range []struct {
@@ -275,7 +275,7 @@ func TestHostNames(t *testing.T) {
 // A container of "compose run" has the host name of the service for which it does not serve.
 func TestComposeRun(t *testing.T) {
 	t.Parallel()
-	s := serve(t, config{body: "docker " + zones})
+	s := serve(t, config{Body: "docker " + zones})
 	hostname := "rabbit-" + suffix()
 	p := newProject(t, "hostname: "+hostname)
 	t.Cleanup(func() { p.do("down", "--timeout", "1", "--remove-orphans") })

@@ -15,7 +15,7 @@ func TestRootZone(t *testing.T) {
 	up := startUpstream(t)
 	network := machine.servedNetwork(t)
 	us := machine.gateway(t, network).String()
-	s := serve(t, config{ip: us, port: 53, body: "docker .\nforward . " + up.addr})
+	s := serve(t, config{IP: us, Port: 53, Body: "docker .\nforward . " + up.addr})
 
 	askers := map[string]string{
 		"the default bridge, directly":                     machine.run(t, "--dns", us),
@@ -58,7 +58,7 @@ func TestInternetNames(t *testing.T) {
 	up, lan := startUpstream(t), newLAN(t)
 	network, other := machine.servedNetwork(t), machine.servedNetwork(t)
 	us := machine.gateway(t, network).String()
-	s := serve(t, config{ip: us, port: 53, also: lan.Host.String(), body: "docker .\nforward . " + up.addr})
+	s := serve(t, config{IP: us, Port: 53, Also: lan.Host.String(), Body: "docker .\nforward . " + up.addr})
 
 	project, dotted, bare := "shop"+suffix(), "git"+suffix()+".example.com", "db"+suffix()
 	machine.run(t, "--network", network, "--network-alias", "example.org", "--hostname", "mail.example.org",
@@ -107,7 +107,7 @@ func TestInternetNames(t *testing.T) {
 		}
 	}
 	for _, name := range []string{dotted, "*.org", "example.org. MX"} {
-		if len(s.log.Lines(fmt.Sprintf("%q: zone . is shared with the Internet", name))) != 1 {
+		if len(s.Log.Lines(fmt.Sprintf("%q: zone . is shared with the Internet", name))) != 1 {
 			t.Errorf("the log does not tell once that %s is skipped", name)
 		}
 	}

@@ -19,7 +19,7 @@ func TestRotation(t *testing.T) {
 	if !strings.Contains(string(example), "\n\tloadbalance\n") {
 		t.Fatal("no loadbalance in Corefile.example")
 	}
-	s := serve(t, config{body: "docker docker.\nloadbalance"})
+	s := serve(t, config{Body: "docker docker.\nloadbalance"})
 	name := "www-" + suffix()
 	var want []string
 	for range 3 {

@@ -131,15 +131,13 @@ func (n secondary) start(t *testing.T, port int, primary *server) *server {
 			t.Fatalf("cp: %v: %s", err, out)
 		}
 	}
-	_, primaryPort, _ := net.SplitHostPort(primary.addr)
+	_, primaryPort, _ := net.SplitHostPort(primary.Addr)
 	config := strings.NewReplacer("DIR", dir, "PORT", fmt.Sprint(port), "PRIMARY", primaryPort).Replace(n.config)
 	path := filepath.Join(dir, "config")
 	if err := os.WriteFile(path, []byte(config), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	s := &server{t: t, addr: loopback(port)}
-	s.spawn(program, append(n.args, path)...)
-	return s
+	return spawn(t, loopback(port), program, append(n.args, path)...)
 }
 
 // installed returns the path of another project's program, without which the test is skipped.
@@ -161,7 +159,7 @@ func TestSecondaries(t *testing.T) {
 		t.Run(other.name, func(t *testing.T) {
 			t.Parallel()
 			port := freePort(t, "127.0.0.1")
-			primary := serve(t, config{keys: "docker.", body: transferTo("to "+loopback(port)) + "\ndocker"})
+			primary := serve(t, config{Keys: "docker.", Body: transferTo("to "+loopback(port)) + "\ndocker"})
 			web := "web-" + suffix()
 			id := machine.run(t, "--name", web, "--label", "coredns.dockerdiscovery.records="+allRecords())
 			addr := machine.addr(t, id)
@@ -190,7 +188,7 @@ func TestSecondaryDown(t *testing.T) {
 				t.Parallel()
 				port := freePort(t, "127.0.0.1")
 				link := newLink(t, loopback(port))
-				primary := serve(t, config{keys: "docker.", body: transferTo("to "+link.addr) + "\ndocker"})
+				primary := serve(t, config{Keys: "docker.", Body: transferTo("to "+link.addr) + "\ndocker"})
 				first := "first-" + suffix()
 				id := machine.run(t, "--name", first)
 				s := other.start(t, port, primary)
@@ -198,7 +196,9 @@ func TestSecondaryDown(t *testing.T) {
 
 				link.down.Store(true)
 				if !unreachable {
-					s.stop()
+					if err := s.Stop(patience); err != nil {
+						t.Error(err)
+					}
 				}
 				back := time.After(down)
 				machine.do(t, "rm", "-f", id)
@@ -211,13 +211,13 @@ func TestSecondaryDown(t *testing.T) {
 				<-back
 				link.down.Store(false)
 				if !unreachable {
-					s.spawn(s.cmd.Path, s.cmd.Args[1:]...)
+					s = spawn(t, s.Addr, s.Cmd.Path, s.Cmd.Args[1:]...)
 				}
 				took := within(t, limit, func() error {
 					return errors.Join(s.hasTaken(last+".docker.", dns.TypeA, addr), s.hasTaken(first+".docker.", dns.TypeA, nxdomain))
 				})
 				t.Logf("right %v after it is back", took.Round(time.Millisecond))
-				if lines := primary.log.Lines(link.addr); len(lines) > 2 {
+				if lines := primary.Log.Lines(link.addr); len(lines) > 2 {
 					t.Errorf("logged, want a line for its failure and one for its end:\n%s", strings.Join(lines, "\n"))
 				}
 			})
@@ -257,7 +257,7 @@ func TestSecondaryBesideDead(t *testing.T) {
 	}
 	t.Cleanup(func() { dead.Close() })
 	port := freePort(t, "127.0.0.1")
-	primary := serve(t, config{keys: "docker. 172.16.0.0/12", body: transferTo("to "+dead.LocalAddr().String()+" "+loopback(port)) + "\ndocker"})
+	primary := serve(t, config{Keys: "docker. 172.16.0.0/12", Body: transferTo("to "+dead.LocalAddr().String()+" "+loopback(port)) + "\ndocker"})
 	for _, other := range secondaries {
 		if other.name == "BIND" {
 			s := other.start(t, port, primary)
@@ -289,13 +289,11 @@ func (s *server) hasTaken(name string, qtype uint16, want ...string) error {
 // while a new process of its takes over with a new zone.
 func (s *server) told(name string, qtype uint16) string {
 	s.t.Helper()
-	select {
-	case <-s.exited:
-		s.t.Fatalf("%s ended:\n%s", filepath.Base(s.cmd.Path), s.log)
-	default:
+	if err := s.Alive(); err != nil {
+		s.t.Fatal(err)
 	}
 	client := &dns.Client{Timeout: 200 * time.Millisecond}
-	m, _, err := client.Exchange(new(dns.Msg).SetQuestion(name, qtype), s.addr)
+	m, _, err := client.Exchange(new(dns.Msg).SetQuestion(name, qtype), s.Addr)
 	if err != nil {
 		return err.Error()
 	}

@@ -8,159 +8,94 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
-	"syscall"
 	"testing"
-	"time"
 
 	"github.com/dockerdiscovery/dockerdiscovery/test/rig"
 )
 
-// config is how a test wants its coredns.
-type config struct {
-	keys string // the server block's zones, "." by default
-	ip   string // where to listen, 127.0.0.1 by default
-	also string // where else
-	port int    // a free one by default
-	body string // the server block's content beyond what all tests have
+// config is how a test wants its coredns. The program and its folder are the same for all.
+type config = rig.Config
 
-	as  *syscall.SysProcAttr // who runs it: nil for the user who runs the tests
-	env []string             // beside the tests' own environment
-}
-
-// server is a running coredns.
+// server is a running coredns, or another name server in its place. What goes wrong with it fails the test.
 type server struct {
-	t        *testing.T
-	corefile string // path
-	addr     string // of DNS
-	ready    string // URL
-	metrics  string // URL
-	as       *syscall.SysProcAttr
-	env      []string
-
-	log    *rig.Log
-	cmd    *exec.Cmd
-	exited chan struct{} // closed once cmd.ProcessState is set
+	*rig.Server
+	t *testing.T
 }
 
 // serve starts a coredns that runs until the test's end, and waits until it is ready.
 func serve(t *testing.T, c config) *server {
 	t.Helper()
 	s := launch(t, c)
-	eventually(t, s.isReady)
-	eventually(t, s.isServing)
+	if err := s.AwaitReady(patience); err != nil {
+		t.Fatal(err)
+	}
 	return s
 }
 
 // launch is serve without waiting for readiness, which needs an engine.
 func launch(t *testing.T, c config) *server {
 	t.Helper()
-	if c.keys == "" {
-		c.keys = "."
-	}
-	if c.ip == "" {
-		c.ip = "127.0.0.1"
-	}
-	if c.port == 0 {
-		c.port = freePort(t, c.ip)
-	}
-	s := &server{t: t, addr: net.JoinHostPort(c.ip, strconv.Itoa(c.port)), as: c.as, env: c.env}
-	ready, metrics := loopback(freePort(t, "127.0.0.1")), loopback(freePort(t, "127.0.0.1"))
-	s.ready, s.metrics = "http://"+ready+"/ready", "http://"+metrics+"/metrics"
-	dir := t.TempDir()
-	if c.as != nil { // others may not enter the test's folder
-		if err := os.Chmod(filepath.Dir(dir), 0o755); err != nil {
-			t.Fatal(err)
-		}
-	}
-	s.corefile = filepath.Join(dir, "Corefile")
-	s.write(fmt.Sprintf("%s {\nbind %s %s\nerrors\nready %s\nprometheus %s\n%s\n}\n", c.keys, c.ip, c.also, ready, metrics, c.body))
-	s.start("-dns.port", strconv.Itoa(c.port))
+	s := start(t, c)
+	s.StopAfter(t, patience)
 	return s
 }
 
-// write replaces the Corefile at once, as an editor does: a reload never sees half of it.
-func (s *server) write(corefile string) {
-	s.t.Helper()
-	if err := os.WriteFile(s.corefile+".new", []byte(corefile), 0o644); err != nil {
-		s.t.Fatal(err)
+// start starts a coredns, and leaves its end to the caller.
+func start(t *testing.T, c config) *server {
+	t.Helper()
+	c.Binary, c.Dir = binary, t.TempDir()
+	if c.As != nil { // others may not enter the test's folder
+		if err := os.Chmod(filepath.Dir(c.Dir), 0o755); err != nil {
+			t.Fatal(err)
+		}
 	}
-	if err := os.Rename(s.corefile+".new", s.corefile); err != nil {
-		s.t.Fatal(err)
+	s, err := rig.Serve(c)
+	if err != nil {
+		t.Fatal(err)
 	}
+	return &server{s, t}
 }
 
-func (s *server) start(args ...string) {
-	s.t.Helper()
-	s.spawn(binary, append([]string{"-conf", s.corefile}, args...)...)
+// spawn starts a name server of another make, which runs until the test's end.
+func spawn(t *testing.T, addr, program string, args ...string) *server {
+	t.Helper()
+	p, err := rig.Start(exec.Command(program, args...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.StopAfter(t, patience)
+	return &server{&rig.Server{Process: p, Addr: addr}, t}
 }
 
-// spawn starts a program that serves at s.addr until the test's end.
-func (s *server) spawn(program string, args ...string) {
-	s.t.Helper()
-	s.log, s.exited = new(rig.Log), make(chan struct{})
-	s.cmd = exec.Command(program, args...)
-	s.cmd.Stdout, s.cmd.Stderr, s.cmd.SysProcAttr = s.log, s.log, s.as
-	s.cmd.Env = append(os.Environ(), s.env...)
-	if err := s.cmd.Start(); err != nil {
-		s.t.Fatal(err)
+// refused runs a coredns that must end by itself with a failure, and returns what it says and its Corefile's path.
+func refused(t *testing.T, c config) (said, corefile string) {
+	t.Helper()
+	s := start(t, c)
+	defer s.Kill()
+	eventually(t, func() error {
+		if s.Alive() == nil {
+			return errors.New("coredns runs with what it must refuse")
+		}
+		return nil
+	})
+	if s.Cmd.ProcessState.Success() {
+		t.Error("ended with code 0")
 	}
-	go func() {
-		s.cmd.Wait()
-		close(s.exited)
-	}()
-	s.t.Cleanup(s.stop)
-}
-
-// stop asks the server to end, which it must do soon and without complaint.
-func (s *server) stop() {
-	name := filepath.Base(s.cmd.Path)
-	s.cmd.Process.Signal(syscall.SIGTERM)
-	select {
-	case <-s.exited:
-	case <-time.After(patience):
-		s.cmd.Process.Kill()
-		s.t.Errorf("%s did not end within %v of SIGTERM", name, patience)
-		<-s.exited
-	}
-	if code := s.cmd.ProcessState.ExitCode(); code != 0 {
-		s.t.Errorf("%s ended with code %d", name, code)
-	}
-	if s.t.Failed() {
-		s.t.Logf("%s said:\n%s", name, s.log)
-	}
-}
-
-func (s *server) signal(sig os.Signal) {
-	s.t.Helper()
-	if err := s.cmd.Process.Signal(sig); err != nil {
-		s.t.Fatal(err)
-	}
+	return s.Log.String(), s.Corefile
 }
 
 // isReady asks the ready endpoint.
 func (s *server) isReady() error {
-	select {
-	case <-s.exited:
-		s.t.Fatal("coredns ended before it was ready")
-	default:
+	s.t.Helper()
+	if err := s.Alive(); err != nil {
+		s.t.Fatal(err)
 	}
-	_, err := rig.Get(s.ready)
-	return err
+	return s.IsReady()
 }
 
-// isServing looks for what CoreDNS says when it listens. It is ready a moment before.
-func (s *server) isServing() error {
-	if len(s.log.Lines("CoreDNS-")) == 0 {
-		return errors.New("coredns does not listen yet")
-	}
-	return nil
-}
-
-func (s *server) metric(name string) (float64, error) { return rig.Metric(s.metrics, name) }
-
-// wantMetric is metric for eventually.
+// wantMetric is Metric for eventually.
 func (s *server) wantMetric(name string, want float64) error {
-	got, err := s.metric(name)
+	got, err := s.Metric(name)
 	if err == nil && got != want {
 		err = fmt.Errorf("metric %s is %v, want %v", name, got, want)
 	}

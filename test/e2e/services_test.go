@@ -10,7 +10,7 @@ import (
 // An exposed port is found by its service's name, or by its number if it has none.
 func TestPortServices(t *testing.T) {
 	t.Parallel()
-	s := serve(t, config{body: "docker " + zones})
+	s := serve(t, config{Body: "docker " + zones})
 	db := "db-" + suffix()
 	addr := machine.addr(t, machine.run(t, "--name", db, "--expose", "5432/tcp", "--expose", "9999/udp"))
 	s.soon(db+".docker.", dns.TypeA, addr)
@@ -30,7 +30,7 @@ func TestPortServices(t *testing.T) {
 func TestOptInAndTemplate(t *testing.T) {
 	t.Parallel()
 	role := "role-" + suffix()
-	s := serve(t, config{body: "docker " + zones + " {\nopt_in\ntemplate \"{{.Label `" + role + "`}}." + role + "\"\n}"})
+	s := serve(t, config{Body: "docker " + zones + " {\nopt_in\ntemplate \"{{.Label `" + role + "`}}." + role + "\"\n}"})
 	in := machine.run(t, "--label", role+"=db", "--label", "coredns.dockerdiscovery.enable=true")
 	out := machine.run(t, "--label", role+"=db")
 	addr := machine.addr(t, in)

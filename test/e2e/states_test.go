@@ -16,7 +16,7 @@ func TestRestartBackOff(t *testing.T) {
 		t.Skip("Podman (5.4) starts it anew at once, and never waits")
 	}
 	const body = "docker docker. {\nresync 1s\n}"
-	servers := []*server{serve(t, config{body: body})}
+	servers := []*server{serve(t, config{Body: body})}
 	for _, network := range []string{"bridge", "host"} {
 		name := "crash-" + suffix()
 		id := machine.runAs(t, []string{"--name", name, "--network", network, "--restart", "always"}, image, "nonsense")
@@ -26,7 +26,7 @@ func TestRestartBackOff(t *testing.T) {
 			}
 			return nil
 		})
-		servers = append(servers[:1], serve(t, config{body: body}))
+		servers = append(servers[:1], serve(t, config{Body: body}))
 		answers := 0
 		within(t, 2*patience, func() error {
 			before := machine.inspect(t, id).State
@@ -54,7 +54,7 @@ func TestRestartBackOff(t *testing.T) {
 // Who has joined another container's network stays in it when that one restarts, and nothing is to be reached there.
 func TestJoinedBeforeRestart(t *testing.T) {
 	t.Parallel()
-	s := serve(t, config{body: "docker docker."})
+	s := serve(t, config{Body: "docker docker."})
 	owner := machine.run(t, "--stop-timeout", "1")
 	joined := "joined-" + suffix()
 	id := machine.run(t, "--name", joined, "--network", "container:"+owner, "--stop-timeout", "1")
@@ -63,7 +63,7 @@ func TestJoinedBeforeRestart(t *testing.T) {
 	machine.do(t, "restart", owner)
 	s.soon(machine.inspect(t, owner).shortID()+".docker.", dns.TypeA, machine.addr(t, owner))
 	s.check(name, dns.TypeA, nodata)
-	later := serve(t, config{body: "docker docker."})
+	later := serve(t, config{Body: "docker docker."})
 	later.check(name, dns.TypeA, nodata)
 	machine.do(t, "restart", id)
 	for _, s := range []*server{s, later} {
@@ -77,7 +77,7 @@ func TestSignals(t *testing.T) {
 	if podman {
 		t.Skip("of signals Podman (5.4) tells nothing")
 	}
-	s := serve(t, config{body: "docker docker."})
+	s := serve(t, config{Body: "docker docker."})
 	hostname := "svc-" + suffix()
 	name := hostname + ".docker."
 	_, addrs := service(t, hostname, 1, image)
@@ -99,7 +99,7 @@ func TestSignals(t *testing.T) {
 	if took < 4*time.Second {
 		t.Errorf("it counts again after %v, want 6 s", took)
 	}
-	serve(t, config{body: "docker docker."}).check(name, dns.TypeA, both...)
+	serve(t, config{Body: "docker docker."}).check(name, dns.TypeA, both...)
 }
 
 // A container that is paused when the server starts has its name.
@@ -108,7 +108,7 @@ func TestPausedAtStart(t *testing.T) {
 	name := "paused-" + suffix()
 	id := machine.run(t, "--name", name)
 	machine.do(t, "pause", id)
-	serve(t, config{body: "docker docker."}).check(name+".docker.", dns.TypeA, machine.addr(t, id))
+	serve(t, config{Body: "docker docker."}).check(name+".docker.", dns.TypeA, machine.addr(t, id))
 	machine.do(t, "unpause", id)
 }
 

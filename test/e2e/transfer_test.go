@@ -25,7 +25,7 @@ func transferTo(lines string) string { return "transfer {\n" + lines + "\n}" }
 // transfer asks for a zone transfer and returns its records.
 func (s *server) transfer(m *dns.Msg, secrets map[string]string) (records []dns.RR, err error) {
 	in := &dns.Transfer{TsigSecret: secrets}
-	envelopes, err := in.In(m, s.addr)
+	envelopes, err := in.In(m, s.Addr)
 	if err != nil {
 		return nil, err
 	}
@@ -78,7 +78,7 @@ func data(records []dns.RR, name string, qtype uint16) []string {
 
 func TestTransfer(t *testing.T) {
 	t.Parallel()
-	s := serve(t, config{keys: "docker. 172.16.0.0/12", body: transferTo("to *") + "\ndocker"})
+	s := serve(t, config{Keys: "docker. 172.16.0.0/12", Body: transferTo("to *") + "\ndocker"})
 	web := "web-" + suffix()
 	id := machine.run(t, "--name", web, "--hostname", "host-"+web, "--label", "coredns.dockerdiscovery.records="+allRecords())
 	addr := machine.addr(t, id)
@@ -164,7 +164,7 @@ func (s *server) serial() uint32 {
 // A serial never goes back, over a restart either.
 func TestSerialAfterRestart(t *testing.T) {
 	t.Parallel()
-	s := serve(t, config{body: "docker docker."})
+	s := serve(t, config{Body: "docker docker."})
 	before := s.serial()
 	for range 3 {
 		id := machine.run(t)
@@ -175,7 +175,7 @@ func TestSerialAfterRestart(t *testing.T) {
 		}
 		before = after
 	}
-	again := serve(t, config{body: "docker docker."})
+	again := serve(t, config{Body: "docker docker."})
 	if after := again.serial(); int32(after-before) <= 0 {
 		t.Errorf("serial %d after %d and a restart", after, before)
 	}
@@ -185,7 +185,7 @@ func TestSerialAfterRestart(t *testing.T) {
 func TestNotify(t *testing.T) {
 	t.Parallel()
 	n := listenForNotify(t)
-	s := serve(t, config{keys: "docker.", body: transferTo("to "+n.addr) + "\ndocker"})
+	s := serve(t, config{Keys: "docker.", Body: transferTo("to "+n.addr) + "\ndocker"})
 	for range 4 {
 		before := time.Now()
 		id := machine.run(t)
@@ -244,7 +244,7 @@ func (n *notified) last() time.Time {
 // Other projects' checkers have nothing against the zone.
 func TestZoneCheckers(t *testing.T) {
 	t.Parallel()
-	s := serve(t, config{keys: "docker.", body: transferTo("to *") + "\ndocker"})
+	s := serve(t, config{Keys: "docker.", Body: transferTo("to *") + "\ndocker"})
 	web := "web-" + suffix()
 	machine.run(t, "--name", web, "--label", "coredns.dockerdiscovery.records="+allRecords())
 	s.soon(web+".docker.", dns.TypeTXT, `"hello world" "second"`)
@@ -278,7 +278,7 @@ func TestTransferKey(t *testing.T) {
 	rand.Read(raw)
 	secret := base64.StdEncoding.EncodeToString(raw)
 	port := freePort(t, "127.0.0.1")
-	s := serve(t, config{keys: "docker.", body: fmt.Sprintf("tsig {\nsecret %s %s\nrequire AXFR IXFR\n}\n", transferKey, secret) +
+	s := serve(t, config{Keys: "docker.", Body: fmt.Sprintf("tsig {\nsecret %s %s\nrequire AXFR IXFR\n}\n", transferKey, secret) +
 		transferTo("to "+loopback(port)) + "\ndocker"})
 	web := "web-" + suffix()
 	id := machine.run(t, "--name", web)

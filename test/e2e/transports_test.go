@@ -3,8 +3,6 @@ package e2e
 import (
 	"fmt"
 	"net"
-	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -53,7 +51,7 @@ func TestTransports(t *testing.T) {
 		}
 		blocks = append(blocks, fmt.Sprintf("%s://.:%d {\n%sdocker %s {\npublish\n}\n", tr.scheme, ports[tr.scheme], options, zones))
 	}
-	s := serve(t, config{ip: "::", body: strings.Join(append([]string{"docker " + zones + "\n"}, blocks...), "}\n")})
+	s := serve(t, config{IP: "::", Body: strings.Join(append([]string{"docker " + zones + "\n"}, blocks...), "}\n")})
 	s.soon(name+".docker.", dns.TypeA, onNetwork(t, web, own), onNetwork(t, web, other))
 
 	// A client listens on a port for each transport.
@@ -70,15 +68,11 @@ func TestTransports(t *testing.T) {
 		return corefile.String()
 	}
 	inOrder := func(i int) int { return firstPort + i }
-	run := func(corefile string, program ...string) {
-		file := filepath.Join(t.TempDir(), "Corefile")
-		if err := os.WriteFile(file, []byte(corefile), 0o644); err != nil {
+	run := func(corefile string, via ...string) {
+		c := launch(t, config{Text: corefile, Via: via})
+		if err := c.AwaitReady(patience); err != nil {
 			t.Fatal(err)
 		}
-		c := &server{t: t}
-		program = append(program, binary, "-conf", file)
-		c.spawn(program[0], program[1:]...)
-		eventually(t, c.isServing)
 	}
 	inContainer := runCoreDNS(t, own, client(gateway, "/cert.pem", inOrder), cert)
 	run(client(lan.Host.String(), cert, inOrder), "ip", "netns", "exec", lan.Netns)
@@ -100,7 +94,7 @@ func TestTransports(t *testing.T) {
 		}
 		exchanged := func(server string) func() (string, error) {
 			return func() (string, error) {
-				m, err := exchange("udp", server, name+".docker.", dns.TypeA)
+				m, err := rig.Ask("udp", server, name+".docker.", dns.TypeA)
 				if err != nil {
 					return "", err
 				}

@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"github.com/miekg/dns"
+
+	"github.com/dockerdiscovery/dockerdiscovery/test/rig"
 )
 
 // An engine whose networks are not this machine's, as one in a virtual machine, and which is the CLI's current context: the
@@ -36,16 +38,16 @@ func TestEngineInVM(t *testing.T) {
 		s.soon("web.docker.", dns.TypeA, "127.0.0.1")
 		s.soon("hostnet.docker.", dns.TypeA, "127.0.0.1")
 		s.soon("plain.docker.", dns.TypeA, nodata)
-		if len(s.log.Lines("Watching Docker Engine")) != 1 || len(s.log.Lines(e.socket())) == 0 {
-			t.Errorf("it watches another engine:\n%s", s.log)
+		if len(s.Log.Lines("Watching Docker Engine")) != 1 || len(s.Log.Lines(e.socket())) == 0 {
+			t.Errorf("it watches another engine:\n%s", s.Log)
 		}
 	}
-	check(serve(t, config{env: append(env, "DOCKER_CONTEXT=side"), body: "docker docker. {\npublish\n}"}))
+	check(serve(t, config{Env: append(env, "DOCKER_CONTEXT=side"), Body: "docker docker. {\npublish\n}"}))
 	cli("use", "side")
-	check(serve(t, config{env: append(env, "DOCKER_CONTEXT="), body: "docker docker. {\npublish\n}"}))
+	check(serve(t, config{Env: append(env, "DOCKER_CONTEXT="), Body: "docker docker. {\npublish\n}"}))
 
 	// A network of which this machine has the host's address makes it the host.
-	s := serve(t, config{body: "docker docker. {\nendpoint " + e.host + "\npublish\n}"})
+	s := serve(t, config{Body: "docker docker. {\nendpoint " + e.host + "\npublish\n}"})
 	s.soon("web.docker.", dns.TypeA, "127.0.0.1")
 	here := e.populate()
 	id := e.run(t, "--network", here, "--name", "here")
@@ -55,18 +57,13 @@ func TestEngineInVM(t *testing.T) {
 // A context that can't be used ends coredns at once, with what is wrong.
 func TestWrongContext(t *testing.T) {
 	t.Parallel()
-	corefile := filepath.Join(t.TempDir(), "Corefile")
-	if err := os.WriteFile(corefile, fmt.Appendf(nil, "docker.:%d {\ndocker\n}\n", freePort(t, "127.0.0.1")), 0o644); err != nil {
-		t.Fatal(err)
-	}
+	text := fmt.Sprintf("docker.:%d {\ndocker\n}\n", freePort(t, "127.0.0.1"))
 	for _, c := range []struct{ env, want string }{
 		{"DOCKER_CONTEXT=nowhere", "the Docker context 'nowhere', which DOCKER_CONTEXT names: there is no such context"},
 		{"DOCKER_HOST=ssh://me@host", "'ssh://me@host' is reached by SSH, which is not supported"},
 	} {
-		cmd := exec.CommandContext(t.Context(), binary, "-conf", corefile)
-		cmd.Env = append(os.Environ(), "DOCKER_HOST=", c.env)
-		if out, err := cmd.CombinedOutput(); err == nil || !strings.Contains(string(out), c.want) {
-			t.Errorf("%s: %v, no %q in: %s", c.env, err, c.want, out)
+		if said, _ := refused(t, config{Text: text, Env: []string{"DOCKER_HOST=", c.env}}); !strings.Contains(said, c.want) {
+			t.Errorf("%s: no %q in: %s", c.env, c.want, said)
 		}
 	}
 }
@@ -88,7 +85,7 @@ func TestProxyInContainer(t *testing.T) {
 	behind, other := machine.network(t), machine.network(t)
 	proxy := machine.runAs(t, []string{"--network", behind, "-v", socket + ":/engine.sock"}, image, "proxy", ":2375", "/engine.sock")
 	at := net.JoinHostPort(machine.addr(t, proxy), "2375")
-	s := serve(t, config{body: "docker " + zones + " {\nendpoint tcp://" + at + "\npublish\n}"})
+	s := serve(t, config{Body: "docker " + zones + " {\nendpoint tcp://" + at + "\npublish\n}"})
 	web, pub, hostnet := "web-"+suffix(), "pub-"+suffix(), "hostnet-"+suffix()
 	onOther := machine.addr(t, machine.run(t, "--name", web, "--network", other))
 	published := machine.addr(t, machine.run(t, "--name", pub, "--network", other, "-p", fmt.Sprint(freePort(t, "0.0.0.0"), ":80")))
@@ -99,8 +96,8 @@ func TestProxyInContainer(t *testing.T) {
 		t.Errorf("a container on the host's network is %s to the host", got)
 	}
 	lan := newLAN(t)
-	s = serve(t, config{ip: lan.Host.String(), body: "docker " + zones + " {\nendpoint tcp://" + at + "\npublish\n}"})
-	if got := askIn(t, []string{"ip", "netns", "exec", lan.Netns}, s.addr, pub+".docker.", dns.TypeA); got != lan.Host.String() {
+	s = serve(t, config{IP: lan.Host.String(), Body: "docker " + zones + " {\nendpoint tcp://" + at + "\npublish\n}"})
+	if got := askIn(t, []string{"ip", "netns", "exec", lan.Netns}, s.Addr, pub+".docker.", dns.TypeA); got != lan.Host.String() {
 		t.Errorf("the LAN gets %s, want the host's address %s", got, lan.Host)
 	}
 }
@@ -117,7 +114,7 @@ func TestEngineAtGateway(t *testing.T) {
 	at := net.JoinHostPort(machine.gateway(t, network).String(), fmt.Sprint(port))
 	server := net.JoinHostPort(runCoreDNS(t, network, ".:53 {\ndocker docker. {\nendpoint tcp://"+at+"\n}\n}\n"), "53")
 	eventually(t, func() error {
-		m, err := exchange("udp", server, web+".docker.", dns.TypeA)
+		m, err := rig.Ask("udp", server, web+".docker.", dns.TypeA)
 		if err == nil && outcome(m) != addr {
 			err = fmt.Errorf("the host gets %s, want %s", outcome(m), addr)
 		}
@@ -162,9 +159,9 @@ func TestServerInContainer(t *testing.T) {
 		}
 		options := append([]string{"-v", socket + ":/var/run/docker.sock", "-v", binary + ":/coredns", "-v", corefile + ":/Corefile", "--entrypoint", "/coredns"}, c.options(port)...)
 		id := machine.runAs(t, options, image, "-conf", "/Corefile")
-		s := &server{t: t, addr: c.at(id, port)}
+		at := c.at(id, port)
 		eventually(t, func() error {
-			m, err := exchange("udp", s.addr, web+".docker.", dns.TypeA)
+			m, err := rig.Ask("udp", at, web+".docker.", dns.TypeA)
 			if err == nil && outcome(m) != addr {
 				err = fmt.Errorf("%s: got %s, want %s", name, outcome(m), addr)
 			}

@@ -34,7 +34,7 @@ func sorted(addrs ...string) string {
 // asks checks what a container gets, through its own resolver and directly, once it is so.
 func (s *server) asks(t *testing.T, id, name, want string) {
 	t.Helper()
-	for _, server := range []string{"", s.addr} {
+	for _, server := range []string{"", s.Addr} {
 		eventually(t, func() error {
 			if got := machine.ask(id, server, name); got != want && (want != "" || !strings.HasPrefix(got, "error")) {
 				return fmt.Errorf("container %.12s asks server %q for %s: got %q, want %q", id, server, name, got, want)
@@ -49,7 +49,7 @@ func TestSharedNetworks(t *testing.T) {
 	t.Parallel()
 	a, b, c := machine.servedNetwork(t), machine.servedNetwork(t), machine.servedNetwork(t)
 	us := machine.gateway(t, a).String()
-	s := serve(t, config{ip: us, port: 53, body: "docker " + zones + "\ncache"})
+	s := serve(t, config{IP: us, Port: 53, Body: "docker " + zones + "\ncache"})
 	name := "web-" + suffix()
 	web := machine.run(t, "--name", name, "--network", a)
 	machine.do(t, "network", "connect", b, web)
@@ -86,7 +86,7 @@ func TestTwoProjects(t *testing.T) {
 		networks = append(networks, machine.servedNetwork(t))
 	}
 	us := machine.gateway(t, networks[0]).String()
-	s := serve(t, config{ip: us, port: 53, body: "docker " + zones + "\ncache"})
+	s := serve(t, config{IP: us, Port: 53, Body: "docker " + zones + "\ncache"})
 	for i, p := range projects {
 		labels := []string{"--label", "com.docker.compose.project=" + p, "--network", networks[i]}
 		ids = append(ids, machine.run(t, append(labels, "--network-alias", db, "--label", "com.docker.compose.service="+db)...))
@@ -106,8 +106,8 @@ func TestIsolate(t *testing.T) {
 	a, b := machine.servedNetwork(t), machine.servedNetwork(t)
 	us := machine.gateway(t, a).String()
 	up := startUpstream(t)
-	s := serve(t, config{ip: us, port: 53, body: "docker " + zones + " {\nisolate\n}\ncache"})
-	onwards := serve(t, config{ip: us, body: "docker " + zones + " {\nisolate\nfallthrough\n}\ncache\nforward . " + up.addr})
+	s := serve(t, config{IP: us, Port: 53, Body: "docker " + zones + " {\nisolate\n}\ncache"})
+	onwards := serve(t, config{IP: us, Body: "docker " + zones + " {\nisolate\nfallthrough\n}\ncache\nforward . " + up.addr})
 	name := "web-" + suffix()
 	web := machine.run(t, "--name", name, "--network", a, "--expose", "5432", "--label", "coredns.dockerdiscovery.records=sub.up TXT hello")
 	neighbour, stranger := machine.run(t, "--network", a, "--dns", us), machine.run(t, "--network", b, "--dns", us)
@@ -160,7 +160,7 @@ func TestIsolate(t *testing.T) {
 func (s *server) from(t *testing.T, id, name string, qtype uint16) string {
 	t.Helper()
 	ns := fmt.Sprintf("--net=/proc/%d/ns/net", machine.inspect(t, id).State.Pid)
-	return askIn(t, []string{"nsenter", ns}, s.addr, name, qtype)
+	return askIn(t, []string{"nsenter", ns}, s.Addr, name, qtype)
 }
 
 // askIn asks from a network namespace that the command enters. The test itself is run there
@@ -188,7 +188,7 @@ const clientEnv = "DOCKERDISCOVERY_E2E_CLIENT" // SERVER NAME TYPE
 // askAndPrint is the test program as a mere client: it prints one outcome.
 func askAndPrint(question string) error {
 	f := strings.Fields(question)
-	m, err := exchange("udp", f[0], f[1], dns.StringToType[f[2]])
+	m, err := rig.Ask("udp", f[0], f[1], dns.StringToType[f[2]])
 	if err == nil {
 		fmt.Println(outcome(m))
 	}
@@ -208,7 +208,7 @@ func (l lan) ask(t *testing.T, s *server, name string, qtype uint16) string {
 // askAt is ask at another of the Docker host's addresses on the link.
 func (l lan) askAt(t *testing.T, s *server, ip, name string, qtype uint16) string {
 	t.Helper()
-	_, port, err := net.SplitHostPort(s.addr)
+	_, port, err := net.SplitHostPort(s.Addr)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -221,7 +221,7 @@ func TestReachableAddresses(t *testing.T) {
 	lan := newLAN(t)
 	network := machine.servedNetwork(t)
 	gateway := machine.gateway(t, network).String()
-	s := serve(t, config{ip: gateway, port: 53, also: lan.Host.String(), body: "docker " + zones + " {\npublish\n}\ncache"})
+	s := serve(t, config{IP: gateway, Port: 53, Also: lan.Host.String(), Body: "docker " + zones + " {\npublish\n}\ncache"})
 	asker := machine.run(t, "--network", network, "--dns", gateway)
 	onHost, joined, published, plain := "h-"+suffix(), "j-"+suffix(), "p-"+suffix(), "w-"+suffix()
 	machine.run(t, "--name", onHost, "--network", "host")
@@ -268,17 +268,17 @@ func TestMetadata(t *testing.T) {
 	t.Parallel()
 	network := machine.servedNetwork(t)
 	us := machine.gateway(t, network).String()
-	s := serve(t, config{ip: us, port: 53, body: "metadata\nlog . \"{/docker/client} of {/docker/client-project} asked for {name}: {/docker/container}\"\ndocker " + zones})
+	s := serve(t, config{IP: us, Port: 53, Body: "metadata\nlog . \"{/docker/client} of {/docker/client-project} asked for {name}: {/docker/container}\"\ndocker " + zones})
 	asker, name := "asker-"+suffix(), "web-"+suffix()
 	id := machine.run(t, "--name", asker, "--network", network, "--label", "com.docker.compose.project=shop")
 	machine.run(t, "--name", name, "--network", network)
 	s.soon(name+".docker.", dns.TypeAAAA, nodata)
-	if got := machine.ask(id, s.addr, name+".docker."); strings.HasPrefix(got, "error") {
+	if got := machine.ask(id, s.Addr, name+".docker."); strings.HasPrefix(got, "error") {
 		t.Fatal(got)
 	}
 	want := fmt.Sprintf("%s of shop asked for %s.docker.: %s", asker, name, name)
 	eventually(t, func() error {
-		if len(s.log.Lines(want)) == 0 {
+		if len(s.Log.Lines(want)) == 0 {
 			return fmt.Errorf("the log lacks %q", want)
 		}
 		return nil
@@ -298,7 +298,7 @@ func TestDirectNetworkLast(t *testing.T) {
 		"--ip-range", strings.TrimSuffix(subnet, "0/24")+"128/25")
 	bridge, other := machine.servedNetwork(t), machine.servedNetwork(t)
 	us := machine.gateway(t, other).String() // which all askers reach, whatever their default route is
-	s := serve(t, config{ip: us, port: 53, also: lan.Host.String(), body: "docker " + zones + " " + subnet + " {\npublish\n}\ncache"})
+	s := serve(t, config{IP: us, Port: 53, Also: lan.Host.String(), Body: "docker " + zones + " " + subnet + " {\npublish\n}\ncache"})
 	both, only := "both-"+suffix(), "only-"+suffix()
 	b := machine.run(t, "--name", both, "--network", direct, "-p", "80")
 	machine.do(t, "network", "connect", bridge, b)
@@ -336,8 +336,8 @@ func TestHostNetworkThroughHost(t *testing.T) {
 	t.Parallel()
 	network := machine.servedNetwork(t)
 	gateway := machine.gateway(t, network).String()
-	s := serve(t, config{body: "docker " + zones + "\ncache"})
-	forwarder := serve(t, config{ip: gateway, port: 53, body: "forward . " + s.addr})
+	s := serve(t, config{Body: "docker " + zones + "\ncache"})
+	forwarder := serve(t, config{IP: gateway, Port: 53, Body: "forward . " + s.Addr})
 	asker := machine.run(t, "--network", network)
 	name := "web-" + suffix()
 	port := fmt.Sprint(freePort(t, "0.0.0.0"))

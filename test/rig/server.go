@@ -1,46 +1,132 @@
 package rig
 
 import (
-	"bytes"
+	"cmp"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
-	"sync"
+	"syscall"
+	"time"
 )
 
-// Log takes a process's output while tests read it.
-type Log struct {
-	mu  sync.Mutex // guards buf
-	buf bytes.Buffer
+// Config says what a CoreDNS serves, and how it runs.
+type Config struct {
+	Binary string
+	Dir    string // for its Corefile
+
+	Keys string // the server block's zones, "." by default
+	IP   string // where it listens, 127.0.0.1 by default
+	Also string // where else
+	Port int    // a free one by default
+	Body string // the server block's content, beside the plugins errors, ready and prometheus
+	Bare bool   // without these plugins
+	Text string // the whole Corefile, if it is not to be made of the above
+
+	As  *syscall.SysProcAttr // who runs it: nil for the user who runs the tests
+	Env []string             // beside the tests' own environment
+	Via []string             // the command that runs it, if it is not to be run directly
 }
 
-// Write implements io.Writer.
-func (l *Log) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.Write(p)
+// Server is a CoreDNS that runs beside the tests. Where the tests use another name server in its place, it has an
+// address alone.
+type Server struct {
+	*Process
+	Addr     string // of DNS
+	Corefile string // path
+	Ready    string // URL of the plugin ready, if there is one
+	Metrics  string // URL of the plugin prometheus, if there is one
 }
 
-// String returns all that was written so far.
-func (l *Log) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.String()
-}
-
-// Lines returns the lines that hold text.
-func (l *Log) Lines(text string) (found []string) {
-	for line := range strings.Lines(l.String()) {
-		if strings.Contains(line, text) {
-			found = append(found, strings.TrimSpace(line))
+// Serve starts a CoreDNS. AwaitReady waits until it answers.
+func Serve(c Config) (*Server, error) {
+	c.Keys, c.IP = cmp.Or(c.Keys, "."), cmp.Or(c.IP, "127.0.0.1")
+	ports := [3]int{c.Port}
+	for i, ip := range []string{c.IP, "127.0.0.1", "127.0.0.1"} {
+		var err error
+		if ports[i] == 0 {
+			ports[i], err = FreePort(ip)
+		}
+		if err != nil {
+			return nil, err
 		}
 	}
-	return found
+	s := &Server{Addr: net.JoinHostPort(c.IP, strconv.Itoa(ports[0])), Corefile: filepath.Join(c.Dir, fmt.Sprint("Corefile.", ports[0]))}
+	if c.Text == "" {
+		c.Text = fmt.Sprintf("%s {\nbind %s %s\n%s\n%s\n}\n", c.Keys, c.IP, c.Also, s.plugins(c, ports[1], ports[2]), c.Body)
+	}
+	if err := s.Write(c.Text); err != nil {
+		return nil, err
+	}
+	command := append(slices.Clone(c.Via), c.Binary, "-conf", s.Corefile, "-dns.port", strconv.Itoa(ports[0]))
+	cmd := exec.Command(command[0], command[1:]...)
+	cmd.SysProcAttr, cmd.Env = c.As, append(os.Environ(), c.Env...)
+	var err error
+	s.Process, err = Start(cmd)
+	return s, err
 }
+
+// plugins are the lines of the plugins that servers have for the tests.
+func (s *Server) plugins(c Config, ready, metrics int) string {
+	if c.Bare {
+		return ""
+	}
+	s.Ready, s.Metrics = fmt.Sprintf("http://127.0.0.1:%d/ready", ready), fmt.Sprintf("http://127.0.0.1:%d/metrics", metrics)
+	return fmt.Sprintf("errors\nready 127.0.0.1:%d\nprometheus 127.0.0.1:%d", ready, metrics)
+}
+
+// Write replaces the Corefile at once, as an editor does: a reload never sees half of it.
+func (s *Server) Write(corefile string) error {
+	if err := os.WriteFile(s.Corefile+".new", []byte(corefile), 0o644); err != nil {
+		return err
+	}
+	return os.Rename(s.Corefile+".new", s.Corefile)
+}
+
+// Reload replaces the Corefile and has the server read it.
+func (s *Server) Reload(corefile string) error {
+	if err := s.Write(corefile); err != nil {
+		return err
+	}
+	return s.Signal(syscall.SIGUSR1)
+}
+
+// AwaitReady waits until the server listens, and all its plugins are ready if it has the plugin that tells.
+func (s *Server) AwaitReady(patience time.Duration) error {
+	return s.Await(patience, func() error {
+		if s.Ready != "" {
+			if err := s.IsReady(); err != nil {
+				return err
+			}
+		}
+		return s.Listens()
+	})
+}
+
+// IsReady returns an error unless the plugin ready says that all plugins are.
+func (s *Server) IsReady() error {
+	_, err := Get(s.Ready)
+	return err
+}
+
+// Listens returns an error until CoreDNS says that it listens, which is a moment after it is ready.
+func (p *Process) Listens() error {
+	if len(p.Log.Lines("CoreDNS-")) == 0 {
+		return errors.New("it does not listen yet")
+	}
+	return nil
+}
+
+// Metric reads one of the server's metrics, as the function of this name does.
+func (s *Server) Metric(name string) (float64, error) { return Metric(s.Metrics, name) }
 
 // FreePort finds a port of the address that is free for UDP and TCP. It lies below those from which
 // sockets get theirs when they ask for none, so that none takes it before the caller does.

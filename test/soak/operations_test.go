@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/dockerdiscovery/dockerdiscovery/internal/enginetest"
+	"github.com/dockerdiscovery/dockerdiscovery/test/rig"
 )
 
 // operation is one thing that happens to a container.
@@ -67,7 +68,7 @@ func (m *member) run(e *enginetest.Engine) {
 type worker struct {
 	engine   *enginetest.Engine
 	services []*service
-	asker    asker
+	asker    rig.Asker
 	rng      *rand.Rand
 	found    *results
 	damaged  []*member // oldest first
@@ -76,7 +77,7 @@ type worker struct {
 func newWorkers(e *enginetest.Engine, server string, all []*service, found *results) []*worker {
 	ws := make([]*worker, workers)
 	for i := range ws {
-		ws[i] = &worker{engine: e, asker: asker{server: server}, rng: rand.New(rand.NewPCG(*seed, uint64(i))), found: found}
+		ws[i] = &worker{engine: e, asker: rig.Asker{Server: server}, rng: rand.New(rand.NewPCG(*seed, uint64(i))), found: found}
 	}
 	n := 0
 	for i, s := range all {
@@ -90,7 +91,7 @@ func newWorkers(e *enginetest.Engine, server string, all []*service, found *resu
 
 // run does its share of operations from a moment on. What comes late is made up for.
 func (w *worker) run(ctx context.Context, begin time.Time, number int) {
-	defer w.asker.close()
+	defer w.asker.Close()
 	every := time.Duration(float64(workers) / float64(*rate) * float64(time.Second))
 	next := begin.Add(every * time.Duration(number) / workers) // not all at once
 	for {
@@ -163,7 +164,7 @@ func (w *worker) do(o operation, m *member) {
 func (w *worker) settle(q question, legal []string, done time.Time) error {
 	for {
 		w.found.asked()
-		got, err := w.asker.ask(q.name, q.qtype)
+		got, err := ask(&w.asker, q.name, q.qtype)
 		switch {
 		case err != nil:
 			return fmt.Errorf("%s %s: %w", q.name, q.qtype, err)

@@ -1,16 +1,10 @@
 package soak
 
 import (
-	"errors"
 	"fmt"
-	"math/rand/v2"
-	"net/http"
-	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
-	"syscall"
 	"testing"
 	"time"
 
@@ -18,91 +12,26 @@ import (
 )
 
 // server is a running coredns, as build.sh makes it for users.
-type server struct {
-	pid     int
-	dns     string
-	metrics string // URL
-}
+type server struct{ *rig.Server }
 
 // serve starts a coredns that watches the engine until the test's end, and waits until it knows
 // all containers.
-func serve(t *testing.T, engine string) *server {
+func serve(t *testing.T, engine string) server {
 	t.Helper()
 	dir := t.TempDir()
 	binary := filepath.Join(dir, "coredns")
 	if out, err := exec.Command("../../build.sh", binary).CombinedOutput(); err != nil {
 		t.Fatalf("build.sh: %v\n%s", err, out)
 	}
-	// One of the loopback's addresses for itself alone, so that any port is free.
-	ip := netip.AddrFrom4([4]byte{127, byte(1 + rand.N(254)), byte(rand.N(256)), byte(1 + rand.N(254))}).String()
-	s := &server{dns: ip + ":1053", metrics: "http://" + ip + ":9153/metrics"}
-	corefile := filepath.Join(dir, "Corefile")
-	text := fmt.Sprintf(".:1053 {\nbind %s\nerrors\nready %s:8181\nprometheus %s:9153\ndocker %s 10.0.0.0/8 {\nendpoint %s\n}\n}\n", ip, ip, ip, zone, engine)
-	if err := os.WriteFile(corefile, []byte(text), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	log, err := os.Create(filepath.Join(dir, "log"))
+	s, err := rig.Serve(rig.Config{Binary: binary, Dir: dir, Body: fmt.Sprintf("docker %s 10.0.0.0/8 {\nendpoint %s\n}", zone, engine)})
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(binary, "-conf", corefile)
-	cmd.Stdout, cmd.Stderr = log, log
-	// It ends with us, however we end; the kernel takes the starting thread's end for ours.
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	exited := make(chan error, 1)
-	started := make(chan error)
-	go func() {
-		runtime.LockOSThread()
-		err := cmd.Start()
-		started <- err
-		if err == nil {
-			exited <- cmd.Wait()
-		}
-	}()
-	if err := <-started; err != nil {
+	s.StopAfter(t, time.Minute)
+	if err := s.AwaitReady(time.Minute); err != nil {
 		t.Fatal(err)
 	}
-	s.pid = cmd.Process.Pid
-	t.Cleanup(func() {
-		cmd.Process.Signal(syscall.SIGTERM)
-		if err := <-exited; err != nil {
-			t.Errorf("coredns ended with %v", err)
-		}
-		if said, _ := os.ReadFile(log.Name()); t.Failed() {
-			t.Logf("coredns said:\n%s", said[max(0, len(said)-10_000):])
-		}
-		log.Close()
-	})
-
-	ready := func() error {
-		r, err := http.Get("http://" + ip + ":8181/ready")
-		if err != nil {
-			return err
-		}
-		defer r.Body.Close()
-		if r.StatusCode != http.StatusOK {
-			return errors.New(r.Status)
-		}
-		a := &asker{server: s.dns}
-		defer a.close()
-		_, err = a.ask("ns.dns."+zone, "A")
-		return err
-	}
-	for begin := time.Now(); ; time.Sleep(200 * time.Millisecond) {
-		select {
-		case err := <-exited:
-			exited <- err
-			t.Fatal("coredns ended before it was ready")
-		default:
-		}
-		err := ready()
-		if err == nil {
-			return s
-		}
-		if time.Since(begin) > time.Minute {
-			t.Fatalf("coredns is not ready: %v", err)
-		}
-	}
+	return server{s}
 }
 
 // sample is what the server holds at one moment.
@@ -127,8 +56,8 @@ func (s sample) String() string {
 }
 
 // sample asks the server's metrics, and the kernel for its descriptors.
-func (s *server) sample() (got sample, err error) {
-	values, err := rig.Metrics(s.metrics)
+func (s server) sample() (got sample, err error) {
+	values, err := rig.Metrics(s.Metrics)
 	if err != nil {
 		return got, err
 	}
@@ -152,7 +81,7 @@ func (s *server) sample() (got sample, err error) {
 		*m.to = value * m.scale
 	}
 	got.cpu = time.Duration(cpu)
-	fds, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", s.pid))
+	fds, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", s.Pid()))
 	got.descriptors = float64(len(fds))
 	return got, err
 }

@@ -51,8 +51,8 @@ func TestSoak(t *testing.T) {
 	out := t.Output()
 	found := results{out: out}
 	var running sync.WaitGroup
-	running.Go(func() { askFixed(ctx, s.dns, fixed(e, all), *lookups, &found) })
-	for i, w := range newWorkers(e, s.dns, all, &found) {
+	running.Go(func() { askFixed(ctx, s.Addr, fixed(e, all), *lookups, &found) })
+	for i, w := range newWorkers(e, s.Addr, all, &found) {
 		running.Go(func() { w.run(ctx, begin, i) })
 	}
 	running.Go(func() { disturb(ctx, e, &found) })

@@ -11,6 +11,7 @@ import (
 	"github.com/miekg/dns"
 
 	"github.com/dockerdiscovery/dockerdiscovery/internal/enginetest"
+	"github.com/dockerdiscovery/dockerdiscovery/test/rig"
 )
 
 const (
@@ -106,43 +107,16 @@ func (s *service) running(e *enginetest.Engine) (addrs []string) {
 	return addrs
 }
 
-// asker asks from one socket.
-type asker struct {
-	server string
-	conn   *dns.Conn
-}
-
-func (a *asker) close() {
-	if a.conn != nil {
-		a.conn.Close()
-		a.conn = nil
-	}
-}
-
-// ask returns the answers' data, sorted; "" for NODATA and NXDOMAIN. Any other response is an error. There
-// is no second try.
-func (a *asker) ask(name, qtype string) (string, error) {
-	client := dns.Client{Timeout: 5 * time.Second}
-	if a.conn == nil {
-		conn, err := client.Dial(a.server)
-		if err != nil {
-			return "", err
-		}
-		a.conn = conn
-	}
-	m, _, err := client.ExchangeWithConn(new(dns.Msg).SetQuestion(name, dns.StringToType[qtype]), a.conn)
+// ask returns the answers' data, sorted; "" for NODATA and NXDOMAIN. Any other response is an error.
+func ask(a *rig.Asker, name, qtype string) (string, error) {
+	m, err := a.Ask(name, dns.StringToType[qtype])
 	if err != nil {
-		a.close()
 		return "", err
 	}
 	if m.Rcode != dns.RcodeSuccess && m.Rcode != dns.RcodeNameError {
 		return "", fmt.Errorf("response code %s", dns.RcodeToString[m.Rcode])
 	}
-	var data []string
-	for _, rr := range m.Answer {
-		data = append(data, strings.TrimPrefix(rr.String(), rr.Header().String()))
-	}
-	return set(data), nil
+	return set(rig.Data(m.Answer)), nil
 }
 
 // set is the addresses in one string.
@@ -183,8 +157,8 @@ func reverse(addr string) string {
 
 // askFixed asks questions whose answers must be right always.
 func askFixed(ctx context.Context, server string, questions []question, rate int, found *results) {
-	a := &asker{server: server}
-	defer a.close()
+	a := &rig.Asker{Server: server}
+	defer a.Close()
 	pace := time.NewTicker(time.Second / time.Duration(rate))
 	defer pace.Stop()
 	for {
@@ -195,7 +169,7 @@ func askFixed(ctx context.Context, server string, questions []question, rate int
 		}
 		q := questions[rand.IntN(len(questions))]
 		found.asked()
-		if got, err := a.ask(q.name, q.qtype); err != nil || got != q.want {
+		if got, err := ask(a, q.name, q.qtype); err != nil || got != q.want {
 			found.addWrong("%s %s, which nobody touched: %q, %v, want %q", q.name, q.qtype, got, err, q.want)
 		}
 	}
