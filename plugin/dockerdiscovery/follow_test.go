@@ -10,6 +10,7 @@ import (
 	"github.com/miekg/dns"
 
 	"github.com/dockerdiscovery/dockerdiscovery/internal/enginetest"
+	"github.com/dockerdiscovery/dockerdiscovery/test/inprocess"
 )
 
 // TestFollow checks where CNAMEs lead that are in labels: what no container has is for others where we share
@@ -31,7 +32,7 @@ func TestFollow(t *testing.T) {
 		}, "\n"),
 	}})
 	port := freePort(t)
-	i := startCoreDNS(t, fmt.Sprintf(`.:%s {
+	inprocess.Serve(t, fmt.Sprintf(`.:%s {
 		docker . docker. {
 			endpoint %s
 			fallthrough lab.docker
@@ -51,7 +52,6 @@ func TestFollow(t *testing.T) {
 			authority ". 60 IN SOA a.root. host.root. 1 2 3 4 60"
 		}
 	}`, port, e.Host()))
-	defer stopCoreDNS(t, i)
 	theirs, root := test.SOA("example.org. 60 IN SOA ns.example.org. host.example.org. 1 2 3 4 60"), test.SOA(". 60 IN SOA a.root. host.root. 1 2 3 4 60")
 	for _, c := range []test.Case{
 		{Qname: "cdn.", Qtype: dns.TypeA, Answer: []dns.RR{test.CNAME("cdn. 5 IN CNAME www.example.org."), test.A("www.example.org. 60 IN A 192.0.2.80")}},

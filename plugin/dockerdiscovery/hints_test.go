@@ -14,10 +14,10 @@ import (
 	"testing"
 
 	"github.com/containerd/errdefs"
-	"github.com/coredns/caddy"
 	_ "github.com/coredns/coredns/plugin/bind"
 
 	"github.com/dockerdiscovery/dockerdiscovery/internal/enginetest"
+	"github.com/dockerdiscovery/dockerdiscovery/test/inprocess"
 )
 
 func TestEngineHint(t *testing.T) {
@@ -86,9 +86,9 @@ func TestCheckListen(t *testing.T) {
 		if c.bind != "" {
 			corefile = strings.Replace(corefile, "{\n", "{\n bind "+c.bind+"\n", 1)
 		}
-		i, err := caddy.Start(corefileInput(corefile))
+		s, err := inprocess.Start(corefile)
 		if err == nil {
-			stopCoreDNS(t, i)
+			stop(t, s)
 		}
 		if err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s bind %q: %v, want %q", c.keys, c.bind, err, c.want)
@@ -106,14 +106,13 @@ func TestSuggest(t *testing.T) {
 	corefile := func(more string) string {
 		return fmt.Sprintf("docker.:%s {\n docker docker. {\n endpoint %s\n %s\n }\n}", port, e.Host(), more)
 	}
-	i := startCoreDNS(t, corefile(""))
-	i, err := i.Restart(corefileInput(corefile("ttl 7")))
-	if err != nil {
+	s := inprocess.Serve(t, corefile(""))
+	if err := s.Reload(corefile("ttl 7")); err != nil {
 		t.Fatal(err)
 	}
-	stopCoreDNS(t, i)
+	stop(t, s)
 	e.Run(enginetest.Spec{Name: "web"})
-	stopCoreDNS(t, startCoreDNS(t, corefile("")))
+	stop(t, inprocess.Serve(t, corefile("")))
 	golog.SetOutput(io.Discard)
 	want := "docker run -d --name web nginx; dig @127.0.0.1 -p " + port + " web.docker\n"
 	if n := strings.Count(logged.String(), want); n != 1 {

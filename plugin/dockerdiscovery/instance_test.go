@@ -4,13 +4,12 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
-	"github.com/coredns/caddy"
-	"github.com/coredns/coredns/core/dnsserver"
 	_ "github.com/coredns/coredns/plugin/cache"
 	_ "github.com/coredns/coredns/plugin/forward"
 	_ "github.com/coredns/coredns/plugin/rewrite"
@@ -20,15 +19,11 @@ import (
 
 	"github.com/dockerdiscovery/dockerdiscovery/internal/engine"
 	"github.com/dockerdiscovery/dockerdiscovery/internal/enginetest"
+	"github.com/dockerdiscovery/dockerdiscovery/test/inprocess"
+	"github.com/dockerdiscovery/dockerdiscovery/test/rig"
 )
 
-func init() {
-	dnsserver.Directives = append([]string{pluginName}, dnsserver.Directives...)
-	dnsserver.Quiet = true
-	if err := dnsserver.Register(); err != nil {
-		panic(err)
-	}
-}
+func init() { inprocess.Use(pluginName) }
 
 // The fake engines' host is this machine, whether or not an engine has made such bridges here.
 func init() {
@@ -53,45 +48,19 @@ func readFile(t *testing.T, name string) string {
 // freePort returns a port on which nobody listens, on any address.
 func freePort(t *testing.T) string {
 	t.Helper()
-	for range 100 {
-		tcp, err := net.Listen("tcp", ":0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		_, port, _ := net.SplitHostPort(tcp.Addr().String())
-		udp, err := net.ListenPacket("udp", ":"+port)
-		tcp.Close()
-		if err == nil {
-			udp.Close()
-			return port
-		}
-	}
-	t.Fatal("no free port")
-	return ""
-}
-
-// startCoreDNS starts a CoreDNS in this process.
-func startCoreDNS(t *testing.T, corefile string) *caddy.Instance {
-	t.Helper()
-	i, err := caddy.Start(corefileInput(corefile))
+	port, err := rig.FreePort("")
 	if err != nil {
 		t.Fatal(err)
 	}
-	return i
+	return strconv.Itoa(port)
 }
 
-func stopCoreDNS(t *testing.T, i *caddy.Instance) {
+// stop stops a server before the test's end.
+func stop(t *testing.T, s *inprocess.Server) {
 	t.Helper()
-	if errs := i.ShutdownCallbacks(); len(errs) > 0 {
-		t.Error(errs)
-	}
-	if err := i.Stop(); err != nil {
+	if err := s.Stop(); err != nil {
 		t.Error(err)
 	}
-}
-
-func corefileInput(text string) caddy.Input {
-	return caddy.CaddyfileInput{Contents: []byte(text), Filepath: "Corefile", ServerTypeName: "dns"}
 }
 
 // query asks the server on the port for an A record.
@@ -114,7 +83,7 @@ func TestReload(t *testing.T) {
 		return fmt.Sprintf("%s {\n docker docker. lan. {\n endpoint %s\n }\n %s\n}", keys, e.Host(), more)
 	}
 	// several keys: one plugin, one stream
-	i := startCoreDNS(t, corefile("docker:PORT lan:PORT 10.0.0.0/16:PORT", ""))
+	s := inprocess.Serve(t, corefile("docker:PORT lan:PORT 10.0.0.0/16:PORT", ""))
 	for _, name := range []string{"web.docker.", "web.lan."} {
 		if r := query(t, port, name); len(r.Answer) != 1 {
 			t.Errorf("%s after the start:\n%s", name, r)
@@ -135,11 +104,9 @@ func TestReload(t *testing.T) {
 	check("after the start")
 	e.ResetCalls()
 	for n := range 5 {
-		next, err := i.Restart(corefileInput(corefile("docker:PORT lan:PORT", "")))
-		if err != nil {
+		if err := s.Reload(corefile("docker:PORT lan:PORT", "")); err != nil {
 			t.Fatal(err)
 		}
-		i = next
 		if r := query(t, port, "web.docker."); len(r.Answer) != 1 {
 			t.Errorf("after reload %d:\n%s", n, r)
 		}
@@ -157,7 +124,7 @@ func TestReload(t *testing.T) {
 	defer taken.Close()
 	_, takenPort, _ := net.SplitHostPort(taken.Addr().String())
 	bad := corefile("docker:PORT", "") + fmt.Sprintf("\nx.:%s {\n bind 127.0.0.1\n whoami\n}", takenPort)
-	if _, err := i.Restart(corefileInput(bad)); err == nil {
+	if err := s.Reload(bad); err == nil {
 		t.Error("a reload with a taken address succeeds")
 	}
 	check("after a failed reload")
@@ -169,14 +136,13 @@ func TestReload(t *testing.T) {
 	if err := e.Down(); err != nil {
 		t.Fatal(err)
 	}
-	next, err := i.Restart(corefileInput(corefile("docker:PORT", "")))
-	if err != nil {
+	if err := s.Reload(corefile("docker:PORT", "")); err != nil {
 		t.Fatal(err)
 	}
 	if r := query(t, port, "web.docker."); len(r.Answer) != 1 || r.Answer[0].Header().Ttl > staleTTL {
 		t.Errorf("after a reload without the engine:\n%s", r)
 	}
-	stopCoreDNS(t, next)
+	stop(t, s)
 	if n := len(engine.States()) + len(running()); n != 0 {
 		t.Errorf("%d watchers and plugins after the shutdown", n)
 	}
@@ -190,8 +156,7 @@ func TestStartWithoutEngine(t *testing.T) {
 		t.Fatal(err)
 	}
 	port := freePort(t)
-	i := startCoreDNS(t, fmt.Sprintf(".:%s {\n docker docker. {\n endpoint %s\n }\n whoami\n}", port, e.Host()))
-	defer stopCoreDNS(t, i)
+	inprocess.Serve(t, fmt.Sprintf(".:%s {\n docker docker. {\n endpoint %s\n }\n whoami\n}", port, e.Host()))
 	if r := query(t, port, "web.docker."); r.Rcode != dns.RcodeServerFailure {
 		t.Errorf("without an engine:\n%s", r)
 	}
@@ -217,8 +182,7 @@ func TestStartWithoutEngine(t *testing.T) {
 // TestArrival asks for a container's name while the engine still starts it.
 func TestArrival(t *testing.T) {
 	e := enginetest.New(t)
-	i := startCoreDNS(t, fmt.Sprintf("docker:%s {\n docker {\n endpoint %s\n }\n}", freePort(t), e.Host()))
-	defer stopCoreDNS(t, i)
+	inprocess.Serve(t, fmt.Sprintf("docker:%s {\n docker {\n endpoint %s\n }\n}", freePort(t), e.Host()))
 	d := running()[0] // asked directly, so that only this test uses it
 	expect := func(what, want string) {
 		t.Helper()
@@ -248,8 +212,7 @@ func TestArrival(t *testing.T) {
 // TestLateEvents asks for a container's name when the engine has started it but not told yet.
 func TestLateEvents(t *testing.T) {
 	e := enginetest.New(t, enginetest.WithFlavour(enginetest.Podman))
-	i := startCoreDNS(t, fmt.Sprintf("docker:%s {\n docker {\n endpoint %s\n }\n}", freePort(t), e.Host()))
-	defer stopCoreDNS(t, i)
+	inprocess.Serve(t, fmt.Sprintf("docker:%s {\n docker {\n endpoint %s\n }\n}", freePort(t), e.Host()))
 	d := running()[0]
 	d.arrivalWait = time.Minute
 	e.DropEvents(true)
@@ -270,8 +233,7 @@ func TestMetrics(t *testing.T) {
 	e.Run(enginetest.Spec{Name: "db"})
 	e.Run(enginetest.Spec{Name: "thief", Hostname: "db"})
 	e.Run(enginetest.Spec{Name: "odd", Hostname: "a b"})
-	i := startCoreDNS(t, fmt.Sprintf("docker:%s {\n docker {\n endpoint %s\n }\n}", freePort(t), e.Host()))
-	defer stopCoreDNS(t, i)
+	inprocess.Serve(t, fmt.Sprintf("docker:%s {\n docker {\n endpoint %s\n }\n}", freePort(t), e.Host()))
 	e.Run(enginetest.Spec{Name: "later"})
 	values := map[string]float64{}
 	gather := func() bool {
@@ -353,21 +315,19 @@ func TestMetricsOfOneEngine(t *testing.T) {
 		}
 		return all.String()
 	}
-	i := startCoreDNS(t, blocks("", "endpoint "+e.Host(), "endpoint unix://"+link, "endpoint "+e.Host()+"/", "endpoint unix:///"+link))
+	s := inprocess.Serve(t, blocks("", "endpoint "+e.Host(), "endpoint unix://"+link, "endpoint "+e.Host()+"/", "endpoint unix:///"+link))
 	if n := series(); n != 3 {
 		t.Errorf("%d series of the engine, want connected, containers and last_reconcile_timestamp_seconds", n)
 	}
 	for _, reload := range []string{"resync 1s", "resync 2s\n hold 1s", "endpoint " + e.Host() + "\n resync 3s", "health ignore", ""} {
-		next, err := i.Restart(corefileInput(blocks(reload, "resync 7s")))
-		if err != nil {
+		if err := s.Reload(blocks(reload, "resync 7s")); err != nil {
 			t.Fatal(err)
 		}
-		i = next
 		if n := series(); n != 3 {
 			t.Errorf("%d series after a reload to %q", n, reload)
 		}
 	}
-	stopCoreDNS(t, i)
+	stop(t, s)
 	if n := series(); n != 0 {
 		t.Errorf("%d series of an engine that is watched no more", n)
 	}
@@ -378,8 +338,7 @@ func TestMetricsOfOneEngine(t *testing.T) {
 func TestServerAddr(t *testing.T) {
 	port := freePort(t)
 	e := enginetest.New(t)
-	i := startCoreDNS(t, fmt.Sprintf("docker:%s {\n docker {\n endpoint %s\n }\n}", port, e.Host()))
-	defer stopCoreDNS(t, i)
+	inprocess.Serve(t, fmt.Sprintf("docker:%s {\n docker {\n endpoint %s\n }\n}", port, e.Host()))
 	r := query(t, port, "ns.dns.docker.")
 	if len(r.Answer) != 1 || r.Answer[0].(*dns.A).A.String() != "127.0.0.1" {
 		t.Errorf("the name server's address on a socket for all addresses:\n%s", r)
@@ -401,9 +360,8 @@ func TestLoopOfCNAMEs(t *testing.T) {
 	}
 	port := freePort(t)
 	block := "%s:" + port + " {\n rewrite stop name suffix .new. .docker.\n docker %[1]s {\n endpoint " + e.Host() + "\n }\n}\n"
-	i := startCoreDNS(t, fmt.Sprintf(block, "docker")+fmt.Sprintf(block, "lab")+
+	inprocess.Serve(t, fmt.Sprintf(block, "docker")+fmt.Sprintf(block, "lab")+
 		fmt.Sprintf("new:%s {\n rewrite stop name suffix .new. .docker.\n docker docker {\n endpoint %s\n }\n}", port, e.Host()))
-	defer stopCoreDNS(t, i)
 	for _, c := range []struct {
 		name    string
 		records int // the ring's, each once; fewer if following ends before
@@ -432,8 +390,7 @@ func TestRecursionAvailable(t *testing.T) {
 	}
 	port := freePort(t)
 	docker := fmt.Sprintf("docker docker. lab. {\n endpoint %s\n }\n", e.Host())
-	i := startCoreDNS(t, fmt.Sprintf("org:%s .:%[1]s {\n %s forward . 127.0.0.1:9\n}\nlab:%[1]s {\n %s}", port, docker, docker))
-	defer stopCoreDNS(t, i)
+	inprocess.Serve(t, fmt.Sprintf("org:%s .:%[1]s {\n %s forward . 127.0.0.1:9\n}\nlab:%[1]s {\n %s}", port, docker, docker))
 	for _, c := range []struct {
 		name  string
 		qtype uint16
@@ -461,8 +418,7 @@ func TestLoopThroughAnotherServer(t *testing.T) {
 	e.Run(enginetest.Spec{Name: "pair", Labels: map[string]string{"coredns.dockerdiscovery.records": "a.docker. CNAME b.lab.\nb.lab. CNAME a.docker."}})
 	ports := []string{freePort(t), freePort(t)}
 	block := ".:%s {\n docker %s {\n endpoint " + e.Host() + "\n }\n forward . 127.0.0.1:%s\n}\n"
-	i := startCoreDNS(t, fmt.Sprintf(block, ports[0], "docker", ports[1])+fmt.Sprintf(block, ports[1], "lab", ports[0]))
-	defer stopCoreDNS(t, i)
+	inprocess.Serve(t, fmt.Sprintf(block, ports[0], "docker", ports[1])+fmt.Sprintf(block, ports[1], "lab", ports[0]))
 	for n := range 3 {
 		if r := query(t, ports[0], "a.docker."); len(r.Answer) != 2 {
 			t.Errorf("query %d: want both CNAMEs:\n%s", n, r)

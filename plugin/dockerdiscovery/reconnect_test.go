@@ -8,6 +8,7 @@ import (
 	"github.com/miekg/dns"
 
 	"github.com/dockerdiscovery/dockerdiscovery/internal/enginetest"
+	"github.com/dockerdiscovery/dockerdiscovery/test/inprocess"
 )
 
 // TestReloadWithinHold has the Corefile read anew while a container restarts.
@@ -18,18 +19,16 @@ func TestReloadWithinHold(t *testing.T) {
 	corefile := func(ttl int) string {
 		return fmt.Sprintf("docker:%s {\n docker {\n endpoint %s\n ttl %d\n hold 1m\n }\n}", port, e.Host(), ttl)
 	}
-	i := startCoreDNS(t, corefile(5))
+	s := inprocess.Serve(t, corefile(5))
 	e.Stop(id)
 	for end := time.Now().Add(10 * time.Second); len(query(t, port, "web.docker.").Answer) > 0; {
 		if time.Now().After(end) {
 			t.Fatal("the container's end is not seen")
 		}
 	}
-	i, err := i.Restart(corefileInput(corefile(6)))
-	if err != nil {
+	if err := s.Reload(corefile(6)); err != nil {
 		t.Fatal(err)
 	}
-	defer stopCoreDNS(t, i)
 	if r := query(t, port, "web.docker."); r.Rcode != dns.RcodeSuccess || len(r.Ns) != 1 || r.Ns[0].Header().Ttl != 1 {
 		t.Errorf("after a reload:\n%s", r)
 	}
@@ -40,8 +39,7 @@ func TestReloadWithinHold(t *testing.T) {
 func TestArrivalAfterReconnect(t *testing.T) {
 	e := enginetest.New(t)
 	e.Run(enginetest.Spec{Name: "old"})
-	i := startCoreDNS(t, fmt.Sprintf("docker:%s {\n docker {\n endpoint %s\n }\n}", freePort(t), e.Host()))
-	defer stopCoreDNS(t, i)
+	inprocess.Serve(t, fmt.Sprintf("docker:%s {\n docker {\n endpoint %s\n }\n}", freePort(t), e.Host()))
 	d := running()[0]
 	d.arrivalWait = time.Minute
 	if err := e.Down(); err != nil {

@@ -13,6 +13,7 @@ import (
 	"github.com/miekg/dns"
 
 	"github.com/dockerdiscovery/dockerdiscovery/internal/enginetest"
+	"github.com/dockerdiscovery/dockerdiscovery/test/inprocess"
 )
 
 // receive returns the owners and types of a transfer in order.
@@ -105,8 +106,7 @@ func TestNotify(t *testing.T) {
 	defer server.Shutdown()
 
 	corefile := fmt.Sprintf("docker:%s {\n docker {\n endpoint %s\n }\n transfer {\n to %s %s\n source %s\n }\n}", port, e.Host(), dead.LocalAddr(), secondary, source)
-	i := startCoreDNS(t, corefile)
-	defer func() { stopCoreDNS(t, i) }()
+	s := inprocess.Serve(t, corefile)
 	wait := func(what string) {
 		t.Helper()
 		select {
@@ -149,7 +149,7 @@ func TestNotify(t *testing.T) {
 	for len(told) > 0 {
 		<-told
 	}
-	if i, err = i.Restart(corefileInput(corefile)); err != nil {
+	if err := s.Reload(corefile); err != nil {
 		t.Fatal(err)
 	}
 	wait("reload")
@@ -177,7 +177,7 @@ func TestRefusedTransfers(t *testing.T) {
 		given    bool // of docker.
 	}{{"", false}, {"transfer example.net {\n to *\n }", false}, {"transfer {\n to 192.0.2.1\n }", false}, {"transfer {\n to *\n }", true}} {
 		port := freePort(t)
-		i := startCoreDNS(t, fmt.Sprintf(".:%s {\n docker docker. 172.17.0.0/16 {\n endpoint %s\n }\n %s\n forward . %s\n}", port, e.Host(), strings.Replace(c.transfer, "transfer {", "transfer docker {", 1), others))
+		s := inprocess.Serve(t, fmt.Sprintf(".:%s {\n docker docker. 172.17.0.0/16 {\n endpoint %s\n }\n %s\n forward . %s\n}", port, e.Host(), strings.Replace(c.transfer, "transfer {", "transfer docker {", 1), others))
 		for name, want := range map[string]int{
 			"docker.": dns.RcodeRefused, "DOCKER.": dns.RcodeRefused, "web.docker.": dns.RcodeRefused, "17.172.in-addr.arpa.": dns.RcodeRefused, "example.org.": dns.RcodeNotAuth,
 		} {
@@ -196,6 +196,6 @@ func TestRefusedTransfers(t *testing.T) {
 				t.Errorf("%q: NOTIFY of %s: %v, want %s:\n%v", c.transfer, name, err, dns.RcodeToString[want], r)
 			}
 		}
-		stopCoreDNS(t, i)
+		stop(t, s)
 	}
 }

@@ -22,6 +22,7 @@ import (
 	"github.com/miekg/dns"
 
 	"github.com/dockerdiscovery/dockerdiscovery/internal/enginetest"
+	"github.com/dockerdiscovery/dockerdiscovery/test/inprocess"
 	"github.com/dockerdiscovery/dockerdiscovery/test/rig"
 )
 
@@ -106,7 +107,7 @@ func TestProxyProtocol(t *testing.T) {
 			corefile += fmt.Sprintf("%s://docker:%s {\n tls %s %s\n proxyproto {\n allow 127.0.0.1/32\n %s\n }\n docker {\n endpoint %s\n publish 192.0.2.1\n }\n}\n",
 				scheme, ports[scheme], cert, key, option, e.Host())
 		}
-		i := startCoreDNS(t, corefile)
+		s := inprocess.Serve(t, corefile)
 		for _, c := range []struct {
 			from netip.Addr
 			want []string
@@ -131,7 +132,7 @@ func TestProxyProtocol(t *testing.T) {
 				}
 			}
 		}
-		stopCoreDNS(t, i)
+		stop(t, s)
 	}
 }
 

@@ -2,6 +2,7 @@ package convergence
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
@@ -9,43 +10,35 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
-	"github.com/coredns/caddy"
-	"github.com/coredns/coredns/core/dnsserver"
 	_ "github.com/coredns/coredns/plugin/bind"
 	_ "github.com/coredns/coredns/plugin/transfer"
 	"github.com/miekg/dns"
 
 	_ "github.com/dockerdiscovery/dockerdiscovery/plugin/dockerdiscovery"
+	"github.com/dockerdiscovery/dockerdiscovery/test/inprocess"
+	"github.com/dockerdiscovery/dockerdiscovery/test/rig"
 )
 
-func init() {
-	dnsserver.Directives = slices.Insert(slices.Clone(dnsserver.Directives), slices.Index(dnsserver.Directives, "cache"), "docker")
-	dnsserver.Quiet = true
-}
+func init() { inprocess.Use("docker") }
 
 // server is a CoreDNS in this process.
 type server struct {
-	instance *caddy.Instance
+	*inprocess.Server
 	udp, tcp string
 	conn     *dns.Conn // for transfers, nil if there is none
 }
 
-var (
-	// starts has one server start or stop at a time: Caddy's start is not made for more.
-	starts  sync.Mutex
-	started int // guarded by starts
-)
+var started atomic.Uint32
 
 func startServer(socket string) (*server, error) {
-	starts.Lock()
-	defer starts.Unlock()
-	started++
 	// Each has an address of its own. CoreDNS shares its ports (SO_REUSEPORT), so that of
 	// two on one address the kernel may give both the same one.
-	ip := netip.AddrFrom4([4]byte{127, byte(1 + os.Getpid()%250), byte(started / 250), byte(1 + started%250)})
+	n := started.Add(1)
+	ip := netip.AddrFrom4([4]byte{127, byte(1 + os.Getpid()%250), byte(n / 250), byte(1 + n%250)})
 	corefile := fmt.Sprintf(`.:0 {
 		bind %s
 		transfer {
@@ -57,25 +50,20 @@ func startServer(socket string) (*server, error) {
 			hold 0s
 		}
 	}`, ip, socket)
-	i, err := caddy.Start(caddy.CaddyfileInput{Contents: []byte(corefile), Filepath: "Corefile", ServerTypeName: "dns"})
+	s, err := inprocess.Start(corefile)
 	if err != nil {
 		return nil, err
 	}
-	listeners := i.Servers()
-	if len(listeners) != 1 {
-		return nil, fmt.Errorf("%d listeners, want one", len(listeners))
+	udp, tcp, err := s.Addrs()
+	if err != nil {
+		return nil, errors.Join(err, s.Stop())
 	}
-	return &server{instance: i, udp: listeners[0].LocalAddr().String(), tcp: listeners[0].Addr().String()}, nil
+	return &server{Server: s, udp: udp.String(), tcp: tcp.String()}, nil
 }
 
 func (s *server) stop(t *testing.T) {
 	s.hangUp()
-	starts.Lock()
-	defer starts.Unlock()
-	for _, err := range s.instance.ShutdownCallbacks() {
-		t.Error(err)
-	}
-	if err := s.instance.Stop(); err != nil {
+	if err := s.Stop(); err != nil {
 		t.Error(err)
 	}
 }
@@ -260,17 +248,8 @@ type answers map[string]map[string]bool
 // probe asks until the context's end.
 func probe(ctx context.Context, s *server, l *legal, r *rand.Rand, every time.Duration) answers {
 	got := answers{}
-	client := &dns.Client{Timeout: 2 * time.Second}
-	// One socket for many questions: the machine's connection tracking has an entry for each,
-	// and room for only so many.
-	var conn *dns.Conn
-	hangUp := func() {
-		if conn != nil {
-			conn.Close()
-			conn = nil
-		}
-	}
-	defer hangUp()
+	client := &rig.Asker{Server: s.udp}
+	defer client.Close()
 	tick := time.NewTicker(every)
 	defer tick.Stop()
 	for {
@@ -280,15 +259,8 @@ func probe(ctx context.Context, s *server, l *legal, r *rand.Rand, every time.Du
 		case <-tick.C:
 		}
 		name, qtype := l.question(r)
-		if conn == nil {
-			var err error
-			if conn, err = client.Dial(s.udp); err != nil {
-				continue
-			}
-		}
-		m, _, err := client.ExchangeWithConn(new(dns.Msg).SetQuestion(name, qtype), conn)
+		m, err := client.Ask(name, qtype)
 		if err != nil {
-			hangUp()
 			continue // a datagram may be lost
 		}
 		content := ""

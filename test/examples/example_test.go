@@ -3,7 +3,6 @@ package examples
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -12,7 +11,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -36,7 +34,7 @@ type example struct {
 	places   map[string][]string // the command that takes a command to where it is to run, if not here
 	projects []string            // of Compose
 	env      []string
-	servers  []*server
+	servers  []server
 }
 
 // open copies an example. The addresses are this machine's by what the example calls them.
@@ -181,53 +179,24 @@ func (e *example) command(place, typed string) []string {
 
 // server is a command that runs until the test's end.
 type server struct {
-	name   string
-	log    rig.Log
-	cmd    *exec.Cmd
-	exited chan struct{} // closed once cmd.ProcessState is set
+	*rig.Process
+	typed string
 }
 
 // serve starts a server. CoreDNS is waited for.
-func (e *example) serve(typed string) *server {
+func (e *example) serve(typed string) {
 	e.t.Helper()
 	command := e.command(serving, "exec "+strings.TrimPrefix(typed, "sudo "))
-	s := &server{name: typed, cmd: exec.Command(command[0], command[1:]...), exited: make(chan struct{})}
-	s.cmd.Dir, s.cmd.Env, s.cmd.Stdout, s.cmd.Stderr = e.dir, e.environ(), &s.log, &s.log
-	if err := s.cmd.Start(); err != nil {
+	cmd := exec.Command(command[0], command[1:]...)
+	cmd.Dir, cmd.Env = e.dir, e.environ()
+	p, err := rig.Start(cmd)
+	if err != nil {
 		e.t.Fatal(err)
 	}
-	go func() {
-		s.cmd.Wait()
-		close(s.exited)
-	}()
-	e.t.Cleanup(func() { e.end(s) })
-	e.servers = append(e.servers, s)
+	p.StopAfter(e.t, 30*time.Second)
+	e.servers = append(e.servers, server{p, typed})
 	if strings.Contains(typed, "coredns") {
-		e.eventually(func() error {
-			if !strings.Contains(s.log.String(), "CoreDNS-") {
-				return errors.New("coredns does not listen yet")
-			}
-			return nil
-		})
-	}
-	return s
-}
-
-// end asks a server to end, which it must do soon and without complaint.
-func (e *example) end(s *server) {
-	s.cmd.Process.Signal(syscall.SIGTERM)
-	select {
-	case <-s.exited:
-	case <-time.After(30 * time.Second):
-		s.cmd.Process.Kill()
-		e.t.Errorf("%s did not end after SIGTERM", s.name)
-		<-s.exited
-	}
-	if !s.cmd.ProcessState.Success() {
-		e.t.Errorf("%s ended: %v", s.name, s.cmd.ProcessState)
-	}
-	if e.t.Failed() {
-		e.t.Logf("%s said:\n%s", s.name, s.log.String())
+		e.eventually(p.Listens)
 	}
 }
 
@@ -235,8 +204,8 @@ func (e *example) end(s *server) {
 func (e *example) logOf(word string) string {
 	e.t.Helper()
 	for _, s := range e.servers {
-		if strings.Contains(s.name, word) {
-			return s.log.String()
+		if strings.Contains(s.typed, word) {
+			return s.Log.String()
 		}
 	}
 	e.t.Fatalf("no server %s", word)
@@ -246,10 +215,8 @@ func (e *example) logOf(word string) string {
 func (e *example) checkServers() {
 	e.t.Helper()
 	for _, s := range e.servers {
-		select {
-		case <-s.exited:
-			e.t.Fatalf("%s ended: %v", s.name, s.cmd.ProcessState)
-		default:
+		if err := s.Alive(); err != nil {
+			e.t.Fatalf("%s: %v", s.typed, err)
 		}
 	}
 }
