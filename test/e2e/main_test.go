@@ -9,7 +9,6 @@ package e2e
 import (
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -57,8 +56,8 @@ func setUp(run rig.Run) error {
 	if podman = strings.HasPrefix(components, "Podman Engine"); podman {
 		patience = podmanPatience
 	}
-	if out, err := exec.Command("../../build.sh", binary).CombinedOutput(); err != nil {
-		return fmt.Errorf("build.sh: %w\n%s", err, out)
+	if err := rig.Build("../..", binary); err != nil {
+		return err
 	}
 	tarball, err := rig.BuildImage(folder)
 	if err != nil {

@@ -39,8 +39,8 @@ func setUp(run rig.Run) error {
 		}
 	}
 	binary = filepath.Join(run.Folder, "coredns")
-	if out, err := exec.Command(filepath.Join(root, "build.sh"), binary).CombinedOutput(); err != nil {
-		return fmt.Errorf("build.sh: %w\n%s", err, out)
+	if err := rig.Build(root, binary); err != nil {
+		return err
 	}
 	busybox = "dockerdiscovery-busybox:" + run.ID
 	return importBusybox()

@@ -3,7 +3,6 @@ package soak
 import (
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"testing"
 	"time"
@@ -20,8 +19,8 @@ func serve(t *testing.T, engine string) server {
 	t.Helper()
 	dir := t.TempDir()
 	binary := filepath.Join(dir, "coredns")
-	if out, err := exec.Command("../../build.sh", binary).CombinedOutput(); err != nil {
-		t.Fatalf("build.sh: %v\n%s", err, out)
+	if err := rig.Build("../..", binary); err != nil {
+		t.Fatal(err)
 	}
 	s, err := rig.Serve(rig.Config{Binary: binary, Dir: dir, Body: fmt.Sprintf("docker %s 10.0.0.0/8 {\nendpoint %s\n}", zone, engine)})
 	if err != nil {

@@ -8,6 +8,14 @@ import (
 	"runtime"
 )
 
+// Build makes coredns as users get it, by the build.sh in the repository's root.
+func Build(root, binary string) error {
+	if out, err := exec.Command(filepath.Join(root, "build.sh"), binary).CombinedOutput(); err != nil {
+		return fmt.Errorf("build.sh: %w\n%s", err, out)
+	}
+	return nil
+}
+
 // BuildImage builds the program of which the image of the tests' containers consists, test/e2e/image,
 // and returns a tarball of it in the folder.
 func BuildImage(dir string) (tarball string, err error) {
