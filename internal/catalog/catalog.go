@@ -43,6 +43,7 @@ type Catalog struct {
 	complete atomic.Bool
 	skipped  atomic.Int64
 	changed  chan struct{} // has an item when the zones may have changed
+	arrivals *Arrivals
 
 	mu    sync.Mutex // guards feeds; a feed's own lock is taken before it
 	feeds map[container.HostID]*Feed
@@ -64,8 +65,12 @@ func New(cfg Config) *Catalog {
 	if cat.afterFunc == nil {
 		cat.afterFunc = func(d time.Duration, f func()) Timer { return time.AfterFunc(d, f) }
 	}
+	cat.arrivals = newArrivals(&cat.rules, cat.now)
 	return cat
 }
+
+// Arrivals are the containers that are starting.
+func (cat *Catalog) Arrivals() *Arrivals { return cat.arrivals }
 
 // Feed returns the host's feed, begun if there is none: the host is then unsynced until the feed is.
 func (cat *Catalog) Feed(host container.HostID) *Feed {

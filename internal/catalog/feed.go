@@ -89,6 +89,9 @@ func (f *Feed) Current(current bool) {
 	}
 	f.away = !current
 	f.setState()
+	if !current { // who is starting is not known any more
+		f.cat.arrivals.endHost(f.host)
+	}
 }
 
 // setState has the zones know how far the host's names can be relied on. The caller holds mu.
@@ -160,6 +163,7 @@ func (f *Feed) Apply(changes []container.Change) {
 		entries = append(entries, f.passAll()...)
 	}
 	f.cat.publish(entries)
+	f.arrive(changes)
 }
 
 // renewAll makes the containers' entries anew. The caller holds mu.
@@ -254,5 +258,6 @@ func (f *Feed) Forget() {
 	}
 	clear(f.listings)
 	f.cat.publish(entries)
+	f.cat.arrivals.endHost(f.host)
 	f.cat.drop(f)
 }
