@@ -7,12 +7,14 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/dockerdiscovery/dockerdiscovery/internal/enginetest"
 )
 
 // operator operates an engine's containers. Its calls return when they are done.
 type operator interface {
 	socket() string // of the engine's API
-	create(spec) (id string, err error)
+	create(enginetest.Spec) (id string, err error)
 	start(id string) error
 	stop(id string) error
 	kill(id string) error
@@ -21,7 +23,7 @@ type operator interface {
 	unpause(id string) error
 	remove(id string) error
 	rename(id, name string) error
-	connect(id string, a attachment) error
+	connect(id string, a enginetest.Attachment) error
 	disconnect(id, network string) error
 	setHealth(id string, well bool) error
 	// addrs are the container's addresses by network.
@@ -31,24 +33,12 @@ type operator interface {
 	up() error
 }
 
-type spec struct {
-	name, hostname string
-	networks       []attachment
-	health         bool // has a health check
-	labels         map[string]string
-}
-
-type attachment struct {
-	network string
-	aliases []string
-}
-
 // box is a place for a container. One worker alone uses it.
 type box struct {
 	id              string // "" is empty
 	running, paused bool
 	sick            bool
-	spec
+	spec            enginetest.Spec
 
 	touched bool // since the last quiet point
 }
@@ -156,10 +146,10 @@ func (d *driver) step(w int) error {
 	b.touched = true
 	what, err := d.operate(r, w, b)
 	d.mu.Lock()
-	d.log = append(d.log, fmt.Sprintf("%s worker %d: %s %s", time.Now().Format("05.000"), w, what, b.spec.name))
+	d.log = append(d.log, fmt.Sprintf("%s worker %d: %s %s", time.Now().Format("05.000"), w, what, b.spec.Name))
 	d.mu.Unlock()
 	if err != nil {
-		return fmt.Errorf("%s %s (%.12s): %w", what, b.spec.name, b.id, err)
+		return fmt.Errorf("%s %s (%.12s): %w", what, b.spec.Name, b.id, err)
 	}
 	if b.running {
 		return d.note(b)
@@ -173,12 +163,12 @@ func (d *driver) note(b *box) error {
 	if err != nil {
 		return err
 	}
-	f := facts{id: b.id, name: b.spec.name, hostname: b.hostname}
-	for _, a := range b.networks {
+	f := facts{id: b.id, name: b.spec.Name, hostname: b.spec.Hostname}
+	for _, a := range b.spec.Networks {
 		// 20.10 makes the host name an alias.
-		f.endpoints = append(f.endpoints, endpoint{a.network, append(slices.Clone(a.aliases), b.hostname), addrs[a.network]})
-		if b.hostname == "" {
-			f.endpoints[len(f.endpoints)-1].aliases = a.aliases
+		f.endpoints = append(f.endpoints, endpoint{a.Network, append(slices.Clone(a.Aliases), b.spec.Hostname), addrs[a.Network]})
+		if b.spec.Hostname == "" {
+			f.endpoints[len(f.endpoints)-1].aliases = a.Aliases
 		}
 	}
 	d.legal.add(&f)
@@ -232,7 +222,7 @@ func (d *driver) operate(r *rand.Rand, w int, b *box) (what string, err error) {
 	case 6, 7:
 		return d.remove(b)
 	case 8, 9:
-		if b.health {
+		if b.spec.Health != "" {
 			b.sick = !b.sick
 			return fmt.Sprintf("health well=%t", !b.sick), d.op.setHealth(b.id, !b.sick)
 		}
@@ -246,29 +236,29 @@ func (d *driver) operate(r *rand.Rand, w int, b *box) (what string, err error) {
 func (d *driver) free(r *rand.Rand, w int) string {
 	for {
 		name := d.names[w][r.IntN(len(d.names[w]))]
-		if !slices.ContainsFunc(d.boxes[w], func(b *box) bool { return b.id != "" && b.spec.name == name }) {
+		if !slices.ContainsFunc(d.boxes[w], func(b *box) bool { return b.id != "" && b.spec.Name == name }) {
 			return name
 		}
 	}
 }
 
-func (d *driver) attachment(r *rand.Rand, network string) attachment {
-	a := attachment{network: network}
+func (d *driver) attachment(r *rand.Rand, network string) enginetest.Attachment {
+	a := enginetest.Attachment{Network: network}
 	for range r.IntN(3) {
-		if alias := d.aliases[r.IntN(len(d.aliases))]; !slices.Contains(a.aliases, alias) {
-			a.aliases = append(a.aliases, alias)
+		if alias := d.aliases[r.IntN(len(d.aliases))]; !slices.Contains(a.Aliases, alias) {
+			a.Aliases = append(a.Aliases, alias)
 		}
 	}
 	return a
 }
 
 func (d *driver) make(r *rand.Rand, w int, b *box) (string, error) {
-	s := spec{
-		name: d.free(r, w), hostname: d.hostnames[r.IntN(len(d.hostnames))], health: r.IntN(2) == 0,
-		labels: map[string]string{mark: d.suffix},
+	s := enginetest.Spec{
+		Name: d.free(r, w), Hostname: d.hostnames[r.IntN(len(d.hostnames))], Health: []string{"starting", ""}[r.IntN(2)],
+		Labels: map[string]string{mark: d.suffix},
 	}
 	for _, i := range r.Perm(len(d.networks))[:1+r.IntN(2)] {
-		s.networks = append(s.networks, d.attachment(r, d.networks[i]))
+		s.Networks = append(s.Networks, d.attachment(r, d.networks[i]))
 	}
 	id, err := d.op.create(s)
 	if err != nil {
@@ -291,20 +281,20 @@ func (d *driver) remove(b *box) (string, error) {
 
 func (d *driver) rename(r *rand.Rand, w int, b *box) (string, error) {
 	name := d.free(r, w)
-	old := b.spec.name
-	b.spec.name = name
+	old := b.spec.Name
+	b.spec.Name = name
 	return "rename " + old + " to", d.op.rename(b.id, name)
 }
 
 // rewire takes the container out of a network, or puts it into one.
 func (d *driver) rewire(r *rand.Rand, b *box) (string, error) {
 	network := d.networks[r.IntN(len(d.networks))]
-	has := func(a attachment) bool { return a.network == network }
-	if slices.ContainsFunc(b.networks, has) {
-		b.networks = slices.DeleteFunc(slices.Clone(b.networks), has)
+	has := func(a enginetest.Attachment) bool { return a.Network == network }
+	if slices.ContainsFunc(b.spec.Networks, has) {
+		b.spec.Networks = slices.DeleteFunc(slices.Clone(b.spec.Networks), has)
 		return "disconnect " + network, d.op.disconnect(b.id, network)
 	}
 	a := d.attachment(r, network)
-	b.networks = append(slices.Clone(b.networks), a)
-	return fmt.Sprintf("connect %s %q", network, a.aliases), d.op.connect(b.id, a)
+	b.spec.Networks = append(slices.Clone(b.spec.Networks), a)
+	return fmt.Sprintf("connect %s %q", network, a.Aliases), d.op.connect(b.id, a)
 }

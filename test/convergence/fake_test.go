@@ -15,33 +15,19 @@ type fake struct {
 
 func (f *fake) socket() string { return strings.TrimPrefix(f.Host(), "unix://") }
 
-func (f *fake) create(s spec) (string, error) {
-	t := enginetest.Spec{Name: s.name, Hostname: s.hostname, Labels: s.labels}
-	for _, a := range s.networks {
-		t.Networks = append(t.Networks, f.attachment(a))
-	}
-	if s.health {
-		t.Health = "starting"
-	}
-	return f.Create(t), nil
-}
-
-func (*fake) attachment(a attachment) enginetest.Attachment {
-	return enginetest.Attachment{Network: a.network, Aliases: a.aliases}
-}
-
-func (f *fake) start(id string) error                 { f.Start(id); return nil }
-func (f *fake) stop(id string) error                  { f.Stop(id); return nil }
-func (f *fake) kill(id string) error                  { f.Kill(id, "KILL"); return nil }
-func (f *fake) restart(id string) error               { f.Restart(id); return nil }
-func (f *fake) pause(id string) error                 { f.Pause(id); return nil }
-func (f *fake) unpause(id string) error               { f.Unpause(id); return nil }
-func (f *fake) remove(id string) error                { f.Remove(id); return nil }
-func (f *fake) rename(id, name string) error          { f.Rename(id, name); return nil }
-func (f *fake) connect(id string, a attachment) error { f.Connect(id, f.attachment(a)); return nil }
-func (f *fake) disconnect(id, network string) error   { f.Disconnect(id, network); return nil }
-func (f *fake) down() error                           { return f.Down() }
-func (f *fake) up() error                             { return f.Up() }
+func (f *fake) create(s enginetest.Spec) (string, error)         { return f.Create(s), nil }
+func (f *fake) start(id string) error                            { f.Start(id); return nil }
+func (f *fake) stop(id string) error                             { f.Stop(id); return nil }
+func (f *fake) kill(id string) error                             { f.Kill(id, "KILL"); return nil }
+func (f *fake) restart(id string) error                          { f.Restart(id); return nil }
+func (f *fake) pause(id string) error                            { f.Pause(id); return nil }
+func (f *fake) unpause(id string) error                          { f.Unpause(id); return nil }
+func (f *fake) remove(id string) error                           { f.Remove(id); return nil }
+func (f *fake) rename(id, name string) error                     { f.Rename(id, name); return nil }
+func (f *fake) connect(id string, a enginetest.Attachment) error { f.Connect(id, a); return nil }
+func (f *fake) disconnect(id, network string) error              { f.Disconnect(id, network); return nil }
+func (f *fake) down() error                                      { return f.Down() }
+func (f *fake) up() error                                        { return f.Up() }
 func (f *fake) setHealth(id string, well bool) error {
 	f.SetHealth(id, map[bool]string{true: "healthy", false: "unhealthy"}[well])
 	return nil

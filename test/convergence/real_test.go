@@ -17,6 +17,7 @@ import (
 	"github.com/docker/docker/api/types/network"
 	"github.com/docker/docker/client"
 
+	"github.com/dockerdiscovery/dockerdiscovery/internal/enginetest"
 	"github.com/dockerdiscovery/dockerdiscovery/test/rig"
 )
 
@@ -112,22 +113,22 @@ func (e *real) clean(t *testing.T, suffix string, networks []string) {
 
 func (e *real) socket() string { return strings.TrimPrefix(e.client.DaemonHost(), "unix://") }
 
-func (*real) endpoint(a attachment) *network.EndpointSettings {
-	return &network.EndpointSettings{Aliases: a.aliases}
+func (*real) endpoint(a enginetest.Attachment) *network.EndpointSettings {
+	return &network.EndpointSettings{Aliases: a.Aliases}
 }
 
-func (e *real) create(s spec) (string, error) {
-	c := &container.Config{Image: e.image, Hostname: s.hostname, Labels: e.labels}
-	if s.health {
+func (e *real) create(s enginetest.Spec) (string, error) {
+	c := &container.Config{Image: e.image, Hostname: s.Hostname, Labels: e.labels}
+	if s.Health != "" {
 		c.Healthcheck = &container.HealthConfig{Test: []string{"CMD", "/image", "health"}, Interval: 200 * time.Millisecond, Timeout: 5 * time.Second, Retries: 1}
 	}
-	first := s.networks[0]
-	r, err := e.client.ContainerCreate(e.ctx, c, &container.HostConfig{NetworkMode: container.NetworkMode(first.network)},
-		&network.NetworkingConfig{EndpointsConfig: map[string]*network.EndpointSettings{first.network: e.endpoint(first)}}, nil, s.name)
+	first := s.Networks[0]
+	r, err := e.client.ContainerCreate(e.ctx, c, &container.HostConfig{NetworkMode: container.NetworkMode(first.Network)},
+		&network.NetworkingConfig{EndpointsConfig: map[string]*network.EndpointSettings{first.Network: e.endpoint(first)}}, nil, s.Name)
 	if err != nil {
 		return "", err
 	}
-	for _, a := range s.networks[1:] {
+	for _, a := range s.Networks[1:] {
 		if err := e.connect(r.ID, a); err != nil {
 			return "", err
 		}
@@ -150,8 +151,8 @@ func (e *real) rename(id, name string) error { return e.client.ContainerRename(e
 func (e *real) remove(id string) error {
 	return e.client.ContainerRemove(e.ctx, id, container.RemoveOptions{Force: true})
 }
-func (e *real) connect(id string, a attachment) error {
-	return e.client.NetworkConnect(e.ctx, a.network, id, e.endpoint(a))
+func (e *real) connect(id string, a enginetest.Attachment) error {
+	return e.client.NetworkConnect(e.ctx, a.Network, id, e.endpoint(a))
 }
 func (e *real) disconnect(id, from string) error {
 	return e.client.NetworkDisconnect(e.ctx, from, id, false)
