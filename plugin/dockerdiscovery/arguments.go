@@ -20,7 +20,7 @@ import (
 	"github.com/dockerdiscovery/dockerdiscovery/internal/zone"
 )
 
-// isEndpoint reports whether the argument says where an engine is: a URL, the path of a socket, or an
+// isEndpoint reports whether the argument is an engine's endpoint: a URL, the path of a socket, or an
 // address with one of the engine's usual ports. No zone looks like that.
 func isEndpoint(arg string) bool {
 	return strings.Contains(arg, "://") || strings.HasPrefix(arg, "unix:") ||
@@ -70,7 +70,7 @@ func invalidZone(arg string) string {
 	return ""
 }
 
-// addOnce adds the values to those of earlier lines. One that stands there twice is a mistake.
+// addOnce adds the values to those of earlier lines. A repeated value is an error.
 func addOnce[T ~string](all []T, values []string) ([]T, error) {
 	for _, v := range values {
 		if slices.Contains(all, T(v)) {
@@ -99,8 +99,8 @@ func (cfg *config) addSources(args []string) (err error) {
 	return err
 }
 
-// setTLS takes the files as other plugins do. They are read here so that a wrong one is told with
-// its line; each connection reads them anew.
+// setTLS takes the files as other plugins do. It reads them for the sake of an error with the Corefile's line; each
+// connection reads them again.
 func (cfg *config) setTLS(args []string) error {
 	for i, arg := range args {
 		if !filepath.IsAbs(arg) && cfg.root != "" {

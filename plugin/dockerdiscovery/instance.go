@@ -22,7 +22,7 @@ type instanceKey struct{}
 var (
 	instancesMu sync.Mutex // guards the following
 	instances   int
-	started     []*Docker
+	active      []*Docker // between start and stop
 )
 
 // instanceOf returns the instance to which the controller's server block belongs.
@@ -44,7 +44,7 @@ func running() []*Docker {
 	instancesMu.Lock()
 	defer instancesMu.Unlock()
 	var newest []*Docker
-	for _, d := range started {
+	for _, d := range active {
 		switch {
 		case len(newest) == 0 || d.instance.age > newest[0].instance.age:
 			newest = []*Docker{d}
@@ -55,31 +55,30 @@ func running() []*Docker {
 	return newest
 }
 
-// start begins to follow the engine. It returns when the names of all running
-// containers are known, or when it is clear that this will take a while.
+// start begins to watch the engine. It returns when the names of all running containers are known, when the engine turns
+// out to be away, or after startupTimeout.
 func (d *Docker) start() error {
 	d.askers.EngineAt(remoteAddrs(d.config.endpoint.Host, &d.own))
 	d.watcher = engine.Watch(d.config.endpoint, observed)
 	d.watcher.Subscribe(d.sink(), d.config.resync)
 	instancesMu.Lock()
-	started = append(started, d)
+	active = append(active, d)
 	instancesMu.Unlock()
 	select {
 	case <-d.watcher.Settled():
-		d.askers.Vantage() // which may have something to say
+		d.askers.Vantage() // so that its warning comes at the start
 	case <-time.After(startupTimeout):
 		log.Warningf("Docker Engine at %s has not told its containers in %s; starting without", d.watcher.Host(), startupTimeout)
 	}
 	return nil
 }
 
-// stop ends what start began. Queries that are still under way are answered from what
-// was known last.
+// stop ends what start began. Queries that come still are answered from the last snapshot.
 func (d *Docker) stop() error {
 	instancesMu.Lock()
-	i := slices.Index(started, d)
+	i := slices.Index(active, d)
 	if i >= 0 {
-		started = slices.Delete(started, i, i+1)
+		active = slices.Delete(active, i, i+1)
 	}
 	instancesMu.Unlock()
 	if i >= 0 {
@@ -95,7 +94,7 @@ func (d *Docker) stop() error {
 // failed: CoreDNS does not shut down what the failed instance has started.
 func (i *instance) stopLater() error {
 	instancesMu.Lock()
-	later := slices.DeleteFunc(slices.Clone(started), func(d *Docker) bool { return d.instance.age <= i.age })
+	later := slices.DeleteFunc(slices.Clone(active), func(d *Docker) bool { return d.instance.age <= i.age })
 	instancesMu.Unlock()
 	for _, d := range later {
 		if err := d.stop(); err != nil {

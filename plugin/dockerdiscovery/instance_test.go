@@ -128,7 +128,7 @@ func TestReload(t *testing.T) {
 		t.Error("a reload with a taken address succeeds")
 	}
 	check("after a failed reload")
-	if n := len(started); n != 1 {
+	if n := len(active); n != 1 {
 		t.Errorf("%d plugins are started after a failed reload, want 1", n)
 	}
 

@@ -7,7 +7,7 @@ import (
 	"strings"
 
 	"github.com/coredns/coredns/core/dnsserver"
-	endpoint "github.com/coredns/coredns/plugin/pkg/parse"
+	pkgparse "github.com/coredns/coredns/plugin/pkg/parse"
 	"github.com/coredns/coredns/plugin/pkg/reuseport"
 	"github.com/coredns/coredns/plugin/pkg/transport"
 )
@@ -16,7 +16,7 @@ import (
 // a moment later with the system's words alone.
 func checkListen(cfg *dnsserver.Config, keys []string) error {
 	for _, key := range keys {
-		scheme, rest := endpoint.Transport(key)
+		scheme, rest := pkgparse.Transport(key)
 		port := rest[strings.LastIndex(rest, ":")+1:]
 		for _, host := range cfg.ListenHosts {
 			for _, network := range networksOf(scheme) {

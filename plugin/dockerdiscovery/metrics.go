@@ -37,8 +37,8 @@ var (
 	})
 )
 
-// live is a collector of what is now. Each scrape asks the running watchers and
-// plugins, so that nothing is left of one that has ended.
+// live computes its gauges at each scrape from the running watchers and plugins: one that has ended
+// leaves no series behind.
 type live struct{}
 
 func desc(name, help string, labels ...string) *prometheus.Desc {
@@ -108,11 +108,11 @@ func newObserver() *observer {
 	return &observer{links: map[string]*link{}, unreadable: map[[2]string]bool{}}
 }
 
-// link is what has been logged of the way to an engine.
+// link says what the log has last about the connection to an engine.
 type link struct {
-	away  bool      // the last line says that it is away
-	cause string    // of the last such line, without digits: ports and times change
-	at    time.Time // of that line
+	away  bool      // the last line says that the engine is away
+	cause string    // why it is away, as logged last, without digits: ports and times change
+	at    time.Time // when that was logged
 }
 
 const (

@@ -17,7 +17,7 @@ import (
 )
 
 const (
-	// notifyInterval is the least time between two changes of a zone that are told.
+	// notifyInterval is the least time between two NOTIFYs about changes of a zone.
 	notifyInterval = time.Second
 
 	// A NOTIFY that is not acknowledged is repeated: soon, since a packet may be lost, then less and
@@ -25,17 +25,17 @@ const (
 	minRepeat = time.Second
 	maxRepeat = 10 * time.Second
 
-	// patientFailures are not worth a word: a name server may drop packets while it loads a zone.
-	patientFailures = 2
+	// So many failures in a row are not logged: a name server may drop packets while it loads a zone.
+	quietFailures = 2
 )
 
-// notifier tells secondaries of changes, RFC 1996: each of each zone by itself, so that one
-// which does not answer delays nobody, and until it acknowledges the newest serial.
+// notifier sends secondaries a NOTIFY for each change, RFC 1996, and repeats it until the secondary acknowledges the
+// newest serial. Each secondary and zone has a goroutine, so that one without an answer delays nobody.
 type notifier struct {
-	cancel context.CancelFunc // nil if there is nobody to tell
+	cancel context.CancelFunc // nil if there is no secondary
 }
 
-// start follows the changes until stop.
+// start has the notifications sent until stop.
 func (n *notifier) start(cat *catalog.Catalog, store *zone.Store, all []*notification) {
 	if len(all) == 0 {
 		return
@@ -45,7 +45,7 @@ func (n *notifier) start(cat *catalog.Catalog, store *zone.Store, all []*notific
 	for _, one := range all {
 		go one.run(ctx)
 	}
-	go follow(ctx, cat, store, all)
+	go watchSerials(ctx, cat, store, all)
 }
 
 func (n *notifier) stop() {
@@ -54,8 +54,8 @@ func (n *notifier) stop() {
 	}
 }
 
-// follow marks what is to be told.
-func follow(ctx context.Context, cat *catalog.Catalog, store *zone.Store, all []*notification) {
+// watchSerials marks each zone's new serial as due after a change, at most once in notifyInterval.
+func watchSerials(ctx context.Context, cat *catalog.Catalog, store *zone.Store, all []*notification) {
 	for {
 		select {
 		case <-cat.Changed():
@@ -68,7 +68,7 @@ func follow(ctx context.Context, cat *catalog.Catalog, store *zone.Store, all []
 				one.mark(serials[one.zone])
 			}
 		}
-		select { // what comes meanwhile is told at once
+		select { // the changes of this time are told together
 		case <-time.After(notifyInterval):
 		case <-ctx.Done():
 			return
@@ -76,19 +76,19 @@ func follow(ctx context.Context, cat *catalog.Catalog, store *zone.Store, all []
 	}
 }
 
-// notification is one secondary that is to be told of one zone.
+// notification sends one secondary the NOTIFYs of one zone.
 type notification struct {
 	zone      string
 	secondary *secondary
-	serial    uint32        // marked last
-	due       chan struct{} // has an item when a serial is to be told
+	serial    uint32        // the last one that was marked as due
+	due       chan struct{} // holds an item while a serial waits to be told
 }
 
 func newNotification(zone string, s *secondary) *notification {
 	return &notification{zone: zone, secondary: s, due: make(chan struct{}, 1)}
 }
 
-// mark has the serial told unless it is the one that was marked last.
+// mark makes the serial due, unless it was the last to be so.
 func (n *notification) mark(serial uint32) {
 	if n.serial == serial {
 		return
@@ -96,12 +96,12 @@ func (n *notification) mark(serial uint32) {
 	n.serial = serial
 	select {
 	case n.due <- struct{}{}:
-	default: // the one before is about to be told
+	default: // the serial before waits still: one NOTIFY will do for both
 	}
 }
 
-// run tells whatever is due, again and again until it is acknowledged. The secondary asks for
-// the serial, so a newer one needs no NOTIFY of its own beside those for the one before.
+// run sends a NOTIFY when a serial is due, and repeats it until the secondary acknowledges. The secondary asks for the
+// serial then, so that a newer one needs no NOTIFY of its own beside the repeated ones.
 func (n *notification) run(ctx context.Context) {
 	wait := backoff.ExponentialBackOff{InitialInterval: minRepeat, Multiplier: 2, MaxInterval: maxRepeat}
 	var repeat <-chan time.Time
@@ -124,24 +124,24 @@ func (n *notification) run(ctx context.Context) {
 			n.secondary.acknowledged(n.zone)
 			continue
 		}
-		if failures++; failures > patientFailures {
+		if failures++; failures > quietFailures {
 			n.secondary.failed(n.zone, err)
 		}
 		repeat = time.After(wait.NextBackOff())
 	}
 }
 
-// secondary is another name server, and what was logged of it.
+// secondary is another name server that takes zones over from us.
 type secondary struct {
 	addr string
-	send func(context.Context, *dns.Msg) error // nil if it acknowledges
+	send func(context.Context, *dns.Msg) error // returns nil when the secondary acknowledges
 
 	mu      sync.Mutex      // guards the following
-	failing map[string]bool // zones of which it can't be told
-	logged  map[string]bool // why not
+	failing map[string]bool // zones whose last NOTIFY failed
+	logged  map[string]bool // reasons of failures that the log has
 }
 
-// newSecondary is a secondary at addr, of which it is told from the address source, if not nil.
+// newSecondary returns the secondary at addr. NOTIFYs come from the source address, or from any if that is nil.
 func newSecondary(addr string, source net.IP) *secondary {
 	client := &dns.Client{}
 	if source != nil {
@@ -162,8 +162,7 @@ func newSecondary(addr string, source net.IP) *secondary {
 	}}
 }
 
-// failed logs why the secondary can't be told of the zone: each reason once until it can be
-// told of all.
+// failed logs why a NOTIFY failed: each reason once, until the secondary has acknowledged all zones.
 func (s *secondary) failed(zone string, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -174,7 +173,7 @@ func (s *secondary) failed(zone string, err error) {
 	}
 }
 
-// acknowledged takes note that the secondary knows of the zone's newest serial.
+// acknowledged notes that the secondary has answered the NOTIFY of the zone's newest serial.
 func (s *secondary) acknowledged(zone string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -9,15 +9,15 @@ import (
 	"time"
 )
 
-// ownAddrs is what this machine, or the network namespace that we run in, knows of its addresses. It implements asker.Own.
-// Readers take no lock; what was read is taken to be so for ownAddrsAge.
+// ownAddrs reads the addresses of this machine, or of the network namespace in which we run. It implements asker.Own.
+// Readers take no lock. A reading is used for ownAddrsAge.
 type ownAddrs struct {
 	current  atomic.Pointer[addrsAt]
 	readings atomic.Uint64 // how often they were read
 	now      func() time.Time
 	read     func() ([]net.Addr, error)           // the addresses of all interfaces
-	beside   func(netip.Addr) ([]net.Addr, error) // those of the interface that has this one
-	route    func(netip.Addr) (netip.Addr, error) // the one from which packets to this address go out
+	beside   func(netip.Addr) ([]net.Addr, error) // the addresses of the interface that has this one
+	route    func(netip.Addr) (netip.Addr, error) // the source address of packets to this one
 }
 
 // allAddrs reads the addresses of all interfaces. Tests have others than the machine on which they run.
@@ -27,7 +27,7 @@ func newOwnAddrs() ownAddrs {
 	return ownAddrs{now: time.Now, read: allAddrs, beside: interfaceAddrs, route: routeSource}
 }
 
-// addrsAt is what was read at a time. An answer that takes asking the kernel once more is kept with it.
+// addrsAt is a reading of the addresses. It also keeps the kernel's answers to later questions about single addresses.
 type addrsAt struct {
 	addrs   []netip.Addr
 	at      time.Time
@@ -36,11 +36,11 @@ type addrsAt struct {
 	routes  memo[netip.Addr]   // by a remote one
 }
 
-// ownAddrsAge is how long the addresses are taken to be the same.
+// ownAddrsAge is how long a reading is used.
 const ownAddrsAge = 5 * time.Second
 
-// newAddrsAge is how old they must be to be read again for an address that queries come in on and that
-// is not among them: it may be new, or a proxy's, which never is.
+// newAddrsAge is how old a reading must be for us to read again when a query comes in on an address that it lacks: such an
+// address is new, or it is a proxy's, and no reading will ever have it.
 const newAddrsAge = 100 * time.Millisecond
 
 // Has implements asker.Own.
@@ -150,8 +150,7 @@ func routeSource(remote netip.Addr) (netip.Addr, error) {
 	return zonedAddr(conn.LocalAddr()), nil
 }
 
-// memo keeps what was found for an address, for memoSize addresses: anybody may write any source
-// address in a packet.
+// memo keeps a value for each address, but for no more than memoSize addresses: a packet may claim any source.
 type memo[V any] struct {
 	found sync.Map // netip.Addr to V
 	size  atomic.Int32
@@ -159,7 +158,7 @@ type memo[V any] struct {
 
 const memoSize = 4096
 
-// get returns what was found for the address, or else finds it.
+// get returns the address's value, which it finds and keeps if it has none yet.
 func (m *memo[V]) get(ip netip.Addr, find func() V) V {
 	if v, ok := m.found.Load(ip); ok {
 		return v.(V)

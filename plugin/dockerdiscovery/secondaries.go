@@ -8,7 +8,7 @@ import (
 	"github.com/coredns/caddy"
 	"github.com/coredns/caddy/caddyfile"
 	"github.com/coredns/coredns/plugin"
-	endpoint "github.com/coredns/coredns/plugin/pkg/parse"
+	pkgparse "github.com/coredns/coredns/plugin/pkg/parse"
 	"github.com/coredns/coredns/plugin/pkg/transport"
 )
 
@@ -20,10 +20,9 @@ type serverBlock struct {
 	keys  []string
 }
 
-// onEvent starts to tell the secondaries of an instance that serves now. Whom to tell stands
-// in the block of the transfer plugin, which does not say it to other plugins, and whose own
-// Notify goes from one to the next and waits seconds for one that is down. So the block is
-// read from the Corefile, as the reload plugin reads it, after transfer has found it right.
+// onEvent starts the notifiers of an instance when it begins to serve. The secondaries stand in the transfer plugin's
+// block. That plugin has no way to ask for them, and its own Notify tries one secondary after the other, which takes
+// seconds for each that is down. So we read the block from the Corefile, once transfer has accepted it.
 func onEvent(event caddy.EventName, info any) error {
 	i, ok := info.(*caddy.Instance)
 	if event != caddy.InstanceStartupEvent || !ok {
@@ -40,7 +39,7 @@ func onEvent(event caddy.EventName, info any) error {
 
 	instancesMu.Lock()
 	defer instancesMu.Unlock()
-	for _, d := range started {
+	for _, d := range active {
 		if d.instance != instance || d.block.index >= len(blocks) {
 			continue
 		}
@@ -59,8 +58,7 @@ type transferBlock struct {
 	secondaries []*secondary
 }
 
-// parseTransfers reads the blocks of the transfer plugin. Lines that it does not know it leaves
-// to that plugin.
+// parseTransfers reads the blocks of the transfer plugin. It skips lines that it does not know.
 func parseTransfers(c caddyfile.Dispenser, keys []string) (all []transferBlock, err error) {
 	for c.Next() {
 		b := transferBlock{zones: plugin.OriginsFromArgsOrServerBlock(c.RemainingArgs(), keys)}
@@ -77,10 +75,10 @@ func parseTransfers(c caddyfile.Dispenser, keys []string) (all []transferBlock, 
 			}
 		}
 		for _, host := range to {
-			if host == "*" { // anybody may ask, nobody is told
+			if host == "*" { // anybody may transfer the zone, and nobody gets a NOTIFY
 				continue
 			}
-			addr, err := endpoint.HostPort(host, transport.Port)
+			addr, err := pkgparse.HostPort(host, transport.Port)
 			if err != nil {
 				return nil, fmt.Errorf("the secondaries of %s are not told of changes: %w", b.zones, err)
 			}
@@ -91,11 +89,11 @@ func parseTransfers(c caddyfile.Dispenser, keys []string) (all []transferBlock, 
 	return all, nil
 }
 
-// notifications returns who is to be told of which zone. As in the transfer plugin, the block with
-// the longest match is a zone's.
+// notifications returns a notification for each zone and each of its secondaries. A zone's block is the one with the
+// longest match, as in the transfer plugin.
 func notifications(zones []string, transfers []transferBlock) (all []*notification) {
 	for _, zone := range zones {
-		if zone == "." { // is not transferred
+		if zone == "." { // which is not transferred
 			continue
 		}
 		var longest string

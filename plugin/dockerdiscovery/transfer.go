@@ -48,7 +48,9 @@ type transferring struct{ *Docker }
 func (t transferring) Addrs() []netip.Addr { return t.serverAddrs() }
 
 // Gateways implements zone.Server.
-func (t transferring) Gateways(container.HostID) []netip.Addr { return t.askers.BridgeAddrs(netip.IPv6Loopback()) }
+func (t transferring) Gateways(container.HostID) []netip.Addr {
+	return t.askers.BridgeAddrs(netip.IPv6Loopback())
+}
 
 // HostAddrs implements zone.Server.
 func (t transferring) HostAddrs(container.HostID) []netip.Addr { return nil }
@@ -60,7 +62,9 @@ func (t transferring) Publish() bool { return false }
 func (t transferring) Direct(network container.NetworkID) bool { return t.askers.Direct(network) }
 
 // OnBridge implements zone.Server.
-func (t transferring) OnBridge(_ container.HostID, ip netip.Addr) bool { return t.askers.Network(ip) != nil }
+func (t transferring) OnBridge(_ container.HostID, ip netip.Addr) bool {
+	return t.askers.Network(ip) != nil
+}
 
 // refuseTransfers stands directly below the plugin transfer. What that does not give of our zones, since it
 // does not have them, nobody else may: forward must not ask others for them.

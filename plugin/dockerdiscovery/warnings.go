@@ -8,11 +8,11 @@ import (
 )
 
 const (
-	// As many warnings about containers are logged at once, and so many a second: whoever may start a container could
-	// fill the disk else.
+	// Bounds of the warnings about containers in the log, in a burst and over time. Otherwise whoever may start a
+	// container could fill the disk.
 	warningsAtOnce  = 50
 	warningsASecond = 2
-	// warningsCounted is how long those that are left out are counted before the log has their number.
+	// warningsCounted is how long left-out warnings are counted before their number is logged.
 	warningsCounted = 10 * time.Second
 )
 
