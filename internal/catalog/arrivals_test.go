@@ -196,7 +196,7 @@ func (r *rig) nothingStarts(t *testing.T) {
 // TestArrivalsOfTwoHosts has containers of one name and ID start on two hosts. What ends for one host does not for the other.
 func TestArrivalsOfTwoHosts(t *testing.T) {
 	d := newRig(newClock(), hold)
-	there := rig{d.Catalog, d.Catalog.Feed("there"), d.clock, d.zones}
+	there := rig{Catalog: d.Catalog, Feed: d.Catalog.Feed("there"), clock: d.clock, zones: d.zones}
 	for what, end := range map[string]func(){
 		"it has started there":            func() { there.set(facts("web", "a=10.1.0.3")) },
 		"the engine there can't be asked": func() { there.Current(false) },

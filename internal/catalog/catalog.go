@@ -6,6 +6,9 @@
 package catalog
 
 import (
+	"cmp"
+	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -148,13 +151,14 @@ func (cat *Catalog) signal() {
 
 // Close stops the timers. What is published stays.
 func (cat *Catalog) Close() {
-	cat.mu.Lock()
-	feeds := make([]*Feed, 0, len(cat.feeds))
-	for _, f := range cat.feeds {
-		feeds = append(feeds, f)
-	}
-	cat.mu.Unlock()
-	for _, f := range feeds {
+	for _, f := range cat.all() {
 		f.close()
 	}
+}
+
+// all returns the feeds, by host.
+func (cat *Catalog) all() []*Feed {
+	cat.mu.Lock()
+	defer cat.mu.Unlock()
+	return slices.SortedFunc(maps.Values(cat.feeds), func(a, b *Feed) int { return cmp.Compare(a.host, b.host) })
 }

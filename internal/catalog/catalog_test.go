@@ -1,7 +1,9 @@
 package catalog
 
 import (
+	"fmt"
 	"net/netip"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -64,23 +66,95 @@ func (c *clock) wait(d time.Duration) {
 	c.now = end
 }
 
-// rig is a host's feed of a catalog, and the zones to which it publishes: docker and a reverse one.
+// rig is a host's feed of a catalog, and the zones to which it publishes: docker and a reverse one. All that the feed is told
+// goes to catalogs of two hosts too: there the host must have what it has alone.
 type rig struct {
 	*Catalog
 	*Feed
 	*clock
+	zones  *zone.Store
+	shared []*shared
+}
+
+// here and there are the hosts of rigs.
+const here, there container.HostID = "here", "there"
+
+// shared is a catalog that a rig's host shares with another one, whose containers have the same names, IDs, networks and fates.
+type shared struct {
+	*Catalog
 	zones *zone.Store
+	other func(container.Change) container.Change // what the other host is told
 }
 
 func newRig(c *clock, hold time.Duration) *rig {
-	cfg := zone.Config{Zones: []string{"docker.", "10.in-addr.arpa."}, TTL: 5, NegativeTTL: 5}
-	r := &rig{clock: c, zones: zone.NewStore(cfg)}
-	r.Catalog = New(Config{
-		Rules: naming.Rules{Zones: cfg.Zones[:1], Sources: naming.Sources(), Reserved: cfg.Reserved, TTL: cfg.TTL},
-		Hold:  hold, Store: r.zones, Now: func() time.Time { return c.now }, AfterFunc: c.afterFunc,
-	})
-	r.Feed = r.Catalog.Feed("here")
+	alone, zones := newCatalog(c, hold)
+	r := &rig{Catalog: alone, Feed: alone.Feed(here), clock: c, zones: zones}
+	for _, other := range []func(container.Change) container.Change{
+		func(c container.Change) container.Change { return c },
+		elsewhere,
+	} {
+		cat, zones := newCatalog(c, hold)
+		r.shared = append(r.shared, &shared{cat, zones, other})
+	}
 	return r
+}
+
+func newCatalog(c *clock, hold time.Duration) (*Catalog, *zone.Store) {
+	cfg := zone.Config{Zones: []string{"docker.", "10.in-addr.arpa."}, TTL: 5, NegativeTTL: 5}
+	zones := zone.NewStore(cfg)
+	return New(Config{
+		Rules: naming.Rules{Zones: cfg.Zones[:1], Sources: naming.Sources(), Reserved: cfg.Reserved, TTL: cfg.TTL},
+		Hold:  hold, Store: zones, Now: func() time.Time { return c.now }, AfterFunc: c.afterFunc,
+	}), zones
+}
+
+// elsewhere returns the change with other addresses: 10.101.0.2 for 10.1.0.2.
+func elsewhere(c container.Change) container.Change {
+	for _, facts := range []**container.Container{&c.Container, &c.Created, &c.Last} {
+		if *facts == nil {
+			continue
+		}
+		moved := **facts
+		moved.Endpoints = slices.Clone(moved.Endpoints)
+		for i := range moved.Endpoints {
+			ep := &moved.Endpoints[i]
+			ep.Addrs = slices.Clone(ep.Addrs)
+			for j, ip := range ep.Addrs {
+				b := ip.As4()
+				b[1] += 100
+				ep.Addrs[j] = netip.AddrFrom4(b)
+			}
+		}
+		*facts = &moved
+	}
+	return c
+}
+
+// Apply tells the host of the changes, and the other ones.
+func (r *rig) Apply(changes []container.Change) {
+	r.Feed.Apply(changes)
+	for i, s := range r.shared {
+		others := make([]container.Change, len(changes))
+		for j, c := range changes {
+			others[j] = s.other(c)
+		}
+		if i == 0 {
+			s.Feed(there).Apply(others)
+		}
+		s.Feed(here).Apply(changes)
+		if i > 0 {
+			s.Feed(there).Apply(others)
+		}
+	}
+}
+
+// Host tells the host of its networks, and the other ones.
+func (r *rig) Host(h container.Host) {
+	r.Feed.Host(h)
+	for _, s := range r.shared {
+		s.Feed(there).Host(h)
+		s.Feed(here).Host(h)
+	}
 }
 
 // facts makes a container of the name with addresses NETWORK=IP.
@@ -93,10 +167,24 @@ func (r *rig) created(c *container.Container) container.Change {
 	return container.Change{ID: c.ID, Created: c, Since: r.clock.now}
 }
 
-// look returns what the host gets for a name: the data of the records, NXDOMAIN, or none if there are no records.
+// look returns what the host gets for a name: the data of the records, NXDOMAIN, or none if there are no records. Where it gets
+// something else while there is another host, that is part of the answer.
 func (r *rig) look(name string, qtype uint16) string {
+	answer := look(r.zones, name, qtype, zone.View{})
+	for _, s := range r.shared {
+		if diff := differ(r.Feed, s.Feed(here)); diff != "" {
+			answer += ", beside another host there is " + diff
+		}
+		if got, want := s.Skipped(), 2*r.Skipped(); got != want {
+			answer += fmt.Sprintf(", %d skipped on two hosts, want %d", got, want)
+		}
+	}
+	return answer
+}
+
+func look(zones *zone.Store, name string, qtype uint16, view zone.View) string {
 	var res zone.Result
-	r.zones.Snapshot().Lookup(&zone.Query{Name: name, Asked: name, Type: qtype}, &res)
+	zones.Snapshot().Lookup(&zone.Query{Name: name, Asked: name, Type: qtype, View: view}, &res)
 	if res.Outcome == zone.NameError {
 		return "NXDOMAIN"
 	}
@@ -108,6 +196,41 @@ func (r *rig) look(name string, qtype uint16) string {
 		data = append(data, dns.Field(rr, 1))
 	}
 	return strings.Join(data, " ")
+}
+
+// differ says in what a host's feed differs from another one of the same host, "" if in nothing.
+func differ(want, got *Feed) string {
+	ids := map[string]bool{}
+	for _, f := range []*Feed{want, got} {
+		for id := range f.listings {
+			ids[id] = true
+		}
+	}
+	for id := range ids {
+		w, g := want.listings[id], got.listings[id]
+		switch {
+		case w == nil || g == nil:
+			return fmt.Sprintf("a listing of %.8s: %t, want %t", id, g != nil, w != nil)
+		case !reflect.DeepEqual(w.entry, g.entry):
+			return fmt.Sprintf("%.8s as %+v, want %+v", id, g.entry, w.entry)
+		case !reflect.DeepEqual(w.history, g.history), w.facts != g.facts, w.left != g.left, !slices.Equal(w.skipped, g.skipped):
+			return fmt.Sprintf("the listing %+v, want %+v", g, w)
+		case (w.end == nil) != (g.end == nil):
+			return fmt.Sprintf("an end of %.8s: %t, want %t", id, g.end != nil, w.end != nil)
+		case w.end != nil && (w.end.gone != g.end.gone || !w.end.until.Equal(g.end.until) || w.end.passing != g.end.passing || (w.end.timer == nil) != (g.end.timer == nil)):
+			return fmt.Sprintf("the end %+v, want %+v", *g.end, *w.end)
+		}
+	}
+	switch {
+	case !reflect.DeepEqual(want.past, got.past):
+		return fmt.Sprintf("the past %v, want %v", got.past, want.past)
+	case !reflect.DeepEqual(want.successors, got.successors):
+		return fmt.Sprintf("successors %v, want %v", got.successors, want.successors)
+	case !reflect.DeepEqual(want.joined, got.joined):
+		return fmt.Sprintf("joins %v, want %v", got.joined, want.joined)
+	default:
+		return ""
+	}
 }
 
 // exist checks which of the names exist. These must have no address.

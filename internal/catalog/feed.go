@@ -22,6 +22,7 @@ type Feed struct {
 	listings   map[string]*listing   // by ID
 	joined     map[string][]string   // IDs of those who have joined a container's network, by its ID or name
 	successors map[string]*successor // by ID
+	past       map[string]*history   // of who has no listing, by ID
 	away       bool                  // the host's engine can't be asked
 	closed     bool                  // no hold begins or ends any more
 	forgotten  bool                  // nothing is taken any more
@@ -29,9 +30,16 @@ type Feed struct {
 
 // listing is what the catalog has of a container that runs, or has just ended.
 type listing struct {
+	history
 	facts   *container.Container // nil if it has ended
 	entry   *zone.Entry          // nil if it is left out
+	left    naming.LeftOut
 	skipped []naming.Skipped
+	end     *end // nil if it runs
+}
+
+// end is what there is to know of a container that has ended, and whose names are held.
+type end struct {
 	gone    bool      // it has been removed
 	timer   Timer     // ends the hold
 	until   time.Time // when it does
@@ -45,6 +53,7 @@ func newFeed(cat *Catalog, host container.HostID) *Feed {
 		listings:   map[string]*listing{},
 		joined:     map[string][]string{},
 		successors: map[string]*successor{},
+		past:       map[string]*history{},
 	}
 }
 
@@ -58,10 +67,10 @@ func (f *Feed) Host(h container.Host) {
 	h.ID = f.host
 	before, now := f.networks, container.NewNetworks(&h)
 	f.networks = now
-	affected := map[string]bool{} // who is on a network that is known as another one now
+	affected := affected{} // who is on a network that is known as another one now
 	for id, k := range f.listings {
 		if k.facts != nil && slices.ContainsFunc(k.facts.Endpoints, func(ep container.Endpoint) bool { return !before.Same(now, ep.Network) }) {
-			f.affect(affected, id, k.facts)
+			f.affect(affected, NetworkChanged, id, k.facts)
 		}
 	}
 	if len(affected) > 0 {
@@ -117,60 +126,100 @@ func (f *Feed) Apply(changes []container.Change) {
 	if f.forgotten {
 		return
 	}
-	affected := map[string]bool{} // what has changed, and what has joined its network
-	var created []container.Change
+	affected := affected{}
+	var created []*container.Change
 	var past []string
-	passes := false
-	for _, c := range changes {
-		if c.Created != nil {
+	var ended []*successor // they have started, or are gone
+	for i := range changes {
+		c := &changes[i]
+		switch {
+		case c.Created != nil:
 			created = append(created, c)
 			continue
-		}
-		if c.Starting != nil || c.Unread != nil {
+		case c.Unread != nil:
+			f.note(c, Unread, "")
+			continue
+		case c.Starting != nil:
 			continue
 		}
-		if f.successors[c.ID] != nil { // it has started, or is gone
+		if s := f.successors[c.ID]; s != nil {
+			s.started = c.Container != nil
+			ended = append(ended, s)
 			delete(f.successors, c.ID)
-			passes = true
 		}
-		k := f.listings[c.ID]
-		switch {
-		case k == nil && c.Last != nil:
+		if c.Last != nil && f.listings[c.ID] == nil {
 			if f.remember(c) {
 				past = append(past, c.ID)
 			}
 			continue
-		case k == nil && c.Container == nil:
-			continue
-		case k == nil:
-			k = &listing{}
-			f.listings[c.ID] = k
 		}
-		before := k.facts
-		k.facts, k.gone = c.Container, c.Gone
-		f.join(before, c.Container)
-		f.affect(affected, c.ID, before, c.Container)
+		f.take(c, affected)
 	}
 	entries := f.renewAll(affected)
+	renamed := false
 	for _, c := range created {
-		passes = passes || f.successors[c.ID] != nil // it may have other names now
+		renamed = renamed || f.successors[c.ID] != nil // it may have other names now
+		f.note(c, Created, c.Created.Name)
 		f.succeed(c)
 	}
 	for _, id := range past {
 		entries = append(entries, f.rest(id)...)
 	}
-	if passes {
-		entries = append(entries, f.passAll()...)
+	if renamed || len(ended) > 0 {
+		entries = append(entries, f.passAll(ended)...)
 	}
 	f.cat.publish(entries)
 	f.arrive(changes)
 }
 
+// take notes that a container runs by these facts, or does not run. The caller holds mu.
+func (f *Feed) take(c *container.Change, affected affected) {
+	k := f.listings[c.ID]
+	switch {
+	case k == nil && c.Container == nil:
+		if f.past[c.ID] != nil {
+			f.note(c, ending(c), "")
+		}
+		return
+	case k == nil:
+		k = f.list(c.ID)
+	}
+	before := k.facts
+	k.facts = c.Container
+	switch {
+	case c.Container == nil:
+		if k.end == nil {
+			k.end = &end{}
+		}
+		k.end.gone = c.Gone
+		f.note(c, ending(c), "")
+	case before == nil:
+		f.note(c, Runs, c.Container.Name)
+	default:
+		f.note(c, Changed, c.Container.Name)
+	}
+	f.join(before, c.Container)
+	f.affect(affected, noted, c.ID, before, c.Container)
+}
+
+// ending says how a container ends that does not run any more.
+func ending(c *container.Change) What {
+	if c.Gone {
+		return Removed
+	}
+	return Ended
+}
+
 // renewAll makes the containers' entries anew. The caller holds mu.
-func (f *Feed) renewAll(ids map[string]bool) []zone.Change {
-	entries := make([]zone.Change, 0, len(ids))
-	for id := range ids {
-		entries = append(entries, f.renew(id))
+func (f *Feed) renewAll(affected affected) []zone.Change {
+	entries := make([]zone.Change, 0, len(affected))
+	for id, what := range affected {
+		before := f.listings[id].entry
+		c := f.renew(id)
+		entries = append(entries, c)
+		if what == NetworkChanged || what == ProviderChanged && !sameReach(before, c.Entry) {
+			f.of(id).add(f.cat.now(), what, "")
+		}
 	}
 	return entries
 }
@@ -189,24 +238,20 @@ func (f *Feed) renew(id string) zone.Change {
 	var skipped []naming.Skipped
 	switch {
 	case k.facts != nil:
-		if k.timer != nil {
-			k.timer.Stop()
-			k.timer = nil
-		}
-		k.passing = false
-		k.entry, _, skipped = f.name(k.facts)
+		k.resume()
+		k.entry, k.left, skipped = f.name(k.facts)
 	case f.cat.hold > 0 && !f.closed && k.entry != nil:
-		k.entry = naming.Held(k.entry, k.gone)
-		if k.timer == nil {
+		k.entry = naming.Held(k.entry, k.end.gone)
+		if k.end.timer == nil {
 			f.holdUntil(id, k, f.cat.now().Add(f.cat.hold))
 		}
 	default:
 		k.entry = nil
-		delete(f.listings, id)
+		f.unlist(id, k)
 	}
 	for _, s := range skipped {
 		if !slices.Contains(k.skipped, s) {
-			f.cat.warnf("Container %s%s: skipped %s", k.facts.Name, f.cat.on(f.host), s)
+			f.cat.warnf("Container %s%s: skipped %s", k.name, f.cat.on(f.host), s)
 		}
 	}
 	f.cat.skipped.Add(int64(len(skipped) - len(k.skipped)))
@@ -214,14 +259,22 @@ func (f *Feed) renew(id string) zone.Change {
 	return zone.Change{Key: f.key(id), Entry: k.entry}
 }
 
-// expire drops the names of a container that has ended, unless it has started anew, or what will have them waits.
-func (f *Feed) expire(id string, k *listing) {
+// resume ends the hold, if there is one: the container runs.
+func (k *listing) resume() {
+	if k.end != nil && k.end.timer != nil {
+		k.end.timer.Stop()
+	}
+	k.end = nil
+}
+
+// expire drops the names of a container that has ended, unless it has started since, or what will have them waits.
+func (f *Feed) expire(id string, k *listing, e *end) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.listings[id] != k || k.facts != nil || f.closed || f.cat.now().Before(k.until) {
+	if f.listings[id] != k || k.end != e || f.closed || f.cat.now().Before(e.until) {
 		return
 	}
-	f.cat.publish([]zone.Change{f.pass(id, k)})
+	f.cat.publish([]zone.Change{f.pass(id, k, SuccessorGone)})
 }
 
 // close stops the timers. What is published stays.
@@ -235,8 +288,8 @@ func (f *Feed) close() {
 func (f *Feed) stop() {
 	f.closed = true
 	for _, k := range f.listings {
-		if k.timer != nil {
-			k.timer.Stop()
+		if k.end != nil && k.end.timer != nil {
+			k.end.timer.Stop()
 		}
 	}
 }
@@ -257,6 +310,7 @@ func (f *Feed) Forget() {
 		f.cat.skipped.Add(-int64(len(k.skipped)))
 	}
 	clear(f.listings)
+	clear(f.past)
 	f.cat.publish(entries)
 	f.cat.arrivals.endHost(f.host)
 	f.cat.drop(f)

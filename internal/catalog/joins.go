@@ -4,14 +4,18 @@ import (
 	"slices"
 
 	"github.com/dockerdiscovery/dockerdiscovery/internal/container"
+	"github.com/dockerdiscovery/dockerdiscovery/internal/zone"
 )
 
+// affected has, by ID, the containers whose entries are to be made anew, and what has happened to them.
+type affected map[string]What
+
+// noted stands for what the engine has told, and is noted already.
+const noted What = 0
+
 // affect adds the container to the set, and those who have joined its network: its addresses are theirs. The caller holds mu.
-func (f *Feed) affect(set map[string]bool, id string, facts ...*container.Container) {
-	if set[id] {
-		return
-	}
-	set[id] = true
+func (f *Feed) affect(set affected, what What, id string, facts ...*container.Container) {
+	set[id] = what
 	refs := []string{id}
 	for _, c := range facts {
 		if c != nil {
@@ -20,9 +24,20 @@ func (f *Feed) affect(set map[string]bool, id string, facts ...*container.Contai
 	}
 	for _, ref := range refs {
 		for _, other := range f.joined[ref] {
-			f.affect(set, other, f.listings[other].facts)
+			if _, ok := set[other]; !ok {
+				f.affect(set, ProviderChanged, other, f.listings[other].facts)
+			}
 		}
 	}
+}
+
+// sameReach reports whether the entries of one container say that it is reached alike.
+func sameReach(a, b *zone.Entry) bool {
+	if a == nil || b == nil {
+		return a == b
+	}
+	return a.HostNetwork == b.HostNetwork && slices.Equal(a.Networks, b.Networks) && slices.Equal(a.Addresses, b.Addresses) &&
+		slices.Equal(a.Published, b.Published)
 }
 
 // join notes whose network the container has joined now, in place of whose it had. The caller holds mu.

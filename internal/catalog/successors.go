@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"slices"
 	"time"
 
 	"github.com/dockerdiscovery/dockerdiscovery/internal/container"
@@ -15,6 +16,7 @@ type successor struct {
 	project  string
 	inherits map[inheritance]bool
 	until    time.Time
+	started  bool // it waits no more
 }
 
 // inheritance is a claim as far as it passes from one container to another.
@@ -26,7 +28,7 @@ type inheritance struct {
 func inheritanceOf(c *zone.Claim) inheritance { return inheritance{c.Name, c.Network} }
 
 // succeed notes that a container was created, or is called otherwise now. The caller holds mu.
-func (f *Feed) succeed(c container.Change) {
+func (f *Feed) succeed(c *container.Change) {
 	for id, s := range f.successors {
 		if !f.cat.now().Before(s.until) {
 			delete(f.successors, id)
@@ -50,7 +52,7 @@ func (f *Feed) succeed(c container.Change) {
 		}
 	}
 	for _, k := range f.listings {
-		if k.entry == nil || k.entry.Project != s.project || k.facts == nil && !c.Since.Before(k.until) {
+		if k.entry == nil || k.entry.Project != s.project || k.end != nil && !c.Since.Before(k.end.until) {
 			continue
 		}
 		for i := range k.entry.Claims {
@@ -80,47 +82,69 @@ func (f *Feed) inherited(e *zone.Entry) (claims []zone.Claim, until time.Time) {
 	return claims, until
 }
 
-// pass ends the hold of a container that has ended: what no successor will have goes. The caller holds mu.
-func (f *Feed) pass(id string, k *listing) zone.Change {
+// inheritsFrom reports whether the successor was to have a name of the container.
+func (s *successor) inheritsFrom(e *zone.Entry) bool {
+	return s.project == e.Project && slices.ContainsFunc(e.Claims, func(c zone.Claim) bool { return s.inherits[inheritanceOf(&c)] })
+}
+
+// pass ends the hold of a container that has ended: what no successor will have goes. Last says why, if that is all that was
+// left. The caller holds mu.
+func (f *Feed) pass(id string, k *listing, last What) zone.Change {
 	claims, until := f.inherited(k.entry)
-	if k.timer != nil {
-		k.timer.Stop()
+	if k.end.timer != nil {
+		k.end.timer.Stop()
+	}
+	switch {
+	case !k.end.passing:
+		k.add(f.cat.now(), HoldOver, "")
+	case len(claims) == 0:
+		k.add(f.cat.now(), last, "")
 	}
 	if len(claims) == 0 {
-		delete(f.listings, id)
+		f.unlist(id, k)
 		return zone.Change{Key: f.key(id)}
 	}
 	entry := *k.entry
 	entry.Claims = claims
-	k.entry, k.passing = &entry, true
+	k.entry, k.end.passing = &entry, true
 	f.holdUntil(id, k, until)
 	return zone.Change{Key: f.key(id), Entry: k.entry}
 }
 
-// passAll is pass for all of whom nothing but what successors will have is left. The caller holds mu.
-func (f *Feed) passAll() (changes []zone.Change) {
+// passAll is pass for all of whom nothing but what successors will have is left. The successors have ended to wait. The caller
+// holds mu.
+func (f *Feed) passAll(ended []*successor) (changes []zone.Change) {
 	for id, k := range f.listings {
-		if k.passing && k.facts == nil {
-			changes = append(changes, f.pass(id, k))
+		if k.end == nil || !k.end.passing {
+			continue
 		}
+		last := SuccessorGone
+		if slices.ContainsFunc(ended, func(s *successor) bool { return s.started && s.inheritsFrom(k.entry) }) {
+			last = TakenOver
+		}
+		changes = append(changes, f.pass(id, k, last))
 	}
 	return changes
 }
 
 // holdUntil sees to it that a container's hold ends. The caller holds mu.
 func (f *Feed) holdUntil(id string, k *listing, until time.Time) {
-	k.until = until
-	k.timer = f.cat.afterFunc(until.Sub(f.cat.now()), func() { f.expire(id, k) })
+	e := k.end
+	e.until = until
+	e.timer = f.cat.afterFunc(until.Sub(f.cat.now()), func() { f.expire(id, k, e) })
 }
 
 // remember notes a container that had ended before we began, and reports whether it has names. The caller holds mu.
-func (f *Feed) remember(c container.Change) bool {
+func (f *Feed) remember(c *container.Change) bool {
 	entry, _, _ := f.name(c.Last)
-	if entry == nil || f.cat.hold == 0 {
-		return false
+	held := entry != nil && f.cat.hold > 0
+	if held {
+		k := f.list(c.ID)
+		k.entry = naming.Held(entry, c.Gone)
+		k.end = &end{gone: c.Gone, until: c.Since.Add(f.cat.hold)}
 	}
-	f.listings[c.ID] = &listing{entry: naming.Held(entry, c.Gone), gone: c.Gone, until: c.Since.Add(f.cat.hold)}
-	return true
+	f.note(c, ending(c), c.Last.Name)
+	return held
 }
 
 // rest begins the rest of the hold of a container that had ended before we began, unless it runs by now. The caller holds
@@ -128,12 +152,12 @@ func (f *Feed) remember(c container.Change) bool {
 func (f *Feed) rest(id string) []zone.Change {
 	k := f.listings[id]
 	switch {
-	case k == nil || k.facts != nil || k.timer != nil || f.closed:
+	case k == nil || k.end == nil || k.end.timer != nil || f.closed:
 		return nil
-	case f.cat.now().Before(k.until):
-		f.holdUntil(id, k, k.until)
+	case f.cat.now().Before(k.end.until):
+		f.holdUntil(id, k, k.end.until)
 		return []zone.Change{{Key: f.key(id), Entry: k.entry}}
 	default:
-		return []zone.Change{f.pass(id, k)}
+		return []zone.Change{f.pass(id, k, SuccessorGone)}
 	}
 }

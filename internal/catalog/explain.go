@@ -1,0 +1,98 @@
+package catalog
+
+import (
+	"cmp"
+	"iter"
+	"slices"
+	"time"
+
+	"github.com/dockerdiscovery/dockerdiscovery/internal/container"
+	"github.com/dockerdiscovery/dockerdiscovery/internal/naming"
+	"github.com/dockerdiscovery/dockerdiscovery/internal/zone"
+)
+
+// Explanation is what the catalog knows of one container. What it points to must not be changed.
+type Explanation struct {
+	zone.Key
+	Name  string               // "" if it never could be read
+	Facts *container.Container // nil if it does not run, as far as is known
+	Entry *zone.Entry          // what it contributes to the zones, nil if that is nothing
+	// HeldUntil is when the hold of the names ends of a container that has ended, the zero time if it has not.
+	HeldUntil time.Time
+
+	LeftOut naming.LeftOut   // why it has no names although it runs
+	Skipped []naming.Skipped // the names and labels that it does not get
+	Unread  error            // why its facts can't be read; what is known of it is older
+
+	Events []Event // its last changes, the last one last
+}
+
+// Explain returns what is known of the host's containers that have the name, the ID or the short ID: there may be several of a
+// name, of which one runs.
+func (cat *Catalog) Explain(host container.HostID, ref string) []Explanation {
+	cat.mu.Lock()
+	f := cat.feeds[host]
+	cat.mu.Unlock()
+	if f == nil {
+		return nil
+	}
+	return f.explain(func(id, name string) bool {
+		return ref == id || ref == name || ref == (&container.Container{ID: id}).ShortID()
+	})
+}
+
+// All yields what is known of all containers, by host and name.
+func (cat *Catalog) All() iter.Seq[Explanation] {
+	return func(yield func(Explanation) bool) {
+		for _, f := range cat.all() {
+			for _, e := range f.explain(func(string, string) bool { return true }) {
+				if !yield(e) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// explain returns what is known of the containers that are wanted, by name, those that run first.
+func (f *Feed) explain(wanted func(id, name string) bool) (all []Explanation) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for id, k := range f.listings {
+		if !wanted(id, k.name) {
+			continue
+		}
+		e := f.explanation(id, &k.history)
+		e.Facts, e.Entry, e.LeftOut, e.Skipped = k.facts, k.entry, k.left, k.skipped
+		if k.end != nil {
+			e.HeldUntil = k.end.until
+		}
+		all = append(all, e)
+	}
+	now := f.cat.now()
+	for id, h := range f.past {
+		if wanted(id, h.name) && !h.over(now) {
+			all = append(all, f.explanation(id, h))
+		}
+	}
+	slices.SortFunc(all, func(a, b Explanation) int {
+		return cmp.Or(cmp.Compare(a.Name, b.Name), a.order()-b.order(), cmp.Compare(a.ID, b.ID))
+	})
+	return all
+}
+
+func (f *Feed) explanation(id string, h *history) Explanation {
+	return Explanation{Key: f.key(id), Name: h.name, Unread: h.unread, Events: h.list()}
+}
+
+// order is lowest for what runs, and highest for what has no names any more.
+func (e *Explanation) order() int {
+	switch {
+	case e.Facts != nil:
+		return 0
+	case e.Entry != nil:
+		return 1
+	default:
+		return 2
+	}
+}
