@@ -1,11 +1,29 @@
 package engine
 
+import "github.com/dockerdiscovery/dockerdiscovery/internal/engine/tracker"
+
 // wanted are the actions that Docker is asked to tell of. Of each event it writes out all labels of the container, for
 // each reader anew: where these are large, the events of a health check, three each time, would have others' wait for
 // seconds.
 var wanted = []string{
 	"create", "start", "restart", "kill", "die", "stop", "oom", "destroy",
 	"pause", "unpause", "rename", "update", "health_status", "connect", "disconnect", "remove", "prune",
+}
+
+// kinds are what the actions of Docker's events mean. Those that are left out are of kind Changed.
+var kinds = map[string]tracker.Kind{
+	"create": tracker.Created, "connect": tracker.Connected, "disconnect": tracker.Disconnected,
+	"start": tracker.Started, "restart": tracker.Restarted, "kill": tracker.Signalled,
+	"die": tracker.Ended, "destroy": tracker.Removed,
+	"stop": tracker.Lessened, "oom": tracker.Lessened, "pause": tracker.Lessened,
+}
+
+// kindOf returns what an action means, by whatever engine.
+func kindOf(action string) tracker.Kind {
+	if kind, ok := podmanKinds[action]; ok {
+		return kind
+	}
+	return kinds[action]
 }
 
 // harmless are the actions that change nothing about a running container's records. Podman tells of them: it has not all
@@ -15,19 +33,3 @@ var harmless = map[string]bool{
 	"attach": true, "detach": true, "resize": true, "top": true, "copy": true, "archive-path": true,
 	"extract-to-dir": true, "export": true, "commit": true,
 }
-
-// endings are the actions that only take records away. They say nothing new of a
-// container that does not run: after its death was seen they need no inspect.
-var endings = map[string]bool{
-	"die": true, "died": true, "stop": true, "oom": true, "disconnect": true, "pause": true,
-	"cleanup": true, "destroy": true, "remove": true,
-}
-
-// deaths are those endings after which the container's process has ended.
-var deaths = map[string]bool{"die": true, "died": true, "destroy": true, "remove": true}
-
-// starts are the actions by which a start is told when it is done.
-var starts = map[string]bool{"start": true, "restart": true}
-
-// removals are those endings that are the last.
-var removals = map[string]bool{"destroy": true, "remove": true}

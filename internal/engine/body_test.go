@@ -230,7 +230,7 @@ func TestReadingMuch(t *testing.T) {
 			if _, err := d.inspect(t.Context(), "a"); err == nil {
 				t.Errorf("%s: no error", name)
 			}
-			if all, err := list.list(t.Context()); err != nil || len(all) != 1 || all[0].id != "a" {
+			if all, err := list.list(t.Context()); err != nil || len(all) != 1 || all[0].ID != "a" {
 				t.Errorf("%s: the list is %v, %v", name, all, err)
 			}
 		}

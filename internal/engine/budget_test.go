@@ -85,7 +85,7 @@ func waitIdle(t *testing.T, w *Watcher) {
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		for _, t := range w.tracked {
-			if t.busy || t.due || t.timer != nil {
+			if !t.Quiet() {
 				return false
 			}
 		}

@@ -4,17 +4,14 @@ import (
 	"time"
 
 	"github.com/dockerdiscovery/dockerdiscovery/internal/container"
+	"github.com/dockerdiscovery/dockerdiscovery/internal/engine/tracker"
 )
 
-// item is what waits for the sinks.
-type item struct {
-	change  container.Change
-	changed bool
-	host    *container.Host // if it has changed
-	since   time.Time       // when the change became true, as far as known
-	round   *round          // the reconciliation that waits for it
-	awaited bool            // the container was arriving
-	arrived bool            // and is no more
+// delivery is what waits for the sinks.
+type delivery struct {
+	tracker.Delivery
+	host           *container.Host // if it has changed
+	reconciliation *reconciliation // the one that waits for it
 }
 
 // acquire waits for the right to call sinks. The caller holds mu.
@@ -25,11 +22,11 @@ func (w *Watcher) acquire() {
 	w.applying = true
 }
 
-// deliver puts the item into the queue, and empties it unless somebody does already.
+// deliver puts the deliveries into the queue, and empties it unless somebody does already.
 // Whatever comes while the sinks are busy goes to them as one batch. The caller holds
 // mu.
-func (w *Watcher) deliver(i item) {
-	w.queue = append(w.queue, i)
+func (w *Watcher) deliver(all ...delivery) {
+	w.queue = append(w.queue, all...)
 	if !w.applying {
 		w.applying = true
 		w.drain()
@@ -50,15 +47,15 @@ func (w *Watcher) drain() {
 	w.idle.Broadcast()
 }
 
-func (w *Watcher) apply(batch []item, sinks []Sink) {
+func (w *Watcher) apply(batch []delivery, sinks []Sink) {
 	changes := make([]container.Change, 0, len(batch))
-	for _, i := range batch {
-		if i.changed {
-			changes = append(changes, i.change)
+	for i := range batch {
+		if batch[i].Changed {
+			changes = append(changes, batch[i].Change)
 		}
-		if i.host != nil {
+		if host := batch[i].host; host != nil {
 			for _, s := range sinks {
-				s.Host(*i.host)
+				s.Host(*host)
 			}
 		}
 	}
@@ -69,16 +66,22 @@ func (w *Watcher) apply(batch []item, sinks []Sink) {
 	}
 	var arrived int64
 	awaited := false
-	for _, i := range batch {
-		awaited = awaited || i.awaited
-		if i.arrived {
+	for i := range batch {
+		d := &batch[i]
+		awaited = awaited || d.Awaited
+		if d.Arrived {
 			arrived++
 		}
-		if i.changed && !i.since.IsZero() {
-			w.observer.Applied(max(0, time.Since(i.since)))
+		if d.Changed && !d.Since.IsZero() {
+			w.observer.Applied(max(0, time.Since(d.Since)))
 		}
-		if i.round != nil && i.round.finish(1) {
-			w.finished(i.round, sinks)
+		if r := d.reconciliation; r != nil {
+			if d.Failed {
+				r.failed.Add(1)
+			}
+			if r.finish(1) {
+				w.finished(r, sinks)
+			}
 		}
 	}
 	if awaited { // whoever waits has the answer, or looks on
@@ -87,7 +90,7 @@ func (w *Watcher) apply(batch []item, sinks []Sink) {
 }
 
 // finished notes the end of a reconciliation.
-func (w *Watcher) finished(r *round, sinks []Sink) {
+func (w *Watcher) finished(r *reconciliation, sinks []Sink) {
 	w.mu.Lock()
 	first := !w.synced
 	w.synced = true

@@ -22,6 +22,7 @@ import (
 	"github.com/docker/go-connections/tlsconfig"
 
 	"github.com/dockerdiscovery/dockerdiscovery/internal/container"
+	"github.com/dockerdiscovery/dockerdiscovery/internal/engine/tracker"
 )
 
 // api is what the watcher asks of an engine. The calls only read.
@@ -34,8 +35,8 @@ type api interface {
 	// returns, the engine notes events for us.
 	events(ctx context.Context, since time.Time) (stream, error)
 	// list returns the containers whose process runs, paused or not.
-	list(context.Context) ([]summary, error)
-	inspect(ctx context.Context, id string) (state, error)
+	list(context.Context) ([]tracker.Summary, error)
+	inspect(ctx context.Context, id string) (tracker.Answer, error)
 	close() error
 }
 
@@ -48,14 +49,6 @@ type stream interface {
 	began() time.Time
 }
 
-// state is what inspect says of a container.
-type state struct {
-	facts   *container.Container // nil unless it runs
-	created *container.Container // nil unless it has never been started
-	gone    bool                 // it does not exist
-	since   time.Time            // when it has started or ended, if known
-}
-
 // info is what an engine says of itself.
 type info struct {
 	description string
@@ -65,34 +58,12 @@ type info struct {
 	late        bool       // events tell of a change only some time after its command has returned
 }
 
-// event is a hint that a container may have changed.
+// event is one of an engine's events. All that tells it from others stands in it by value, but for what it tells about
+// its container.
 type event struct {
-	kind, action string
-	container    string // ID; empty if the event concerns no container
-	network      string // the name, of actions connect and disconnect
-	signal       string // of action kill
-	at           time.Time
-}
-
-// summary is what a list tells of a running container: enough to see whether it has
-// changed, too little for its names (no host name, no aliases).
-type summary struct {
-	id, name  string
-	paused    bool
-	health    container.Health
-	endpoints []container.Endpoint // as in container.Container, maybe without aliases
-}
-
-// matches reports whether the list shows nothing that differs from the facts. The
-// facts that a list leaves out change only together with one that it has: aliases
-// with the endpoint, the host name with the container's ID. (Podman's endpoints have
-// no ID; there the address must do, and the aliases, which its list has.)
-func (s *summary) matches(c *container.Container) bool {
-	return s.name == c.Name && s.paused == c.Paused && s.health == c.Health &&
-		slices.EqualFunc(s.endpoints, c.Endpoints, func(a, b container.Endpoint) bool {
-			return a.ID == b.ID && a.Network == b.Network && sameAddrs(a.Addrs, b.Addrs, c.IPv6Off) &&
-				(a.ID != "" || slices.Equal(a.Aliases, b.Aliases))
-		})
+	kind      string // the engine's: container or network
+	container string // ID; empty if the event concerns no container
+	tracker.Event
 }
 
 // docker is the api of a Docker Engine or of what speaks like one.
@@ -289,9 +260,9 @@ type listed struct {
 // waits to be restarted.
 var whoRuns = filters.NewArgs(filters.Arg("status", dockercontainer.StateRunning), filters.Arg("status", dockercontainer.StatePaused))
 
-func (d *docker) list(ctx context.Context) (_ []summary, err error) {
+func (d *docker) list(ctx context.Context) (_ []tracker.Summary, err error) {
 	defer d.timed("list", time.Now(), &err)
-	var summaries []summary
+	var summaries []tracker.Summary
 	err = readList(ctx, func(ctx context.Context) error {
 		_, err := d.client.ContainerList(ctx, dockercontainer.ListOptions{Filters: whoRuns})
 		return err
@@ -314,27 +285,27 @@ func (d *docker) list(ctx context.Context) (_ []summary, err error) {
 	return summaries, nil
 }
 
-func fromListed(c *listed) summary {
-	s := summary{id: c.ID, paused: c.State == dockercontainer.StatePaused, endpoints: fromEndpoints(c.NetworkSettings.Networks)}
+func fromListed(c *listed) tracker.Summary {
+	s := tracker.Summary{ID: c.ID, Paused: c.State == dockercontainer.StatePaused, Endpoints: fromEndpoints(c.NetworkSettings.Networks)}
 	for _, name := range c.Names {
 		// Links of other containers stand here too: /other/alias.
 		if name = strings.TrimPrefix(name, "/"); !strings.Contains(name, "/") {
-			s.name = name
+			s.Name = name
 			break
 		}
 	}
 	switch { // the list has the health in words only: "Up 2 hours (healthy)"
 	case strings.Contains(c.Status, "(healthy)"):
-		s.health = container.Healthy
+		s.Health = container.Healthy
 	case strings.Contains(c.Status, "(unhealthy)"):
-		s.health = container.Unhealthy
+		s.Health = container.Unhealthy
 	case strings.Contains(c.Status, "(health: starting)"):
-		s.health = container.HealthStarting
+		s.Health = container.HealthStarting
 	}
 	return s
 }
 
-func (d *docker) inspect(ctx context.Context, id string) (_ state, err error) {
+func (d *docker) inspect(ctx context.Context, id string) (_ tracker.Answer, err error) {
 	defer d.timed("inspect", time.Now(), &err)
 	var c inspected
 	err = d.read(ctx, func(ctx context.Context) error {
@@ -344,24 +315,24 @@ func (d *docker) inspect(ctx context.Context, id string) (_ state, err error) {
 	switch {
 	case errdefs.IsNotFound(err), removed(err):
 		err = nil
-		return state{gone: true}, nil
+		return tracker.Answer{Gone: true}, nil
 	case err != nil:
-		return state{}, allowed("/containers/ID/json", err)
+		return tracker.Answer{}, allowed("/containers/ID/json", err)
 	case c.ID == "" || c.State == nil || c.Config == nil || c.HostConfig == nil:
-		return state{}, errors.New("the engine's answer lacks Id, State, Config or HostConfig")
+		return tracker.Answer{}, errors.New("the engine's answer lacks Id, State, Config or HostConfig")
 	case c.ID != id:
-		return state{}, fmt.Errorf("the engine answered with container %.12s", c.ID)
+		return tracker.Answer{}, fmt.Errorf("the engine answered with container %.12s", c.ID)
 	}
 	if !c.runs() {
 		ended, _ := time.Parse(time.RFC3339Nano, c.State.FinishedAt) // left out or written otherwise: not known
-		now := state{since: ended}
+		now := tracker.Answer{Since: ended}
 		if c.State.Status == dockercontainer.StateCreated {
-			now.created = c.facts()
+			now.Created = c.facts()
 		}
 		return now, nil
 	}
 	facts := c.facts()
-	return state{facts: facts, since: facts.Started}, nil
+	return tracker.Answer{Facts: facts, Since: facts.Started}, nil
 }
 
 // stopping is the status that Podman 5.4 gives a container from its stop signal to its end, in which

@@ -13,6 +13,8 @@ import (
 
 	"github.com/docker/docker/api/types/events"
 	"github.com/docker/docker/api/types/filters"
+
+	"github.com/dockerdiscovery/dockerdiscovery/internal/engine/tracker"
 )
 
 // events asks for all that came since the given moment, and not just from now on:
@@ -71,20 +73,55 @@ func (s *dockerStream) next(ctx context.Context) (event, error) {
 // its attributes; Podman's has it as the actor instead, and the network's name as another one.
 func fromMessage(m events.Message) event {
 	action, _, _ := strings.Cut(string(m.Action), ":") // "exec_start: COMMAND", "health_status: healthy"
-	e := event{kind: string(m.Type), action: action}
+	e := event{kind: string(m.Type), Event: tracker.Event{Action: action, Kind: kindOf(action)}}
 	if m.TimeNano != 0 { // it may stand after more than is read of an event
-		e.at = time.Unix(0, m.TimeNano)
+		e.At = time.Unix(0, m.TimeNano)
 	}
 	switch m.Type {
 	case events.ContainerEventType:
-		e.container, e.signal = m.Actor.ID, m.Actor.Attributes["signal"]
+		e.container, e.Signal = m.Actor.ID, m.Actor.Attributes["signal"]
+		e.About = about(m.Actor.Attributes)
 	case events.NetworkEventType:
 		if m.Action == events.ActionConnect || m.Action == events.ActionDisconnect {
-			e.container, e.network = cmp.Or(m.Actor.Attributes["container"], m.Actor.ID), cmp.Or(m.Actor.Attributes["network"], m.Actor.Attributes["name"])
+			e.container, e.Network = cmp.Or(m.Actor.Attributes["container"], m.Actor.ID), cmp.Or(m.Actor.Attributes["network"], m.Actor.Attributes["name"])
 		}
 	}
 	if !isID(e.container) {
 		e.container = ""
 	}
 	return e
+}
+
+// Bounds of what counts of an event's attributes, in octets. What is longer is left out: it would be no name in DNS, and whoever
+// may start a container may have them say much.
+const (
+	maxAboutName   = 255
+	maxAboutImage  = 1 << 10
+	maxAboutLabels = 64 << 10
+)
+
+// about returns what the attributes of a container's event, which it takes, tell of the container: its name, its image, and its
+// labels, which stand there beside these.
+func about(attributes map[string]string) *tracker.About {
+	var a tracker.About
+	size := 0
+	for key, value := range attributes {
+		switch {
+		case key == "name" && len(value) <= maxAboutName:
+			a.Name = value
+		case key == "image" && len(value) <= maxAboutImage:
+			a.Image = value
+		case key != "name" && key != "image":
+			size += len(key) + len(value)
+		}
+	}
+	if a.Name == "" && a.Image == "" && size == 0 {
+		return nil
+	}
+	if size > 0 && size <= maxAboutLabels {
+		a.Labels = attributes
+		delete(a.Labels, "name")
+		delete(a.Labels, "image")
+	}
+	return &a
 }

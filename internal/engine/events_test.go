@@ -32,8 +32,8 @@ func TestWantedEvents(t *testing.T) {
 				e.Emit("container", action, web, nil)
 			}
 			e.SetHealth(web, "unhealthy")
-			if got, err := stream.next(t.Context()); err != nil || got.action != first {
-				t.Errorf("first comes %s, %v; want %s", got.action, err, first)
+			if got, err := stream.next(t.Context()); err != nil || got.Action != first {
+				t.Errorf("first comes %s, %v; want %s", got.Action, err, first)
 			}
 		})
 	}

@@ -91,10 +91,10 @@ func (f *follower) next(ctx context.Context) (event, error) {
 	for {
 		e, err := f.stream.next(f.ctx)
 		switch {
-		case err == nil && e.at.IsZero(): // cut off
+		case err == nil && e.At.IsZero(): // cut off
 			return e, nil
 		case err == nil && f.seen.add(e):
-			f.last = e.at
+			f.last = e.At
 			return e, nil
 		case err == nil:
 		case ctx.Err() != nil:
@@ -116,12 +116,13 @@ const maxSeen = 1024
 // seen remembers the last events.
 type seen struct {
 	events map[event]bool
-	order  []event // oldest first, from next on around
+	order  []event // the same, oldest first, from next on around
 	next   int
 }
 
 // add reports whether the event is new.
 func (s *seen) add(e event) bool {
+	e.About = nil // is a place in memory of its own each time
 	if s.events[e] {
 		return false
 	}

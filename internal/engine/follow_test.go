@@ -5,6 +5,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/dockerdiscovery/dockerdiscovery/internal/engine/tracker"
 )
 
 // steppingAPI gives a stream for each call, whose events a test tells.
@@ -41,7 +43,9 @@ func (a *steppingAPI) events(_ context.Context, since time.Time) (stream, error)
 func TestClockStepsBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		began := time.Now()
-		at := func(d time.Duration) event { return event{kind: "container", action: "x", at: began.Add(d)} }
+		at := func(d time.Duration) event {
+			return event{kind: "container", Event: tracker.Event{Action: "x", At: began.Add(d)}}
+		}
 		storm := &steppingStream{events: []event{at(time.Minute)}}
 		for i := range 10 * maxSeen {
 			storm.events = append(storm.events, at(-time.Hour+time.Duration(i)*time.Millisecond))
@@ -50,7 +54,7 @@ func TestClockStepsBack(t *testing.T) {
 		n := len(storm.events)
 		api := &steppingAPI{streams: []*steppingStream{
 			storm,
-			{events: []event{last, at(-time.Minute)}, at: last.at}, // it goes on from there, and then nothing comes
+			{events: []event{last, at(-time.Minute)}, at: last.At}, // it goes on from there, and then nothing comes
 			{at: began.Add(-24 * time.Hour)},                       // set back once more: its clock alone tells
 			{events: []event{at(-24 * time.Hour)}},
 		}}
@@ -71,7 +75,7 @@ func TestClockStepsBack(t *testing.T) {
 				t.Errorf("event %v, want %v", e, want[i-n])
 			}
 		}
-		for i, want := range []time.Duration{0, last.at.Sub(began) - overlap, -time.Minute - overlap, -24*time.Hour - overlap} {
+		for i, want := range []time.Duration{0, last.At.Sub(began) - overlap, -time.Minute - overlap, -24*time.Hour - overlap} {
 			if got := api.since[i].Sub(began); got != want {
 				t.Errorf("stream %d begins at %s, want %s", i, got, want)
 			}

@@ -75,17 +75,17 @@ func FuzzInspect(f *testing.F) {
 		_ = json.Unmarshal(body, &asked)
 		d := answering(t, body)
 		first, err := d.inspect(t.Context(), asked.ID)
-		if err != nil || first.facts == nil {
+		if err != nil || first.Facts == nil {
 			return
 		}
-		if first.facts.ID != asked.ID {
-			t.Fatalf("facts of container %q, asked for %q", first.facts.ID, asked.ID)
+		if first.Facts.ID != asked.ID {
+			t.Fatalf("facts of container %q, asked for %q", first.Facts.ID, asked.ID)
 		}
-		validEndpoints(t, first.facts.Endpoints)
-		validPorts(t, first.facts.Ports)
+		validEndpoints(t, first.Facts.Endpoints)
+		validPorts(t, first.Facts.Ports)
 		// What is said twice is the same: else every look would be a change.
 		if second, err := d.inspect(t.Context(), asked.ID); err != nil || !reflect.DeepEqual(first, second) {
-			t.Fatalf("the same answer, read twice: %+v, %+v (%v)", first.facts, second.facts, err)
+			t.Fatalf("the same answer, read twice: %+v, %+v (%v)", first.Facts, second.Facts, err)
 		}
 	})
 }
@@ -137,10 +137,10 @@ func FuzzList(f *testing.F) {
 			t.Fatal("a list and an error")
 		}
 		for _, s := range list {
-			if !isID(s.id) || strings.Contains(s.name, "/") {
-				t.Fatalf("container %q named %q", s.id, s.name)
+			if !isID(s.ID) || strings.Contains(s.Name, "/") {
+				t.Fatalf("container %q named %q", s.ID, s.Name)
 			}
-			validEndpoints(t, s.endpoints)
+			validEndpoints(t, s.Endpoints)
 		}
 	})
 }
@@ -203,8 +203,8 @@ func FuzzEvent(f *testing.F) {
 			if e.container != "" && !isID(e.container) {
 				t.Fatalf("container %q", e.container)
 			}
-			if strings.Contains(e.action, ":") {
-				t.Fatalf("action %q has arguments", e.action)
+			if strings.Contains(e.Action, ":") {
+				t.Fatalf("action %q has arguments", e.Action)
 			}
 		}
 		if errors.Is(err, context.DeadlineExceeded) {

@@ -30,11 +30,3 @@ func withoutIPv6(endpoints []container.Endpoint) {
 		endpoints[i].Gateways = slices.DeleteFunc(endpoints[i].Gateways, netip.Addr.Is6)
 	}
 }
-
-// sameAddrs reports whether a list's addresses are those of the facts, which lack IPv6 addresses if IPv6 is switched off.
-func sameAddrs(listed, known []netip.Addr, ipv6Off bool) bool {
-	if ipv6Off {
-		listed = slices.DeleteFunc(slices.Clone(listed), netip.Addr.Is6)
-	}
-	return slices.Equal(listed, known)
-}

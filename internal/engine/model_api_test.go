@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/dockerdiscovery/dockerdiscovery/internal/container"
+	"github.com/dockerdiscovery/dockerdiscovery/internal/engine/tracker"
 )
 
 // policy is what an engine does with the calls of one kind as they come.
@@ -43,9 +44,9 @@ type modelAnswer struct {
 	err      error
 	info     info
 	networks []container.Network
-	list     []summary
+	list     []tracker.Summary
 	stream   *modelStream
-	state    state
+	state    tracker.Answer
 	run      int // of state
 }
 
@@ -64,10 +65,10 @@ func (e *modelEngine) look(call *modelCall) *modelAnswer {
 	case "list":
 		for _, c := range e.containers {
 			if c.running {
-				s := summary{id: c.id, name: c.facts.Name, paused: c.paused, health: c.health, endpoints: slices.Clone(c.facts.Endpoints)}
-				for i := range s.endpoints {
+				s := tracker.Summary{ID: c.id, Name: c.facts.Name, Paused: c.paused, Health: c.health, Endpoints: slices.Clone(c.facts.Endpoints)}
+				for i := range s.Endpoints {
 					if !e.podman {
-						s.endpoints[i].Aliases = nil
+						s.Endpoints[i].Aliases = nil
 					}
 				}
 				a.list = append(a.list, s)
@@ -77,7 +78,7 @@ func (e *modelEngine) look(call *modelCall) *modelAnswer {
 	case "events":
 		a.stream = &modelStream{engine: e, ready: make(chan event, 1), broken: make(chan error, 1)}
 		for _, ev := range e.log {
-			if !ev.at.Before(call.since) {
+			if !ev.At.Before(call.since) {
 				a.stream.pending = append(a.stream.pending, ev)
 			}
 		}
@@ -88,15 +89,15 @@ func (e *modelEngine) look(call *modelCall) *modelAnswer {
 	case c.locked:
 		return nil
 	case !c.exists:
-		a.state.gone = true
+		a.state.Gone = true
 	case !c.running:
-		a.state.since = c.ended
+		a.state.Since = c.ended
 		if c.run == 0 {
-			a.state.created = &container.Container{ID: c.id, Name: fmt.Sprint(c.id, "-", c.renamed)}
+			a.state.Created = &container.Container{ID: c.id, Name: fmt.Sprint(c.id, "-", c.renamed)}
 		}
 	default:
 		facts := *c.facts // never the same twice
-		a.state, a.run = state{facts: &facts, since: c.started}, c.run
+		a.state, a.run = tracker.Answer{Facts: &facts, Since: c.started}, c.run
 	}
 	return a
 }
@@ -128,9 +129,9 @@ func (e *modelEngine) reply(call *modelCall, a *modelAnswer) {
 		if a.err != nil {
 			e.unanswered(call)
 		} else {
-			call.of.told, call.of.toldRun, call.of.recovered = a.state.facts, a.run, call.of.lasts()
-			if a.state.facts != nil { // which the watcher gets as its own
-				facts := *a.state.facts
+			call.of.told, call.of.toldRun, call.of.recovered = a.state.Facts, a.run, call.of.lasts()
+			if a.state.Facts != nil { // which the watcher gets as its own
+				facts := *a.state.Facts
 				call.of.told = &facts
 			}
 			e.expect(call.of)
@@ -148,7 +149,7 @@ func (e *modelEngine) replace(s *modelStream) {
 				continue
 			}
 			e.lose(ev)
-			if !ev.at.Before(e.told) {
+			if !ev.At.Before(e.told) {
 				e.breaks("%s is not asked for", ev)
 			}
 		}
@@ -252,12 +253,12 @@ func (e modelAPI) events(ctx context.Context, since time.Time) (stream, error) {
 	return a.stream, a.err
 }
 
-func (e modelAPI) list(ctx context.Context) ([]summary, error) {
+func (e modelAPI) list(ctx context.Context) ([]tracker.Summary, error) {
 	a := e.ask(ctx, &modelCall{kind: "list"})
 	return a.list, a.err
 }
 
-func (e modelAPI) inspect(ctx context.Context, id string) (state, error) {
+func (e modelAPI) inspect(ctx context.Context, id string) (tracker.Answer, error) {
 	e.mu.Lock()
 	c := e.find(id)
 	e.mu.Unlock()

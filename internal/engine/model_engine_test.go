@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/dockerdiscovery/dockerdiscovery/internal/container"
+	"github.com/dockerdiscovery/dockerdiscovery/internal/engine/tracker"
 )
 
 // modelEngine is an engine that changes, answers and tells of events when a schedule says
@@ -74,6 +75,8 @@ type modelContainer struct {
 	has     *container.Container   // the sink
 	gone    bool                   // the sink knows
 	waits   bool                   // for its first start, the sink knows
+	starts  bool                   // as the sink has been told
+	unread  bool                   // likewise
 
 	// lost is when an event was written that is not read, if nothing newer has been read since.
 	lost     time.Time
@@ -92,9 +95,9 @@ type modelEvent struct {
 
 func (ev *modelEvent) String() string {
 	if ev.of == nil {
-		return ev.kind + " " + ev.action
+		return ev.kind + " " + ev.Action
 	}
-	return strings.TrimSpace(fmt.Sprintf("%s %s %s", ev.of.id, ev.action, ev.signal)) + fmt.Sprint(" of run ", ev.run)
+	return strings.TrimSpace(fmt.Sprintf("%s %s %s", ev.of.id, ev.Action, ev.Signal)) + fmt.Sprint(" of run ", ev.run)
 }
 
 func newModelEngine() *modelEngine {
@@ -111,6 +114,16 @@ func (e *modelEngine) failed() bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return e.broken != nil
+}
+
+// takes and ends report what an event means for a container that runs.
+func takes(ev *modelEvent) bool {
+	return ends(ev) || ev.Kind == tracker.Lessened || ev.Kind == tracker.Disconnected
+}
+func ends(ev *modelEvent) bool { return ev.Kind == tracker.Ended || ev.Kind == tracker.Removed }
+
+func same(a, b *container.Container) bool {
+	return a == nil && b == nil || a != nil && b != nil && a.Equal(b)
 }
 
 // clock is the engine's time, later with each call.
@@ -271,7 +284,7 @@ func (c *modelContainer) stopTimeout() time.Duration {
 // signalled notes that the watcher gets a signal to stop, of the given run.
 func (c *modelContainer) signalled(at time.Time, run int) {
 	if at.After(c.stopAt) {
-		c.stopAt, c.stopUntil = at, time.Now().Add(c.stopTimeout()+stopGrace)
+		c.stopAt, c.stopUntil = at, time.Now().Add(c.stopTimeout()+tracker.StopGrace)
 	}
 	c.stop = max(c.stop, run)
 	if c.want == nil || !c.want.Stopping { // else it is looked at later whether it still runs
@@ -298,10 +311,11 @@ var podmanActions = map[string]string{"die": "died", "destroy": "remove"}
 
 // emit writes an event, of the container's present or last run.
 func (e *modelEngine) emit(c *modelContainer, kind, action, signal string) {
-	ev := &modelEvent{event: event{kind: kind, action: action, signal: signal, at: e.clock()}, of: c}
+	ev := &modelEvent{event: event{kind: kind, Event: tracker.Event{Action: action, Signal: signal, At: e.clock()}}, of: c}
 	if e.podman {
-		ev.action = cmp.Or(podmanActions[action], action)
+		ev.Action = cmp.Or(podmanActions[action], action)
 	}
+	ev.Kind = kindOf(ev.Action)
 	if c != nil {
 		ev.container, ev.run = c.id, c.run
 	}
@@ -332,25 +346,25 @@ func (e *modelEngine) tell(ev *modelEvent) {
 
 // read notes that the watcher gets the event.
 func (e *modelEngine) read(ev *modelEvent) {
-	e.told = later(e.told, ev.at)
+	e.told = later(e.told, ev.At)
 	c := ev.of
 	if c == nil {
-		e.found(ev.at)
+		e.found(ev.At)
 		return
 	}
-	if !harmless[ev.action] {
+	if !harmless[ev.Action] {
 		c.events++
 		// Endings are of no interest if it is not known to run, signals if it is, or soon will be.
-		if !endings[ev.action] && (ev.action != "kill" || c.want == nil && c.asking == 0) {
-			c.found(ev.at)
+		if !takes(ev) && (ev.Action != "kill" || c.want == nil && c.asking == 0) {
+			c.found(ev.At)
 		}
 	}
-	switch ev.action {
+	switch ev.Action {
 	case "die", "died", "destroy", "remove":
 		c.over = max(c.over, ev.run)
 	case "kill":
-		if ev.signal == "TERM" {
-			c.signalled(ev.at, ev.run)
+		if ev.Signal == "TERM" {
+			c.signalled(ev.At, ev.run)
 		}
 	}
 	e.expect(c)
@@ -360,14 +374,14 @@ func (e *modelEngine) read(ev *modelEvent) {
 func (e *modelEngine) lose(ev *modelEvent) {
 	lost := &e.lost
 	if c := ev.of; c != nil {
-		if harmless[ev.action] || ev.action == "kill" {
+		if harmless[ev.Action] || ev.Action == "kill" {
 			return
 		}
 		lost = &c.lost
 	}
-	at := ev.at
-	if deaths[ev.action] { // until then a start's event may be taken for that of the start before
-		at = at.Add(startTakes)
+	at := ev.At
+	if ends(ev) { // until then a start's event may be taken for that of the start before
+		at = at.Add(tracker.StartTakes)
 	}
 	*lost = later(*lost, at)
 }

@@ -43,7 +43,7 @@ func (m *model) repeats() (moves []move) {
 		}
 		moves = append(moves, move{fmt.Sprint("read again ", ev), 0, func() {
 			again := *ev
-			again.at = ev.at.Add(time.Duration(len(m.steps) % 2))
+			again.At = ev.At.Add(time.Duration(len(m.steps) % 2))
 			m.stream.pending = append(m.stream.pending, &again)
 			m.tell(&again)
 		}})

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/dockerdiscovery/dockerdiscovery/internal/engine/tracker"
 )
 
 // scenario is where an exhaustive model begins and what happens there besides the faults.
@@ -52,9 +54,9 @@ func (s scenario) schedule(m *model) {
 			moves = append(moves, move{v.name, v.pause, func() { ops = ops[1:]; v.do() }})
 		}
 		if faults > 0 {
-			short := wait(paceWindow)
+			short := wait(tracker.PaceWindow)
 			if m.failure {
-				short = wait(firstInspectRetry)
+				short = wait(tracker.FirstRetry)
 			}
 			for _, v := range slices.Concat(m.losses(), m.repeats(), m.failures(), m.cuts(), []move{short, wait(inspectTimeout)}) {
 				moves = append(moves, move{v.name, v.pause, func() { faults--; v.do() }})
@@ -225,7 +227,9 @@ func (m *model) kind() []move {
 		{10, m.deliveries},
 		{3, m.failures},
 		{1, m.cuts},
-		{4, func() []move { return []move{wait(time.Millisecond), wait(30 * time.Millisecond), wait(paceWindow)} }},
+		{4, func() []move {
+			return []move{wait(time.Millisecond), wait(30 * time.Millisecond), wait(tracker.PaceWindow)}
+		}},
 		{2, func() []move {
 			return []move{wait(500 * time.Millisecond), wait(2 * time.Second), wait(inspectTimeout)}
 		}},
@@ -307,11 +311,11 @@ func TestModelStopEnds(t *testing.T) {
 			m.step([]move{m.happen(m.op(id + " kill TERM"))})
 		}
 		expect(0, "abc")
-		expect(time.Second+stopGrace-paceWindow, "abc")
-		expect(2*paceWindow, "ac")
+		expect(time.Second+tracker.StopGrace-tracker.PaceWindow, "abc")
+		expect(2*tracker.PaceWindow, "ac")
 		m.step([]move{m.happen(m.op("a kill TERM"))})
-		expect(defaultStopTimeout+stopGrace-paceWindow, "ac")
-		expect(2*paceWindow, "c")
+		expect(defaultStopTimeout+tracker.StopGrace-tracker.PaceWindow, "ac")
+		expect(2*tracker.PaceWindow, "c")
 		m.step([]move{m.happen(m.op("a kill HUP"))})
 		expect(time.Hour, "c")
 	})

@@ -27,7 +27,17 @@ func (e modelSink) Apply(changes []container.Change) {
 	}
 	for _, ch := range changes {
 		c := e.find(ch.ID)
+		ends := c.starts || c.unread // which is a change by itself
+		c.starts, c.unread = ch.Starting != nil, ch.Unread != nil
 		switch {
+		case c.starts && c.has != nil:
+			e.breaks("%s is said to start, and runs", c.id)
+			continue
+		case c.starts, c.unread:
+			continue
+		case ends && same(c.has, ch.Container):
+			c.gone, c.waits = ch.Gone, ch.Created != nil
+			continue
 		case ch.Gone && (c.exists || ch.Container != nil):
 			e.breaks("%s is said to be gone", c.id)
 		case c.gone:

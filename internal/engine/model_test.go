@@ -7,6 +7,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/dockerdiscovery/dockerdiscovery/internal/engine/tracker"
 )
 
 // The model test runs a watcher on a clock of its own against modelEngine, which does
@@ -20,7 +22,7 @@ import (
 //   - When the faults end, it has soon what is true: without a reconciliation if no event was
 //     lost, else with the next.
 //   - A container is inspected one call at a time, at most as often as events of it were
-//     read, lists answered and inspects failed, and at most paceCalls times in a paceWindow
+//     read, lists answered and inspects failed, and at most tracker.PaceCalls times in a tracker.PaceWindow
 //     but for lists; not at all while nothing happens. Lists and connections are as rare.
 //   - Nothing is left running in the end.
 //
@@ -40,7 +42,7 @@ const (
 	// modelResync is the time between two reconciliations in the model.
 	modelResync = 30 * time.Second
 	// modelSoon is how soon a slow sink has what an event or a list has led to.
-	modelSoon = 2*paceWindow + 150*time.Millisecond
+	modelSoon = 2*tracker.PaceWindow + 150*time.Millisecond
 )
 
 // model runs one schedule.
@@ -177,7 +179,7 @@ func (m *model) heal() time.Duration {
 		soon += maxRetry
 	}
 	if m.failure {
-		soon += maxInspectRetry
+		soon += tracker.MaxRetry
 	}
 	m.mu.Unlock()
 	m.settle()
@@ -274,10 +276,10 @@ func (m *model) paced() {
 	for _, c := range m.containers {
 		for i := range c.asked {
 			n := 0
-			for ; i+n < len(c.asked) && c.asked[i+n].Sub(c.asked[i]) < paceWindow; n++ {
+			for ; i+n < len(c.asked) && c.asked[i+n].Sub(c.asked[i]) < tracker.PaceWindow; n++ {
 			}
-			if n > paceCalls+m.listed {
-				m.breaks("%d inspects of %s within %s", n, c.id, paceWindow)
+			if n > tracker.PaceCalls+m.listed {
+				m.breaks("%d inspects of %s within %s", n, c.id, tracker.PaceWindow)
 			}
 		}
 	}

@@ -59,13 +59,13 @@ type Watcher struct {
 	idle     sync.Cond  // signals that applying has become false
 	tracked  map[string]*tracked
 	waiting  map[string]*tracked // those that were created and may wait for their first start
-	past     ends
+	past     past
 	sinks    []Sink
 	resyncs  []time.Duration // the sinks'
 	synced   bool            // the first reconciliation is done
 	host     *container.Host // nil before it is known
 	applying bool            // somebody is calling sinks; nobody else may
-	queue    []item
+	queue    []delivery
 }
 
 func start(e Endpoint, o Observer, age time.Duration, jitter float64, dial func() (api, error)) *Watcher {
@@ -207,16 +207,12 @@ func (w *Watcher) session(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		w.observer.Event(e.kind, e.action)
+		w.observer.Event(e.kind, e.Action)
 		switch {
 		case e.container == "":
 			s.markNetworks()
-		case e.action == "kill":
-			s.signalled(e)
-		case e.action == "create":
-			s.created(e)
-		case !harmless[e.action]:
-			s.mark(e)
+		case !harmless[e.Action]:
+			s.event(e)
 		}
 	}
 }
@@ -227,7 +223,7 @@ func (s *session) reconcile() error {
 	every := s.leastResync()
 	tick := time.NewTicker(every)
 	defer tick.Stop()
-	var last *round
+	var last *reconciliation
 	for networks, due := true, true; ; {
 		if networks {
 			if err := s.readNetworks(); err != nil {
@@ -268,10 +264,11 @@ func (s *session) reconcile() error {
 }
 
 // readContainers lists the containers, and begins to inspect those that have changed.
-func (s *session) readContainers() (*round, error) {
+func (s *session) readContainers() (*reconciliation, error) {
 	ctx, cancel := context.WithTimeout(s.ctx, callTimeout)
 	defer cancel()
-	r := &round{session: s, began: time.Now(), asked: s.refresher.begin(), done: make(chan struct{})}
+	s.begun++
+	r := &reconciliation{session: s, number: s.begun, began: time.Now(), asked: s.refresher.begin(), done: make(chan struct{})}
 	list, err := s.api.list(ctx)
 	if err != nil {
 		return nil, err
@@ -294,7 +291,7 @@ func (s *session) readNetworks() error {
 	defer s.mu.Unlock()
 	if s.host == nil || !reflect.DeepEqual(s.host, host) {
 		s.host = host
-		s.deliver(item{host: host})
+		s.deliver(delivery{host: host})
 	}
 	return nil
 }

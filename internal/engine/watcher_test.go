@@ -20,6 +20,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/dockerdiscovery/dockerdiscovery/internal/container"
+	"github.com/dockerdiscovery/dockerdiscovery/internal/engine/tracker"
 	"github.com/dockerdiscovery/dockerdiscovery/internal/enginetest"
 )
 
@@ -73,6 +74,9 @@ func (r *recorder) network(name string) *container.Network {
 func (r *recorder) Apply(changes []container.Change) {
 	r.note(func() {
 		for _, c := range changes {
+			if c.Starting != nil || c.Unread != nil {
+				continue
+			}
 			delete(r.created, c.ID)
 			if c.Created != nil {
 				r.created[c.ID] = c.Created
@@ -639,7 +643,7 @@ func TestInspectAtConnect(t *testing.T) {
 
 // bareSession is a session that reads no events and compares nothing.
 func bareSession(ctx context.Context, a api) *session {
-	w := &Watcher{tracked: map[string]*tracked{}, observer: newRecorder()}
+	w := &Watcher{tracked: map[string]*tracked{}, waiting: map[string]*tracked{}, observer: newRecorder()}
 	w.idle.L = &w.mu
 	arrival := make(chan struct{})
 	w.arrival.Store(&arrival)
@@ -654,17 +658,17 @@ type onceAPI struct {
 	on    []string
 }
 
-func (a *onceAPI) inspect(ctx context.Context, id string) (state, error) {
+func (a *onceAPI) inspect(ctx context.Context, id string) (tracker.Answer, error) {
 	if a.asked.Add(1) > 1 {
 		<-ctx.Done()
-		return state{}, ctx.Err()
+		return tracker.Answer{}, ctx.Err()
 	}
 	<-a.ready
 	facts := &container.Container{ID: id, Name: id}
 	for _, n := range a.on {
 		facts.Endpoints = append(facts.Endpoints, container.Endpoint{Network: n, Addrs: []netip.Addr{netip.IPv6Loopback()}})
 	}
-	return state{facts: facts}, nil
+	return tracker.Answer{Facts: facts}, nil
 }
 
 // TestFirstAnswer checks that whoever waits for a container is told of the first answer, though an event
@@ -673,80 +677,24 @@ func TestFirstAnswer(t *testing.T) {
 	ctx, end := context.WithCancel(t.Context())
 	once := &onceAPI{ready: make(chan struct{})}
 	s := bareSession(ctx, once)
-	web := s.track("web")
-	s.mark(event{container: "web", action: "connect", at: time.Unix(1, 0)}) // inspects, which takes a lock that is held
+	tell := func(kind tracker.Kind, at int64) {
+		s.event(event{container: "web", Event: tracker.Event{Kind: kind, At: time.Unix(at, 0)}})
+	}
+	tell(tracker.Connected, 1) // inspects, which takes a lock that is held
 	_, arrival := s.Arrivals()
-	s.mark(event{container: "web", action: "start", at: time.Unix(2, 0)})
+	tell(tracker.Started, 2)
 	close(once.ready)
 	<-arrival
 	if arrivals, _ := s.Arrivals(); !arrivals {
 		t.Error("it is arriving no more, although there is a second answer to come")
 	}
 	s.mu.Lock()
-	if web.facts == nil {
+	if s.tracked["web"].Facts() == nil {
 		t.Error("the first answer was not taken")
 	}
 	s.mu.Unlock()
 	end()
 	s.end()
-}
-
-// TestTold checks which events of a start facts include.
-func TestTold(t *testing.T) {
-	started := time.Unix(1000, 0)
-	for after, want := range map[time.Duration]bool{-time.Nanosecond: false, 0: true, 100 * time.Millisecond: true, startTakes: false} {
-		if got := told(started, started.Add(after)); got != want {
-			t.Errorf("an event %v after the start: %t", after, got)
-		}
-	}
-	if told(time.Time{}, time.Time{}) {
-		t.Error("facts that do not tell when the container was started include its start")
-	}
-}
-
-// TestNewsOfEvents checks after which ends and starts the engine is asked for more.
-func TestNewsOfEvents(t *testing.T) {
-	at := func(ms int) time.Time { return time.Unix(1000, 0).Add(time.Duration(ms) * time.Millisecond) }
-	for name, c := range map[string]struct {
-		facts  container.Container // that started at 0
-		late   bool                // events are
-		events []event
-		ended  bool
-		asked  bool
-	}{
-		"death":                               {events: []event{{action: "die", at: at(300)}}, ended: true},
-		"death where events are late":         {late: true, events: []event{{action: "die", at: at(300)}}, ended: true, asked: true},
-		"death and removal":                   {events: []event{{action: "die", at: at(300)}, {action: "destroy", at: at(301)}}, ended: true},
-		"removal":                             {events: []event{{action: "destroy", at: at(300)}}, ended: true},
-		"death before the start":              {events: []event{{action: "die", at: at(-1)}}, asked: true},
-		"new start told before the death":     {events: []event{{action: "start", at: at(200)}, {action: "die", at: at(100)}}, ended: true, asked: true},
-		"its start":                           {events: []event{{action: "start", at: at(4)}}},
-		"its start told twice":                {events: []event{{action: "start", at: at(4)}, {action: "start", at: at(4)}}},
-		"a restart, told by two events":       {events: []event{{action: "start", at: at(4)}, {action: "restart", at: at(5)}}},
-		"two starts":                          {events: []event{{action: "start", at: at(4)}, {action: "start", at: at(100)}}, asked: true},
-		"start of what was stopping":          {facts: container.Container{Stopping: true}, events: []event{{action: "start", at: at(4)}}, asked: true},
-		"start long after that which we know": {events: []event{{action: "start", at: at(300)}}, asked: true},
-	} {
-		ctx, end := context.WithCancel(t.Context())
-		api := &onceAPI{ready: make(chan struct{})} // does not answer
-		s := bareSession(ctx, api)
-		s.late = c.late
-		web := s.track("web")
-		web.facts, web.started = &c.facts, at(0)
-		for _, e := range c.events {
-			e.container = "web"
-			s.mark(e)
-		}
-		s.mu.Lock()
-		ended, busy := web.facts == nil, web.busy
-		s.mu.Unlock()
-		if ended != c.ended || busy != c.asked {
-			t.Errorf("%s: ended %t, the engine is asked %t", name, ended, busy)
-		}
-		close(api.ready)
-		end()
-		s.end()
-	}
 }
 
 // TestDisconnectIsImmediate checks that a network's addresses go before an inspect tells that they have,
@@ -773,39 +721,6 @@ func TestDisconnectIsImmediate(t *testing.T) {
 	defer r.mu.Unlock()
 	if got := strings.Join(r.history, " "); got != "+web +web +web +web2 +web3" {
 		t.Errorf("the changes were %s", got)
-	}
-}
-
-// TestLeftDuringInspect checks that an inspect that was answered before the container left a network does not
-// bring the network back, and that it does if the container is back there.
-func TestLeftDuringInspect(t *testing.T) {
-	for _, back := range []bool{false, true} {
-		ctx, end := context.WithCancel(t.Context())
-		once := &onceAPI{ready: make(chan struct{}), on: []string{"back", "front"}}
-		s := bareSession(ctx, once)
-		web := s.track("web")
-		i := s.begin(web)
-		s.mark(event{container: "web", action: "disconnect", network: "back", at: time.Unix(1, 0)})
-		want := "front"
-		if back {
-			s.mark(event{container: "web", action: "connect", network: "back", at: time.Unix(2, 0)})
-			want = "back front"
-		}
-		close(once.ready)
-		s.inspect(web, i)
-		s.mu.Lock()
-		var got []string
-		for _, e := range web.facts.Endpoints {
-			if len(e.Addrs) > 0 {
-				got = append(got, e.Network)
-			}
-		}
-		s.mu.Unlock()
-		if strings.Join(got, " ") != want {
-			t.Errorf("connected again: %t: it is on %v, want %s", back, got, want)
-		}
-		end()
-		s.end()
 	}
 }
 
@@ -1127,13 +1042,12 @@ func TestDestroyWithoutDeath(t *testing.T) {
 func TestArrivalEndsWithSession(t *testing.T) {
 	ctx, end := context.WithCancel(t.Context())
 	s := bareSession(ctx, failingAPI{})
-	got := s.track("web")
-	got.arriving = true
-	s.arriving.Store(1)
-	i := s.begin(got)
-	end()
-	s.inspect(got, i)
-	s.compare(&round{session: s}, nil)
+	end() // before it is answered
+	s.event(event{container: "web", Event: tracker.Event{Kind: tracker.Connected, At: time.Unix(1, 0)}})
+	if arrivals, _ := s.Arrivals(); !arrivals {
+		t.Error("the container is not arriving")
+	}
+	s.compare(&reconciliation{session: s}, nil)
 	s.end()
 	if arrivals, _ := s.Arrivals(); arrivals {
 		t.Errorf("%d containers are arriving", s.arriving.Load())
@@ -1143,7 +1057,9 @@ func TestArrivalEndsWithSession(t *testing.T) {
 // failingAPI has no answer to an inspect.
 type failingAPI struct{ api }
 
-func (failingAPI) inspect(context.Context, string) (state, error) { return state{}, context.Canceled }
+func (failingAPI) inspect(context.Context, string) (tracker.Answer, error) {
+	return tracker.Answer{}, context.Canceled
+}
 
 // TestStreamsBeginWithSession checks that events from before the list are not asked for when a
 // stream is renewed.
@@ -1168,7 +1084,7 @@ type slowAPI struct {
 	answered, release chan struct{}
 }
 
-func (a *slowAPI) inspect(ctx context.Context, id string) (state, error) {
+func (a *slowAPI) inspect(ctx context.Context, id string) (tracker.Answer, error) {
 	st, err := a.api.inspect(ctx, id)
 	select {
 	case a.answered <- struct{}{}:
@@ -1400,8 +1316,8 @@ func TestInspectAnswers(t *testing.T) {
 			t.Fatal(err)
 		}
 		now, err := api.inspect(t.Context(), id)
-		if now.gone != test.gone || (err == nil) != test.gone {
-			t.Errorf("%d %s: gone %v, error %v; want gone %v", test.status, test.message, now.gone, err, test.gone)
+		if now.Gone != test.gone || (err == nil) != test.gone {
+			t.Errorf("%d %s: gone %v, error %v; want gone %v", test.status, test.message, now.Gone, err, test.gone)
 		}
 		api.close()
 		srv.Close()

@@ -3,7 +3,12 @@ package engine
 import (
 	"sync"
 	"time"
+
+	"github.com/dockerdiscovery/dockerdiscovery/internal/engine/tracker"
 )
+
+// podmanKinds are the actions that Podman calls by another name than Docker.
+var podmanKinds = map[string]tracker.Kind{"died": tracker.Ended, "remove": tracker.Removed, "cleanup": tracker.Lessened}
 
 // refreshRest is how many times as long as a reconciliation has taken the engine rests from the next, so that
 // questions for names that do not exist keep it busy for at most a fifth of the time.

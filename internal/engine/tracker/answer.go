@@ -1,0 +1,147 @@
+package tracker
+
+import (
+	"slices"
+	"time"
+
+	"github.com/dockerdiscovery/dockerdiscovery/internal/container"
+)
+
+// Answer is what an inspect has said.
+type Answer struct {
+	Facts   *container.Container // nil unless the container runs; the tracker's from now on
+	Created *container.Container // its facts if it has never been started
+	Gone    bool                 // it does not exist
+	Since   time.Time            // when it has started or ended, by the engine's clock; zero if that is not known
+
+	// Err is why nothing could be read. TooLarge is set if that is for the answer's size, which to ask again does not change.
+	Err      error
+	TooLarge bool
+	// Spread is by how much of itself a retry's wait is to be longer, so that many who wait don't return at once.
+	Spread float64
+}
+
+// Answer is the input that the inspect which is in flight has been answered, or has failed.
+func (t *Tracker) Answer(a Answer, m Moment) Effects {
+	var f Effects
+	t.answer(a, m, &f)
+	f.Wake = t.wake()
+	return f
+}
+
+func (t *Tracker) answer(a Answer, m Moment, f *Effects) {
+	asked := t.inflight
+	t.inflight = inflight{}
+	if a.Err == nil && t.due.is && t.due.reconciliation == 0 && a.Facts != nil &&
+		!asked.ended.After(a.Since) && includesStart(a.Since, t.due.onlyStart) {
+		asked.cause = t.due.cause
+		t.due = due{}
+	}
+	d := Delivery{Since: asked.since, Reconciliation: asked.reconciliation, Awaited: t.arriving}
+	if t.arriving && !t.due.is {
+		t.arriving, d.Arrived = false, true
+	}
+	if a.Err != nil && !a.TooLarge {
+		d.Failed = true
+		t.failed(a, asked, d, m, f)
+		return
+	}
+	large := t.calls.tooLarge
+	leftOut := a.Err
+	if a.TooLarge {
+		a = Answer{}
+	}
+	t.correct(&a, asked, m)
+	d.Changed = !same(t.run.facts, a.Facts) || !same(t.waiting.facts, a.Created) || t.ended && a.Gone || t.calls.told && leftOut == nil
+	if !d.Since.IsZero() && a.Since.After(d.Since) {
+		d.Since = a.Since // the network's event of a start comes before the start is done
+	}
+	t.take(a)
+	t.calls.retry, t.calls.tooLarge = 0, leftOut != nil
+	f.Gone = a.Gone
+	starting := t.starting.told
+	on := starting && t.run.facts == nil && !a.Gone && t.due.is // a further inspect may find that it runs
+	if starting && !on {
+		d.Changed = d.Changed || leftOut == nil
+	}
+	if !on {
+		t.starting.ends(t.waiting.facts != nil)
+	}
+	d.Change = t.change(asked.cause)
+	d.Change.Gone = a.Gone
+	if d.Changed || d.Reconciliation != 0 || d.Arrived {
+		t.deliver(f, d)
+	}
+	if leftOut != nil && (!large || starting) {
+		t.unread(leftOut, asked.cause, f)
+	}
+	if leftOut != nil && !large {
+		f.LeftOut = leftOut
+	}
+	if on && len(f.Deliver) > 0 { // what was delivered would end it
+		t.tellStarting(asked.cause, f)
+	}
+	t.kick(m, f)
+}
+
+// take has what is known be what the answer says.
+func (t *Tracker) take(a Answer) {
+	t.ended = a.Facts == nil && !a.Gone && (t.run.facts != nil || t.ended)
+	if t.run.facts != nil {
+		t.starting.last = t.run.facts
+	}
+	t.run.facts, t.run.started = a.Facts, a.Since
+	if t.waiting.facts = a.Created; a.Created == nil {
+		t.waiting = waiting{}
+	}
+}
+
+// correct takes from an answer what events have told meanwhile, or what it can't tell.
+func (t *Tracker) correct(a *Answer, asked inflight, m Moment) {
+	if asked.ended.After(a.Since) { // it says what was before the end, of which we know by now
+		a.Facts, a.Created = nil, nil
+	}
+	if a.Facts != nil { // not yet handed on: it may be changed
+		for i := range a.Facts.Endpoints {
+			if ep := &a.Facts.Endpoints[i]; slices.Contains(asked.left, ep.Network) {
+				ep.Addrs, ep.Gateways = nil, nil
+			}
+		}
+	}
+	if a.Facts != nil && t.signal.at.After(a.Since) && a.Facts.Stops(t.signal.name) { // one before it started was for the last run
+		a.Facts.Stopping = a.Facts.Stopping || t.stops(a.Facts, m)
+	}
+	if !t.waits(m) {
+		a.Created = nil
+	}
+}
+
+// failed has the container inspected again later. Until then what was known of it stands.
+func (t *Tracker) failed(a Answer, asked inflight, d Delivery, m Moment, f *Effects) {
+	if t.due.is { // an event has come meanwhile
+		if d.Reconciliation != 0 {
+			t.deliver(f, d)
+		}
+		t.kick(m, f)
+		return
+	}
+	first := t.calls.retry == 0
+	t.calls.retry = min(max(2*t.calls.retry, FirstRetry), MaxRetry)
+	if d.Reconciliation != 0 || d.Arrived {
+		t.deliver(f, d)
+	}
+	if first || t.starting.told {
+		t.starting.ends(t.waiting.facts != nil)
+		t.unread(a.Err, asked.cause, f)
+	}
+	if first {
+		f.Failed = a.Err
+	}
+	wait := t.calls.retry + time.Duration(a.Spread*float64(t.calls.retry))
+	t.due = due{is: true, at: m.Now.Add(wait), since: asked.since, cause: asked.cause}
+}
+
+// unread delivers why the facts can't be read.
+func (t *Tracker) unread(err error, cause string, f *Effects) {
+	t.deliver(f, Delivery{Change: container.Change{ID: t.id, Unread: err, Cause: cause}, Changed: true})
+}

@@ -1,0 +1,132 @@
+package tracker
+
+import (
+	"slices"
+	"time"
+)
+
+const (
+	// A container is inspected at most PaceCalls times in a PaceWindow, so that one that crashes in a loop, or many
+	// events at once, cost little. A start needs one, or two where the first does not wait for it: when its network is
+	// connected, and when it has started.
+	PaceCalls  = 2
+	PaceWindow = 100 * time.Millisecond
+
+	// A failed inspect is tried again after FirstRetry, then less often.
+	FirstRetry = 250 * time.Millisecond
+	MaxRetry   = 5 * time.Second
+)
+
+// byList is the cause of what a reconciliation has found.
+const byList = "list"
+
+// due is that an inspect is to begin.
+type due struct {
+	is    bool
+	at    time.Time // when, by our clock; zero if only at its turn, or after the inspect that is in flight
+	since time.Time // when that became true for which it is due, by the engine's clock; zero if that is not known
+	// onlyStart is the time of a start's event, by the engine's clock, if the inspect is due for nothing else.
+	onlyStart      time.Time
+	cause          string
+	reconciliation int // the one that waits for the inspect; 0 if none does
+}
+
+// inflight is the inspect that has begun and is not answered.
+type inflight struct {
+	is             bool
+	since          time.Time // due's, as the following
+	cause          string
+	reconciliation int
+
+	// What was read meanwhile, of which the answer may not know.
+	ended time.Time // the latest end, by the engine's clock
+	left  []string  // networks
+}
+
+// calls remembers how the container's inspects went.
+type calls struct {
+	last     [PaceCalls]time.Time // when they began, by our clock
+	retry    time.Duration        // how long the last retry had to wait; 0 if the last inspect did not fail
+	tooLarge bool                 // the answer is more than is read of one: the container is left out
+	told     bool                 // the last change that was delivered says that the facts can't be read
+}
+
+// meanwhile notes what an answer that is on its way may not know.
+func (i *inflight) meanwhile(e Event) {
+	if !i.is {
+		return
+	}
+	switch e.Kind {
+	case Ended, Removed:
+		i.ended = later(i.ended, e.At)
+	case Disconnected:
+		i.left = append(i.left, e.Network)
+	case Connected:
+		i.left = slices.DeleteFunc(i.left, func(name string) bool { return name == e.Network })
+	}
+}
+
+// ask has the container inspected for an event, at once as far as the pace allows.
+func (t *Tracker) ask(e Event, m Moment, f *Effects) {
+	switch {
+	case !t.due.is:
+		t.due = due{is: true, since: e.At}
+		if e.Kind.starts() {
+			t.due.onlyStart = e.At
+		}
+	case !e.Kind.starts():
+		t.due.onlyStart = time.Time{}
+	}
+	t.due.cause = e.Action
+	if t.run.facts == nil && !t.arriving && !e.Kind.takes() {
+		t.arriving, f.Arrives = true, true
+	}
+	t.kick(m, f)
+}
+
+// kick begins the inspect that is due, or has it begin as soon as the pace allows.
+func (t *Tracker) kick(m Moment, f *Effects) {
+	if !t.due.is || t.inflight.is {
+		return
+	}
+	if next := t.calls.last[0].Add(PaceWindow); m.Now.Before(next) {
+		t.due.at = next
+		return
+	}
+	t.begin(m, f)
+}
+
+func (t *Tracker) begin(m Moment, f *Effects) {
+	copy(t.calls.last[:], t.calls.last[1:])
+	t.calls.last[PaceCalls-1] = m.Now
+	t.inflight = inflight{is: true, since: t.due.since, cause: t.due.cause, reconciliation: t.due.reconciliation}
+	t.run.asOf = m.Newest
+	t.due = due{}
+	f.Inspect = true
+}
+
+// Wake is the input that the time has come which an earlier input returned. One that comes too early does nothing.
+func (t *Tracker) Wake(m Moment) Effects {
+	var f Effects
+	if until := t.signal.until; !until.IsZero() && !m.Now.Before(until) {
+		t.signal.until = time.Time{}
+		if t.run.facts != nil && t.run.facts.Stopping && !t.due.is { // it may run on
+			t.due = due{is: true, cause: t.signal.cause}
+			t.kick(m, &f)
+		}
+	}
+	if t.due.is && !t.due.at.IsZero() && !m.Now.Before(t.due.at) {
+		t.kick(m, &f)
+	}
+	f.Wake = t.wake()
+	return f
+}
+
+// wake returns when Wake is to come.
+func (t *Tracker) wake() time.Time {
+	at := t.signal.until
+	if t.due.is && !t.inflight.is && !t.due.at.IsZero() && (at.IsZero() || t.due.at.Before(at)) {
+		at = t.due.at
+	}
+	return at
+}

@@ -1,0 +1,229 @@
+// Package tracker follows one container through what an engine says of it.
+//
+// A [Tracker] is a state machine: each of its methods that takes a [Moment] is an input, changes the state, and returns what is
+// to be done about it. It has no clock, lock, goroutine or timer of its own, so that whoever calls it decides the schedule.
+//
+// An event is a hint to inspect the container; what inspect says is the truth. What takes something away is taken from
+// the event itself, since nothing that is asked later could say otherwise: an end, a signal to stop, a network that was
+// left. So a lost, doubled or reordered event makes us late, never wrong.
+//
+// The state has two sides. One is what is known of the container:
+//
+//	off       no run of it is known
+//	created   off, and it waits for its first start, for [container.KeepNames] at most
+//	ended     off, its last run is over, and it exists
+//	running   it runs by these facts
+//	stopping  running, and it got a signal that tells it to stop
+//
+// The other side is what is being found out:
+//
+//	quiet     nothing
+//	due       an inspect is to begin: at a time, or at its turn in a reconciliation
+//	asking    an inspect is in flight
+//	again     likewise, and another one is due after it
+//
+// An input changes what is known as follows; it leaves alone what it does not name. "Delivers" means a change for the sinks.
+//
+//	input                      known              → known       effect
+//	Event Created              off, nothing asked → created     due after a while
+//	Event Ended, Removed       running, stopping  → ended       delivers that it does not run, if the event is
+//	                                                            newer than the run's start
+//	Event Removed              ended, created     → off         delivers that it is gone; needs no inspect
+//	Event Signalled            running            → stopping    delivers it, if the signal stops the container and is newer
+//	                                                            than the run's start; wakes when it should have ended
+//	Event Disconnected         running, stopping                delivers it without the network's addresses, if the event
+//	                                                            is newer than what the facts were read from
+//	Event Connected, Started   off, created, ended              delivers that it starts
+//	Answer with facts          any                → running     delivers them if they differ; a signal or network left that
+//	                                              or stopping   was read meanwhile is taken from them
+//	Answer with facts of a run
+//	  whose end was read       any                → ended, off  as if it did not run
+//	Answer created             off, created       → created     delivers it if it differs
+//	Answer that it is off      running, stopping  → ended       delivers it
+//	                           off, created       → off         delivers it if it was starting or created
+//	Answer that it is gone     any                → off         delivers it if it ran, ended, waited, or was starting
+//	Answer too large           any                → as if off   delivers that it can't be read, the first time
+//	Answer failed              any                              delivers that it can't be read, the first time
+//	Unlisted                   created, for long  → off
+//	SessionEnded               any                              delivers that it does not start, if it did
+//
+// It changes what is being found out as follows. A begin is paced: where two have begun within 100 ms, the third is due when these
+// are over.
+//
+//	input                      quiet          due                   asking          again
+//	Event Created              due, later     -                     -               -
+//	Event, ends and the like   - if off, else as any other
+//	Event, any other           begins         begins, at once       again           again
+//	Event Started, included
+//	  in the known facts       -              -                     -               -
+//	Event Signalled            begins if off  -                     -               -
+//	Listed, as known           -              -                     -               -
+//	Listed, differs; Unlisted
+//	  though known             due, at turn   due, at turn as well  again           again
+//	Turn                       -              begins if at turn     -               -
+//	Wake                       begins if it   begins if it is time  -               -
+//	                           did not stop
+//	Answer                                                          quiet           begins; quiet if it includes the start
+//	                                                                                for which it alone was due
+//	Answer failed                                                   due, retried    begins
+//	SessionEnded               quiet          quiet                 quiet           quiet
+//
+// An end that is known needs no inspect, unless the container may run again: a later start was read, or the engine tells of events
+// late. Unlisted forgets a container that is off and quiet.
+package tracker
+
+import (
+	"time"
+
+	"github.com/dockerdiscovery/dockerdiscovery/internal/container"
+)
+
+// Tracker is the state of one container. Its zero value is of no use: see [New].
+type Tracker struct {
+	id        string
+	run       run
+	lastStart time.Time // the newest event of a start, by the engine's clock
+	ended     bool      // its last run is over, and it exists as far as is known
+	waiting   waiting
+	starting  starting
+	arriving  bool // it does not run as far as is known, events say that it may by now, and it has not been answered
+	due       due
+	inflight  inflight
+	signal    signal
+	calls     calls
+}
+
+// run is the run that is known.
+type run struct {
+	facts *container.Container // nil while it does not run
+	// started is when it began, by the engine's clock; if it does not run, when it ended. Zero if the engine does not tell.
+	started time.Time
+	// asOf is the newest event that had been read when the facts were asked for, by the engine's clock: older ones tell nothing new.
+	asOf time.Time
+}
+
+// waiting is that it was created and may wait for its first start.
+type waiting struct {
+	since time.Time            // when we read of its creation, by our clock; zero if it does not wait
+	facts *container.Container // nil until they are known
+}
+
+// New returns the tracker of a container of which nothing is known but, if not nil, the facts of its last run.
+func New(id string, last *container.Container) Tracker {
+	return Tracker{id: id, starting: starting{last: last}}
+}
+
+// ID returns the container's ID.
+func (t *Tracker) ID() string { return t.id }
+
+// Facts returns the container's facts, nil unless it runs as far as is known.
+func (t *Tracker) Facts() *container.Container { return t.run.facts }
+
+// Waiting reports whether the container was created and not started yet, as far as is known, and so is of interest.
+func (t *Tracker) Waiting() bool { return !t.waiting.since.IsZero() }
+
+// Quiet reports whether nothing is to be found out about the container.
+func (t *Tracker) Quiet() bool { return !t.due.is && !t.inflight.is }
+
+// Idle reports whether the container does not run, and nothing is to be found out about it.
+func (t *Tracker) Idle() bool {
+	return t.run.facts == nil && t.waiting.facts == nil && t.Quiet() && !t.arriving
+}
+
+// waits reports whether the container was created lately, and may still wait for its first start.
+func (t *Tracker) waits(m Moment) bool {
+	return !t.waiting.since.IsZero() && m.Now.Sub(t.waiting.since) < container.KeepNames
+}
+
+// Moment is when an input comes, by both clocks, which are never compared with each other.
+type Moment struct {
+	Now time.Time // our clock
+	// Newest is when the newest event happened that has been read of any container, by the engine's clock.
+	Newest time.Time
+	// Late is set for an engine that tells of an event only some time after its command has returned.
+	Late bool
+}
+
+// Effects are what is to be done after an input.
+type Effects struct {
+	// Deliver is to be given to the sinks, in this order.
+	Deliver []Delivery
+	// Inspect is set if an inspect is to begin. Its result is the input Answer.
+	Inspect bool
+	// Turn is set if the container is to be inspected among those of the reconciliation: the input Turn begins it.
+	Turn bool
+	// Wake is when the input Wake is to come, by our clock; zero if it is not. It replaces what an earlier input returned.
+	Wake time.Time
+	// Arrives is set when the container counts as arriving from now on. A delivery with Arrived ends that.
+	Arrives bool
+	// Gone is set when the engine says that the container does not exist any more.
+	Gone bool
+	// Forget is set when nothing is left to be known: the tracker is of no use any more.
+	Forget bool
+	// Failed is why the container could not be inspected, the first time in a row. LeftOut is why it is left out,
+	// the first time in a row.
+	Failed, LeftOut error
+}
+
+// Delivery is something for the sinks, or for those who wait until the sinks have it.
+type Delivery struct {
+	// Change is for the sinks if Changed is set.
+	Change  container.Change
+	Changed bool
+	// Since is when the change became true, by the engine's clock; zero if that is not known.
+	Since time.Time
+	// Reconciliation is the one that waits for this, 0 if none does. Failed is set if the inspect that it asked for has failed.
+	Reconciliation int
+	Failed         bool
+	// Awaited is set if the container was arriving, Arrived if it is no more.
+	Awaited, Arrived bool
+}
+
+// deliver adds a delivery.
+func (t *Tracker) deliver(f *Effects, d Delivery) {
+	if d.Changed {
+		t.calls.told = d.Change.Unread != nil
+	}
+	f.Deliver = append(f.Deliver, d)
+}
+
+// change is what is known of the container now, as a change.
+func (t *Tracker) change(cause string) container.Change {
+	c := container.Change{ID: t.id, Container: t.run.facts, Created: t.waiting.facts, Cause: cause}
+	if c.Created != nil {
+		c.Since = t.waiting.since
+	}
+	return c
+}
+
+// Created returns that the container was created and may wait for its first start, nil if it does not or its facts are not known.
+func (t *Tracker) Created(now time.Time) *container.Change {
+	if t.waiting.facts == nil || !t.waits(Moment{Now: now}) {
+		return nil
+	}
+	return &container.Change{ID: t.id, Created: t.waiting.facts, Since: t.waiting.since}
+}
+
+// SessionEnded is the input that the engine can't be asked any more. What was due is found again by the next session's list.
+func (t *Tracker) SessionEnded(Moment) Effects {
+	var f Effects
+	t.due, t.inflight, t.signal.until = due{}, inflight{}, time.Time{}
+	if t.arriving || t.starting.told {
+		t.deliver(&f, Delivery{Change: t.change(""), Changed: t.starting.told, Awaited: t.arriving, Arrived: t.arriving})
+	}
+	t.arriving = false
+	t.starting.ends(t.waiting.facts != nil)
+	return f
+}
+
+// later returns the later of two times.
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
+}
+
+func same(a, b *container.Container) bool {
+	return a == nil && b == nil || a != nil && b != nil && a.Equal(b)
+}
