@@ -89,11 +89,14 @@ type shared struct {
 func newRig(c *clock, hold time.Duration) *rig {
 	alone, zones := newCatalog(c, hold)
 	r := &rig{Catalog: alone, Feed: alone.Feed(here), clock: c, zones: zones}
+	r.Feed.Synced()
 	for _, other := range []func(container.Change) container.Change{
 		func(c container.Change) container.Change { return c },
 		elsewhere,
 	} {
 		cat, zones := newCatalog(c, hold)
+		cat.Feed(here).Synced()
+		cat.Feed(there).Synced()
 		r.shared = append(r.shared, &shared{cat, zones, other})
 	}
 	return r

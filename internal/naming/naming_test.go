@@ -43,7 +43,7 @@ func only(sources ...Source) *Rules {
 
 // describe writes a claim as NAME RANK NETWORK, and what it is besides.
 func describe(claims []zone.Claim) string {
-	ranks := [...]string{zone.ByName: "name", zone.ByID: "id", zone.ByTwin: "twin", zone.Shared: "shared"}
+	ranks := [...]string{zone.ByName: "name", zone.ByID: "id", zone.ByTwin: "twin", zone.ByProject: "project", zone.Shared: "shared"}
 	var out []string
 	for _, c := range claims {
 		fields := []string{c.Name, ranks[c.Rank]}
@@ -78,16 +78,16 @@ func TestClaims(t *testing.T) {
 			},
 			`shop_web_1.docker. name
 0123456789ab.docker. id
-web.shop.docker. shared
+web.shop.docker. project
 web.docker. shared shop_default bare
-web.shop_default.docker. shared shop_default
+web.shop_default.docker. project shop_default
 shop-web-1.docker. twin
-web.shop-default.docker. shared shop_default`, "",
+web.shop-default.docker. project shop_default`, "",
 		},
 		{
 			"Compose v2", rules("docker."),
 			container.Container{Name: "shop-web-1", Hostname: "0123456789ab", Labels: compose},
-			"shop-web-1.docker. name\n0123456789ab.docker. id\nweb.shop.docker. shared", "",
+			"shop-web-1.docker. name\n0123456789ab.docker. id\nweb.shop.docker. project", "",
 		},
 		{
 			"compose run does not serve", only(Compose),
@@ -127,12 +127,12 @@ auth_1.lab.test. shared n bare
 a.b.lan. shared n bare
 lab.test.lab.test. shared n bare
 lab.test.lan. shared n bare
-lab.test.n.lab.test. shared n
-lab.test.n.lan. shared n
+lab.test.n.lab.test. project n
+lab.test.n.lan. project n
 x.org.lab.test. shared n bare
 x.org.lan. shared n bare
-x.org.n.lab.test. shared n
-x.org.n.lan. shared n
+x.org.n.lab.test. project n
+x.org.n.lan. project n
 git-1.lab.test. twin
 auth-1.lab.test. shared n bare`, "",
 		},
@@ -157,11 +157,11 @@ auth-1.lab.test. shared n bare`, "",
 x.sub.docker. name
 0123456789ab.docker. id
 0123456789ab.sub.docker. id
-web.docker.docker. shared
-web.docker.sub.docker. shared
+web.docker.docker. project
+web.docker.sub.docker. project
 db.docker. shared sub bare
 db.sub.docker. shared sub bare
-db.sub.sub.docker. shared sub`, "",
+db.sub.sub.docker. project sub`, "",
 		},
 		{
 			"the host's own name", only(Hostname), container.Container{Hostname: "laptop", NetworkMode: "host"}, "", "",
@@ -176,7 +176,7 @@ db.sub.sub.docker. shared sub`, "",
 				Name: "github.com", Hostname: "mail.example.org", Domainname: "example.org",
 				Endpoints: []container.Endpoint{{Network: "n", Aliases: []string{"example.org", "localhost", "db"}}},
 			},
-			"0123456789ab. id\nlocalhost.n. shared n scoped\ndb. shared n bare\ndb.n. shared n scoped",
+			"0123456789ab. id\nlocalhost.n. project n scoped\ndb. shared n bare\ndb.n. project n scoped",
 			`container name "github.com": zone . is shared with the Internet; a container's names have one label in it`,
 		},
 		{
@@ -186,21 +186,21 @@ db.sub.sub.docker. shared sub`, "",
 				Endpoints: []container.Endpoint{{Network: "n.org", Aliases: []string{"db"}}},
 			},
 			`0123456789ab. id
-web_1.shop. shared scoped
+web_1.shop. project scoped
 db. shared n.org bare
-web-1.shop. shared scoped
-_http._tcp.web_1.shop. shared scoped
-_http._tcp.web-1.shop. shared scoped`,
+web-1.shop. project scoped
+_http._tcp.web_1.shop. project scoped
+_http._tcp.web-1.shop. project scoped`,
 			`container name "localhost": localhost is everybody's own`,
 		},
 		{
 			"zone . and another", rules(".", "docker."), container.Container{Name: "github.com", Labels: map[string]string{composeProject: "docker", composeService: "web"}},
-			"github.com.docker. shared\n0123456789ab. id\n0123456789ab.docker. id\nweb.docker.docker. shared", "",
+			"github.com.docker. shared\n0123456789ab. id\n0123456789ab.docker. id\nweb.docker.docker. project", "",
 		},
 		{
 			"an alias on two networks", only(Alias),
 			container.Container{Name: "x", Endpoints: []container.Endpoint{{Network: "a", Aliases: []string{"db"}}, {Network: "b", Aliases: []string{"db"}}}},
-			"db.docker. shared a bare\ndb.a.docker. shared a\ndb.docker. shared b bare\ndb.b.docker. shared b", "",
+			"db.docker. shared a bare\ndb.a.docker. project a\ndb.docker. shared b bare\ndb.b.docker. project b", "",
 		},
 		{
 			"an alias on Compose's networks", only(Alias),
@@ -209,32 +209,32 @@ _http._tcp.web-1.shop. shared scoped`,
 				{Network: "back", Aliases: []string{"db"}},
 			}},
 			`db.docker. shared shop_my_net bare
-db.shop_my_net.docker. shared shop_my_net
-db.my_net.docker. shared shop_my_net bare
+db.shop_my_net.docker. project shop_my_net
+db.my_net.docker. project shop_my_net bare
 db.docker. shared back bare
-db.back.docker. shared back
-db.shop-my-net.docker. shared shop_my_net
-db.my-net.docker. shared shop_my_net bare`, "",
+db.back.docker. project back
+db.shop-my-net.docker. project shop_my_net
+db.my-net.docker. project shop_my_net bare`, "",
 		},
 		{
 			"a host name is for all networks, so the alias adds nothing", only(Hostname, Alias),
 			container.Container{Hostname: "db", Endpoints: []container.Endpoint{{Network: "a", Aliases: []string{"db"}}}},
-			"db.docker. shared bare\ndb.a.docker. shared a", "",
+			"db.docker. shared bare\ndb.a.docker. project a", "",
 		},
 		{
 			"a label is for all", only(Hostname, Alias, Label),
 			container.Container{Hostname: "db", Labels: label("host", "db,www"), Endpoints: []container.Endpoint{{Network: "a", Aliases: []string{"www"}}}},
-			"db.docker. shared\nwww.a.docker. shared a\nwww.docker. shared", "",
+			"db.docker. shared\nwww.a.docker. project a\nwww.docker. shared", "",
 		},
 		{
 			"an alias is more than the host name where it says its network", only(Hostname, Alias),
 			container.Container{Hostname: "db.a", Endpoints: []container.Endpoint{{Network: "a", Aliases: []string{"db"}}}},
-			"db.a.docker. shared bare\ndb.docker. shared a bare\ndb.a.docker. shared a", "",
+			"db.docker. shared a bare\ndb.a.docker. project a", "",
 		},
 		{
 			"compose run does not have the service's host name", only(Container, ID, Hostname, Alias),
 			container.Container{Name: "x", Hostname: "db", Labels: map[string]string{composeOneoff: "True"}, Endpoints: []container.Endpoint{{Network: "a", Aliases: []string{"web", "db"}}}},
-			"x.docker. name\n0123456789ab.docker. id\nweb.docker. shared a bare\nweb.a.docker. shared a", "",
+			"x.docker. name\n0123456789ab.docker. id\nweb.docker. shared a bare\nweb.a.docker. project a", "",
 		},
 		{
 			"compose run with a host name of its own", only(Hostname),
@@ -244,7 +244,7 @@ db.my-net.docker. shared shop_my_net bare`, "",
 		{
 			"its twin is stronger than the alias", rules("docker."),
 			container.Container{Name: "my_db", Hostname: "0123456789ab", Endpoints: []container.Endpoint{{Network: "a", Aliases: []string{"my-db"}}}},
-			"my_db.docker. name\n0123456789ab.docker. id\nmy-db.a.docker. shared a\nmy-db.docker. twin", "",
+			"my_db.docker. name\n0123456789ab.docker. id\nmy-db.a.docker. project a\nmy-db.docker. twin", "",
 		},
 		{
 			"zone with an underscore", &Rules{Zones: []string{"my_zone."}, Sources: []Source{Container}, Reserved: func(string) bool { return false }},
@@ -256,12 +256,12 @@ db.my-net.docker. shared shop_my_net bare`, "",
 				Name: "git.lab.test.", Hostname: "sso.", Domainname: "lab.test.",
 				Endpoints: []container.Endpoint{{Network: "n", Aliases: []string{"auth.lab.test.", "db."}}},
 			},
-			"git.lab.test. name\n0123456789ab.lab.test. id\nsso.lab.test. shared bare\nauth.lab.test. shared n bare\ndb.lab.test. shared n bare\ndb.n.lab.test. shared n", "",
+			"git.lab.test. name\n0123456789ab.lab.test. id\nsso.lab.test. shared bare\nauth.lab.test. shared n bare\ndb.lab.test. shared n bare\ndb.n.lab.test. project n", "",
 		},
 		{
 			"invalid names", only(Container, Alias),
 			container.Container{Name: strings.Repeat("x", 64), Endpoints: []container.Endpoint{{Network: "n", Aliases: []string{"a b", "a..b", "ok"}}}},
-			"ok.docker. shared n bare\nok.n.docker. shared n",
+			"ok.docker. shared n bare\nok.n.docker. project n",
 			`container name "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx": label longer than 63 octets
 alias name "a b": character ' '; letters, digits, hyphens and underscores are possible
 alias name "a b.n": character ' '; letters, digits, hyphens and underscores are possible

@@ -66,7 +66,7 @@ func byCompose(c *asked) []name {
 	if project == "" || service == "" {
 		return nil
 	}
-	return []name{{text: service + "." + project, rank: zone.Shared, composed: true}}
+	return []name{{text: service + "." + project, rank: zone.ByProject, composed: true}}
 }
 
 // maxAliases bounds a container's aliases on all its networks together: engines know no bound. A proxy on fifty
@@ -93,9 +93,9 @@ func byAlias(c *asked) []name {
 			bare := c.rules.standing(name{text: alias, rank: zone.Shared, network: network, bare: true})
 			names = append(names, bare)
 			if bare.zone == "" {
-				names = append(names, name{text: alias + "." + ep.Network, rank: zone.Shared, network: network, composed: true})
+				names = append(names, name{text: alias + "." + ep.Network, rank: zone.ByProject, network: network, composed: true})
 				if short := c.on.Compose(ep.Network).Short; short != "" { // as other projects' networks may be called
-					names = append(names, name{text: alias + "." + short, rank: zone.Shared, network: network, composed: true, bare: true})
+					names = append(names, name{text: alias + "." + short, rank: zone.ByProject, network: network, composed: true, bare: true})
 				}
 			}
 		}

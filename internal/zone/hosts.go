@@ -38,5 +38,16 @@ func (s *Store) SetHost(host container.HostID, state HostState) {
 	if next.hosts[host] = state; state == Current {
 		delete(next.hosts, host)
 	}
+	next.pending, next.away = 0, 0
+	for _, state := range next.hosts {
+		if state == Unsynced {
+			next.pending++
+		} else {
+			next.away++
+		}
+	}
 	s.current.Store(&next)
 }
+
+// unsynced reports whether there is a host that has not been reconciled yet.
+func (s *Snapshot) unsynced() bool { return s.pending > 0 }

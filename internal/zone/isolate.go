@@ -11,7 +11,8 @@ import (
 // under is what is known of the names below a name. One that stands in a published trie is
 // never changed.
 type under struct {
-	children int32 // names one label below: with at least one the name exists, RFC 8020
+	children int32 // names one label below
+	living   int32 // those that exist: with at least one this name does, RFC 8020
 	wildcard bool  // one of them is a wildcard
 	// claims are those to all names below, by the networks from which isolation lets them be
 	// seen: everywhere is the zero one.
@@ -51,13 +52,18 @@ func (entry *Entry) seenFrom() []container.NetworkID {
 // isolation leave a name below it to be seen. The server's own name and those above it are
 // there for all.
 func (n *node) hidden(v *View) bool {
-	if n.shows(v) {
-		return false
-	}
-	if n.under != nil && slices.ContainsFunc(n.under.claims, func(c counted) bool { return v.sees(c.network) }) {
-		return false
-	}
-	return n.origin == nil || !dns.IsSubDomain(n.name, n.origin.ns)
+	return !n.shows(v) && !n.above(v) && (n.origin == nil || !dns.IsSubDomain(n.name, n.origin.ns))
+}
+
+// above reports whether isolation leaves a name below this one to be seen.
+func (n *node) above(v *View) bool {
+	return n.under != nil && slices.ContainsFunc(n.under.claims, func(c counted) bool { return v.sees(c.network) })
+}
+
+// exists reports whether the name does for the view, whatever claims there are to it: one that counts for none but the askers
+// on its network has names above it for these alone.
+func (n *node) exists(v *View) bool {
+	return n.alive || v.Asker == Container && v.Isolate && n.above(v)
 }
 
 // shows reports whether the name is for who asks, whatever is below it: it is in scope, and
@@ -66,7 +72,7 @@ func (n *node) shows(v *View) bool {
 	if !n.inScope(v) {
 		return false
 	}
-	return !v.Isolate || v.Asker != Container || slices.ContainsFunc(n.claims, func(h held) bool {
+	return !v.Isolate || v.Asker != Container || slices.ContainsFunc(n.claims, func(h claimant) bool {
 		return slices.ContainsFunc(h.entry.seenFrom(), v.sees)
 	})
 }
@@ -76,7 +82,7 @@ func (n *node) inScope(v *View) bool {
 	if v.Asker == Host || len(n.claims) == 0 || n.origin == nil || !n.origin.root {
 		return true
 	}
-	return slices.ContainsFunc(n.claims, func(h held) bool { return !h.claim.Scoped || h.on(v.Networks) })
+	return slices.ContainsFunc(n.claims, func(h claimant) bool { return !h.claim.Scoped || h.on(v.Networks) })
 }
 
 func (v *View) sees(network container.NetworkID) bool {

@@ -18,13 +18,8 @@ type Query struct {
 	// MaxTTL, if not zero, is the longest TTL of the answer, in seconds.
 	MaxTTL uint32
 
-	// Room, if not nil, is used for the answer if that is one address.
-	Room *Room
+	stale bool // what is answered may no longer be so
 }
-
-// Room has place for a record. It is the caller's part of an allocation that it makes anyway, and good
-// for one query.
-type Room struct{ a singleA }
 
 // Outcome says how a lookup ended.
 type Outcome uint8
@@ -36,6 +31,7 @@ const (
 	Ended                           // the same, since its containers have just ended
 	EmptyNonTerminal                // the name has no records, but names below it: NODATA, RFC 8020
 	NameError                       // the name does not exist: NXDOMAIN, RFC 2308 §2.1
+	NotReady                        // whose the name is shows when its claimants' host has been reconciled
 )
 
 // Result is the answer. The records are the caller's own, to change as it likes.
@@ -69,6 +65,11 @@ type Result struct {
 // query, with a small stack, which is copied to a larger one for each few frames with copies of both.
 func (s *Snapshot) Lookup(q *Query, r *Result) {
 	s.lookup(q, r)
+	s.follow(q, r)
+}
+
+// follow completes what was found for the name that was asked for.
+func (s *Snapshot) follow(q *Query, r *Result) {
 	switch {
 	case r.cname(q.Type) != "":
 		s.chase(*q, r)
@@ -114,6 +115,7 @@ func (s *Snapshot) chase(q Query, r *Result) {
 func (s *Snapshot) lookup(q *Query, r *Result) {
 	*r = Result{}
 	n, o := s.find(q.Name, &q.View)
+	q.stale = s.away > 0 && (n == nil || n.stale(s, &q.View))
 	switch {
 	case n != nil:
 		s.answer(q, n, o, r)
@@ -126,10 +128,10 @@ func (s *Snapshot) lookup(q *Query, r *Result) {
 // name's zone. What isolation hides does not exist.
 func (s *Snapshot) find(name string, v *View) (*node, *origin) {
 	n := s.names.get(name)
-	if n != nil && !n.hidden(v) {
-		return s.seen(n, v), n.origin
+	if seen := s.shown(n, v); seen != nil {
+		return seen, n.origin
 	}
-	for encloser := name; n == nil || n.hidden(v); n = s.names.get(encloser) { // ends at the apex, if we have one
+	for encloser := name; n == nil || !n.exists(v) || n.hidden(v); n = s.names.get(encloser) { // ends at the apex, if we have one
 		if encloser == "." {
 			return nil, nil
 		}
@@ -146,10 +148,24 @@ func (s *Snapshot) find(name string, v *View) (*node, *origin) {
 	default:
 		n = s.names.get("*." + n.name)
 	}
-	if n.hidden(v) {
-		return nil, o
+	return s.shown(n, v), o
+}
+
+// shown returns the node as the view has it, nil if it does not exist for that, or at all.
+func (s *Snapshot) shown(n *node, v *View) *node {
+	if n == nil {
+		return nil
 	}
-	return s.seen(n, v), o
+	if n.hidden(v) || n.reverse && !s.meant(n, v) {
+		v.why.hidden(n)
+		return nil
+	}
+	seen := s.seen(n, v)
+	v.why.weighed(s, n, seen, v)
+	if seen.winners == 0 && !seen.unready && !n.exists(v) {
+		return nil
+	}
+	return seen
 }
 
 // Owners returns the names of the containers that answer the query.
@@ -158,31 +174,40 @@ func (s *Snapshot) Owners(q *Query) []string {
 	if n == nil {
 		return nil
 	}
-	claimants := n.claims[:n.winners]
-	if n.target() == "" {
-		claimants = nil
-		for _, r := range n.reach(nil, &q.View) {
-			claimants = append(claimants, held{entry: r.entry})
+	var owners []string
+	add := func(e *Entry) {
+		if !slices.Contains(owners, e.Name) {
+			owners = append(owners, e.Name)
 		}
 	}
-	var owners []string
-	for _, h := range claimants {
-		if !slices.Contains(owners, h.entry.Name) {
-			owners = append(owners, h.entry.Name)
+	if n.target() != "" {
+		for _, c := range n.claims {
+			add(c.entry)
 		}
+		return owners
+	}
+	for _, r := range n.reach(s, nil, &q.View) {
+		add(r.entry)
 	}
 	return owners
 }
 
 // answer gives the node's records. The origin is nil for an address outside our zones.
 func (s *Snapshot) answer(q *Query, n *node, o *origin, r *Result) {
-	if o == nil {
-		if target := s.target(n, &q.View); target != "" && q.Type == dns.TypePTR {
+	target := ""
+	if n.reverse {
+		target = s.target(n, &q.View)
+	}
+	switch {
+	case n.unready, n.target() != "" && target == "" && s.unsynced():
+		r.Outcome = NotReady
+		return
+	case o == nil:
+		if target != "" && q.Type == dns.TypePTR {
 			r.Outcome, r.Answer = Success, s.ptr(q, target)
 		}
 		return
-	}
-	if n.is(o.name) {
+	case n.name == o.name:
 		s.apex(q, o, r)
 		return
 	}
@@ -190,10 +215,10 @@ func (s *Snapshot) answer(q *Query, n *node, o *origin, r *Result) {
 	case n.winners > 0 && !n.shows(&q.View):
 		s.negative(q, o, EmptyNonTerminal, r)
 		return
-	case n.is(o.ns) && !o.root:
+	case n.name == o.ns && !o.root:
 		r.Answer = s.addresses(q, q.Asked, serverAddrs(&q.View), s.store.config.TTL)
 	case n.target() != "":
-		if target := s.target(n, &q.View); target != "" && (q.Type == dns.TypePTR || q.Type == dns.TypeANY) {
+		if target != "" && (q.Type == dns.TypePTR || q.Type == dns.TypeANY) {
 			r.Answer = s.ptr(q, target)
 		}
 	default:
@@ -202,7 +227,7 @@ func (s *Snapshot) answer(q *Query, n *node, o *origin, r *Result) {
 	switch {
 	case len(r.Answer) > 0:
 		r.Outcome, r.Zone = Success, o.name
-	case n.winners == 0 && !n.is(o.ns):
+	case n.winners == 0 && n.name != o.ns:
 		s.negative(q, o, EmptyNonTerminal, r)
 	case n.ended():
 		s.negative(q, o, Ended, r)
@@ -239,7 +264,7 @@ func (n *node) expectant() bool {
 
 // ended reports whether none of the name's containers runs any more.
 func (n *node) ended() bool {
-	return n.winners > 0 && !slices.ContainsFunc(n.claims[:n.winners], func(h held) bool { return !h.entry.Held })
+	return n.winners > 0 && !slices.ContainsFunc(n.claims[:n.winners], func(h claimant) bool { return !h.entry.Held })
 }
 
 // apex gives the zone's own records.
@@ -266,12 +291,31 @@ func (s *Snapshot) apex(q *Query, o *origin, r *Result) {
 
 func (s *Snapshot) negative(q *Query, o *origin, outcome Outcome, r *Result) {
 	ttl := s.ttl(q, s.store.config.NegativeTTL) // RFC 2308 §5
+	if s.away > 0 {
+		ttl = min(ttl, staleTTL) // such a host may have the name
+	}
 	r.Outcome, r.Zone, r.Ns = outcome, o.name, s.soa(o.name, o, ttl)
+}
+
+// staleTTL is the longest TTL, in seconds, of what may no longer be so, since a host is away.
+const staleTTL = 5
+
+// stale reports whether what the name answers may no longer be so: it is of a host that is away, or denies what such a
+// host may have.
+func (n *node) stale(s *Snapshot, v *View) bool {
+	away := func(e *Entry) bool { return s.hosts[e.Host] == Away }
+	if all := n.reach(s, nil, v); len(all) > 0 {
+		return slices.ContainsFunc(all, func(r reached) bool { return away(r.entry) })
+	}
+	return n.winners == 0 || slices.ContainsFunc(n.claims[:n.winners], func(c claimant) bool { return away(c.entry) })
 }
 
 func (s *Snapshot) ttl(q *Query, ttl uint32) uint32 {
 	if q.MaxTTL > 0 {
-		return min(ttl, q.MaxTTL)
+		ttl = min(ttl, q.MaxTTL)
+	}
+	if q.stale {
+		return min(ttl, staleTTL)
 	}
 	return ttl
 }
@@ -309,82 +353,4 @@ func serverAddrs(v *View) []netip.Addr {
 		return nil
 	}
 	return v.Server.Addrs()
-}
-
-// Records with their data, and so one allocation: the library has the data apart. Most answers are
-// a single record, which has its RRset too.
-type (
-	aRecord struct {
-		dns.A
-		ip [4]byte
-	}
-	aaaaRecord struct {
-		dns.AAAA
-		ip [16]byte
-	}
-	singleA struct {
-		aRecord
-		rrs [1]dns.RR
-	}
-	singleSOA struct {
-		dns.SOA
-		rrs [1]dns.RR
-	}
-	singlePTR struct {
-		dns.PTR
-		rrs [1]dns.RR
-	}
-)
-
-func (rr *aRecord) set(owner string, ttl uint32, ip netip.Addr) *dns.A {
-	rr.ip = ip.As4()
-	rr.Hdr, rr.A.A = header(owner, dns.TypeA, ttl), rr.ip[:]
-	return &rr.A
-}
-
-func (rr *aaaaRecord) set(owner string, ttl uint32, ip netip.Addr) *dns.AAAA {
-	rr.ip = ip.As16()
-	rr.Hdr, rr.AAAA.AAAA = header(owner, dns.TypeAAAA, ttl), rr.ip[:]
-	return &rr.AAAA
-}
-
-// addresses returns the records for those of the addresses that are of the query's
-// type.
-func (s *Snapshot) addresses(q *Query, owner string, addrs []netip.Addr, ttl uint32) []dns.RR {
-	v4, v6 := 0, 0
-	for _, ip := range addrs {
-		switch {
-		case ip.Is4() && (q.Type == dns.TypeA || q.Type == dns.TypeANY):
-			v4++
-		case ip.Is6() && (q.Type == dns.TypeAAAA || q.Type == dns.TypeANY):
-			v6++
-		}
-	}
-	if v4+v6 == 0 {
-		return nil
-	}
-	ttl = s.ttl(q, ttl)
-	if v4 == 1 && len(addrs) == 1 {
-		var rr *singleA
-		if q.Room != nil && q.Room.a.rrs[0] == nil { // else there is a record in it
-			rr = &q.Room.a
-		} else {
-			rr = &singleA{}
-		}
-		rr.rrs[0] = rr.set(owner, ttl, addrs[0])
-		return rr.rrs[:]
-	}
-	rrs := make([]dns.RR, 0, v4+v6)
-	as, aaaas := make([]aRecord, v4), make([]aaaaRecord, v6)
-	for _, ip := range addrs {
-		switch {
-		case ip.Is4() && len(as) > 0:
-			rrs = append(rrs, as[0].set(owner, ttl, ip))
-			as = as[1:]
-		case ip.Is6() && len(aaaas) > 0:
-			rrs = append(rrs, aaaas[0].set(owner, ttl, ip))
-			aaaas = aaaas[1:]
-		}
-	}
-	return rrs
 }

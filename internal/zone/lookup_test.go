@@ -37,7 +37,7 @@ func entry(id string, age int, addrs string, names ...string) *Entry {
 			e.Networks = append(e.Networks, on(network))
 		}
 	}
-	ranks := map[string]Rank{"name": ByName, "id": ByID, "twin": ByTwin, "": Shared, "shared": Shared}
+	ranks := map[string]Rank{"name": ByName, "id": ByID, "twin": ByTwin, "project": ByProject, "": Shared, "shared": Shared}
 	for _, n := range names {
 		parts := append(strings.Split(n, "/"), "", "")
 		e.Claims = append(e.Claims, Claim{Name: parts[0], Rank: ranks[parts[1]], Network: on(parts[2])})
@@ -234,11 +234,13 @@ func TestLookupRootZone(t *testing.T) {
 	}
 }
 
-func TestLookupMaxTTL(t *testing.T) {
+// TestStale checks that what is known of a host that is away, or may be there, is not kept for long.
+func TestStale(t *testing.T) {
 	s := NewStore(Config{Zones: []string{"docker."}, TTL: 30, NegativeTTL: 7})
 	s.Apply(add(entry("web", 0, "bridge=172.17.0.2", "web.docker./name")))
+	s.SetHost("", Away)
 	for name, want := range map[string]uint32{"web.docker.": 5, "nope.docker.": 5} {
-		r := lookup(s.Snapshot(), Query{Name: name, Asked: name, Type: dns.TypeA, MaxTTL: 5})
+		r := lookup(s.Snapshot(), Query{Name: name, Asked: name, Type: dns.TypeA})
 		for _, rr := range append(r.Answer, r.Ns...) {
 			if got := rr.Header().Ttl; got != want {
 				t.Errorf("%s: TTL %d, want %d", name, got, want)

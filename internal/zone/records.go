@@ -14,8 +14,8 @@ import (
 type rrsets struct {
 	target string // of an address's name: its PTR record, and the only one
 
-	rrs      []dns.RR // by type, each once, with one TTL a type: RFC 2181 §5
-	services []held   // claims with a Service
+	rrs      []dns.RR   // by type, each once, with one TTL a type: RFC 2181 §5
+	services []claimant // claims with a Service
 }
 
 func (r *rrsets) len() int {
@@ -35,7 +35,7 @@ func (r *rrsets) equal(o *rrsets) bool {
 	}
 	return slices.EqualFunc(r.rrs, o.rrs, func(a, b dns.RR) bool {
 		return a.Header().Ttl == b.Header().Ttl && dns.IsDuplicate(a, b)
-	}) && slices.EqualFunc(r.services, o.services, func(a, b held) bool {
+	}) && slices.EqualFunc(r.services, o.services, func(a, b claimant) bool {
 		return a.claim.Data.Service.Target == b.claim.Data.Service.Target && a.claim.Data.Service.Port == b.claim.Data.Service.Port &&
 			slices.Equal(a.claim.Data.Service.Published, b.claim.Data.Service.Published) &&
 			a.entry.OwnTTL == b.entry.OwnTTL && a.entry.TTL == b.entry.TTL
@@ -45,8 +45,8 @@ func (r *rrsets) equal(o *rrsets) bool {
 // aloneOrNoCNAME tells which of the claims to a name may answer: a CNAME stands alone at
 // its owner (RFC 1034 §3.6.2), so it gives way to anything else, and of several only the
 // first is kept.
-func aloneOrNoCNAME(claims []held) func(held) bool {
-	var first *held
+func aloneOrNoCNAME(claims []claimant) func(claimant) bool {
+	var first *claimant
 	others := false
 	for i := range claims {
 		switch {
@@ -58,13 +58,13 @@ func aloneOrNoCNAME(claims []held) func(held) bool {
 		}
 	}
 	if first == nil {
-		return func(held) bool { return true }
+		return func(claimant) bool { return true }
 	}
 	if others {
-		return func(h held) bool { return !h.claim.cname() }
+		return func(h claimant) bool { return !h.claim.cname() }
 	}
 	kept := *first
-	return func(h held) bool {
+	return func(h claimant) bool {
 		return !h.claim.cname() || h.entry == kept.entry && dns.IsDuplicate(h.claim.Data.Records[0], kept.claim.Data.Records[0])
 	}
 }
@@ -154,9 +154,9 @@ func (n *node) leastTTL(zone uint32) uint32 {
 // records returns the node's records of the query's type as the view has them, or its
 // CNAME whatever the type.
 func (s *Snapshot) records(q *Query, n *node) []dns.RR {
-	addrs := n.addrs()
-	if q.View.Asker != Host || len(addrs) > 1 { // of several the host may be given some
-		addrs = n.addresses(&q.View)
+	addrs := n.addrs
+	if len(addrs) != 1 || q.View.Asker != Host || q.View.Hosts != nil || q.View.why != nil { // of several the host may be given some
+		addrs = n.addresses(s, &q.View)
 	}
 	answer := s.addresses(q, q.Asked, addrs, n.ttl)
 	if n.records == nil {
@@ -212,9 +212,9 @@ func (s *Snapshot) services(q *Query, n *node, answer []dns.RR) []dns.RR {
 }
 
 // serving returns the claims to services that answer the view, as addresses do.
-func (s *Snapshot) serving(n *node, v *View) []held {
+func (s *Snapshot) serving(n *node, v *View) []claimant {
 	guard := n.guard()
-	return fit(slices.DeleteFunc(slices.Clone(n.records.services), func(h held) bool {
+	return selected(s, slices.DeleteFunc(slices.Clone(n.records.services), func(h claimant) bool {
 		service := h.claim.Data.Service
 		return guard.keeps(&h, v) || len(h.entry.ports(service, v)) == 0 ||
 			!s.answers(service.Target, h.entry, v) // it is another's
@@ -282,9 +282,9 @@ func (s *Snapshot) addExtra(asked *Query, r *Result) {
 			continue
 		}
 		seen = append(seen, name)
-		if n := s.names.get(name); n != nil && n.origin != nil && n.shows(&asked.View) {
-			n = s.seen(n, &asked.View)
+		if n := s.shown(s.names.get(name), &asked.View); n != nil && n.origin != nil && n.shows(&asked.View) {
 			q := *asked
+			q.stale = s.away > 0 && n.stale(s, &q.View)
 			for _, qtype := range []uint16{dns.TypeA, dns.TypeAAAA} {
 				q.Name, q.Asked, q.Type = name, target, qtype
 				for _, rr := range s.records(&q, n) {
@@ -297,25 +297,30 @@ func (s *Snapshot) addExtra(asked *Query, r *Result) {
 	}
 }
 
-// Walk yields the zone's records as the Docker host sees them: first its SOA, its NS and
+// Walk yields the zone's records as the view has them, which has a server: first its SOA, its NS and
 // the name server's addresses, then those of each name. It returns false if there is no such
 // zone, or if it is ".", which is not ours to give.
-func (s *Snapshot) Walk(apex string, server Server, yield func([]dns.RR)) bool {
+func (s *Snapshot) Walk(apex string, v View, yield func([]dns.RR)) bool {
 	o := s.store.origins[apex]
 	if o == nil || o.root {
 		return false
 	}
 	ttl := s.store.config.TTL
-	q := &Query{Type: dns.TypeANY, View: View{Server: server}}
+	q := &Query{Type: dns.TypeANY, View: v}
 	apexRRs := []dns.RR{s.SOA(apex), &dns.NS{Hdr: header(apex, dns.TypeNS, ttl), Ns: o.ns}}
-	yield(append(apexRRs, s.addresses(q, o.ns, server.Addrs(), ttl)...))
+	yield(append(apexRRs, s.addresses(q, o.ns, v.Server.Addrs(), ttl)...))
 	s.names.walk(func(n *node) {
 		if n.origin != o || n.name == o.name || n.name == o.ns {
 			return
 		}
+		if n = s.shown(n, &v); n == nil {
+			return
+		}
 		q.Name, q.Asked = n.name, n.name
-		if target := n.target(); target != "" {
-			yield(s.ptr(q, target))
+		if n.reverse {
+			if target := s.target(n, &v); target != "" {
+				yield(s.ptr(q, target))
+			}
 		} else if rrs := s.records(q, n); len(rrs) > 0 {
 			yield(rrs)
 		}

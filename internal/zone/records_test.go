@@ -195,7 +195,7 @@ func TestServices(t *testing.T) {
 	older, younger := entry("B", 2, "n=172.17.0.8", "y.docker./name"), service(entry("b2", 3, "n=172.17.0.9", "y.docker./name"), "_http._tcp.y.docker.", "y.docker.", 80)
 	hosted := onHost(service(entry("h", 4, "", "h.docker./name"), "_http._tcp.h.docker.", "h.docker.", 80))
 	s.Apply(add(a, with(b, "_http._tcp.x.docker. 9 SRV 5 5 99 b.docker."), older, younger, hosted))
-	if got := all(s.Snapshot(), View{}, "_http._tcp.y.docker.", dns.TypeSRV); got != " (nodata)" {
+	if got := all(s.Snapshot(), View{}, "_http._tcp.y.docker.", dns.TypeSRV); got != " (nxdomain)" {
 		t.Errorf("a service at another's name: %s", got)
 	}
 	for _, view := range []View{{}, {Asker: Elsewhere, Server: server{}}} {
@@ -268,7 +268,7 @@ func TestWalk(t *testing.T) {
 	walk := func(apex string) string {
 		var out []string
 		first := true
-		if !s.Snapshot().Walk(apex, server{}, func(rrs []dns.RR) {
+		if !s.Snapshot().Walk(apex, View{Server: server{}}, func(rrs []dns.RR) {
 			if first && rrs[0].Header().Rrtype != dns.TypeSOA {
 				t.Errorf("%s does not begin with its SOA", apex)
 			}
@@ -309,7 +309,7 @@ ns.dns.17.172.in-addr.arpa. A 127.0.0.1`
 		t.Errorf("another's zone: %s", got)
 	}
 	root := NewStore(Config{Zones: []string{"."}})
-	if root.Snapshot().Walk(".", server{}, func([]dns.RR) { t.Error("records of the root") }) {
+	if root.Snapshot().Walk(".", View{Server: server{}}, func([]dns.RR) { t.Error("records of the root") }) {
 		t.Error("the root can be walked")
 	}
 }

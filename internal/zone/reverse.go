@@ -5,8 +5,6 @@ import (
 	"strings"
 )
 
-func (n *node) reverse() bool { return strings.HasSuffix(n.name, ".arpa.") && IsReverse(n.name) }
-
 // target is that of the name's PTR record, "" if it has none.
 func (n *node) target() string {
 	if n.records == nil {
@@ -19,7 +17,7 @@ func (n *node) target() string {
 // one that its oldest owner holds.
 func (e *edit) settleReverse(n *node) {
 	old := e.old(n)
-	slices.SortStableFunc(n.claims, func(a, b held) int { return a.entry.compare(b.entry) })
+	slices.SortStableFunc(n.claims, func(a, b claimant) int { return a.entry.compare(b.entry) })
 	n.winners = int32(len(n.claims))
 	n.records = nil
 	for _, h := range n.claims {
@@ -48,7 +46,7 @@ func (entry *Entry) canonical(answers func(name string) bool) string {
 // answersFor reports whether the name answers with addresses of the container. A nil node
 // does not.
 func (n *node) answersFor(entry *Entry) bool {
-	return n != nil && slices.ContainsFunc(n.claims[:n.winners], func(h held) bool { return h.entry == entry && h.claim.addresses() })
+	return n != nil && slices.ContainsFunc(n.claims[:n.winners], func(h claimant) bool { return h.entry == entry && h.claim.addresses() })
 }
 
 // answers reports whether the name answers the view with addresses of the container.
@@ -60,14 +58,41 @@ func (s *Snapshot) answers(name string, entry *Entry, v *View) bool {
 // target returns the name to which the view resolves the address's name, "" if there is none:
 // one by which it finds the container.
 func (s *Snapshot) target(n *node, v *View) string {
-	if v.Asker != Container || n.target() == "" {
+	if v.Asker != Container && !s.several && !s.unsynced() || n.target() == "" {
 		return n.target()
 	}
-	for _, h := range n.claims {
-		name := h.entry.canonical(func(name string) bool { return s.answers(name, h.entry, v) })
-		if name != "" {
+	for _, c := range n.claims {
+		if !s.means(n, c.entry, v) {
+			continue
+		}
+		if name := c.entry.canonical(func(name string) bool { return s.answers(name, c.entry, v) }); name != "" {
 			return name
 		}
 	}
 	return ""
+}
+
+// meant reports whether the view can mean one of the containers that have the address. A name that stands for several
+// addresses, or for none, has none.
+func (s *Snapshot) meant(n *node, v *View) bool {
+	return !s.several || len(n.claims) == 0 ||
+		slices.ContainsFunc(n.claims, func(c claimant) bool { return s.means(n, c.entry, v) })
+}
+
+// means reports whether the container is one that the view can mean by the address. Of those of several hosts that have it
+// these are the containers of its own host, and those whose network leads there from the asker's. To who is elsewhere it
+// means nothing where several hosts have it.
+func (s *Snapshot) means(n *node, entry *Entry, v *View) bool {
+	if !s.several || v.Asker != Elsewhere && v.local(entry) {
+		return true
+	}
+	leads := func(e *Entry) bool {
+		return slices.ContainsFunc(e.Addresses, func(a Address) bool {
+			return reverseName(a.IP) == n.name && (v.is(a.Network, direct) || v.Asker == Container && v.is(a.Network, own))
+		})
+	}
+	if leads(entry) {
+		return true
+	}
+	return v.Asker == Elsewhere && !slices.ContainsFunc(n.claims, func(c claimant) bool { return c.entry.Host != entry.Host || leads(c.entry) })
 }

@@ -1,6 +1,7 @@
 package zone
 
 import (
+	"cmp"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -155,32 +156,40 @@ func TestSerialAfterRestart(t *testing.T) {
 // model says what the store must hold, in the simplest way.
 type model map[string]*Entry
 
-func (m model) addresses(name string) string {
-	var claims []held
-	for _, e := range m {
-		for _, c := range e.Claims {
-			if c.Name == name {
-				claims = append(claims, held{e, &c})
+// claims returns those to the name that have the best right.
+func (m model) claims(name string) (best []claimant) {
+	lords := map[*Entry]bool{}
+	if labels := dns.SplitDomainName(name); len(labels) > 2 {
+		for _, c := range m.claims(dns.Fqdn(strings.Join(labels[len(labels)-2:], "."))) {
+			if c.claim.Rank == ByName {
+				lords[c.entry] = true
 			}
 		}
 	}
-	if len(claims) == 0 {
-		return ""
+	var all []claimant
+	for _, e := range m {
+		for i := range e.Claims {
+			if c := &e.Claims[i]; c.Name == name && (c.Rank != Shared || len(lords) == 0 || lords[e]) {
+				all = append(all, claimant{e, c})
+			}
+		}
 	}
-	slices.SortFunc(claims, func(a, b held) int {
-		if a.claim.Rank != b.claim.Rank {
-			return int(a.claim.Rank) - int(b.claim.Rank)
-		}
-		return a.entry.compare(b.entry)
+	slices.SortFunc(all, func(a, b claimant) int {
+		return cmp.Or(int(a.claim.Rank)-int(b.claim.Rank), a.entry.compare(b.entry))
 	})
-	best := claims[0]
-	var ips []string
-	for _, h := range claims {
-		if best.claim.Rank < Shared && h.entry != best.entry {
-			continue
+	for _, c := range all {
+		if first := all[0]; c.claim.Rank == first.claim.Rank && (c.entry == first.entry || first.claim.Rank >= ByTwin) {
+			best = append(best, c)
 		}
-		for _, a := range h.entry.Addresses {
-			if ip := a.IP.String(); h.claim.gives(a) && !slices.Contains(ips, ip) {
+	}
+	return best
+}
+
+func (m model) addresses(name string) string {
+	var ips []string
+	for _, c := range m.claims(name) {
+		for _, a := range c.entry.Addresses {
+			if ip := a.IP.String(); c.claim.gives(a) && !slices.Contains(ips, ip) {
 				ips = append(ips, ip)
 			}
 		}
@@ -188,11 +197,11 @@ func (m model) addresses(name string) string {
 	return strings.Join(ips, " ")
 }
 
-// exists tells whether the name or one below it is claimed.
+// exists tells whether the name or one below it is somebody's.
 func (m model) exists(name string) bool {
 	for _, e := range m {
 		for _, c := range e.Claims {
-			if dns.IsSubDomain(name, c.Name) {
+			if dns.IsSubDomain(name, c.Name) && len(m.claims(c.Name)) > 0 {
 				return true
 			}
 		}
@@ -205,7 +214,7 @@ func TestStoreAgainstModel(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(7, 7))
 	s, m := newStore(), model{}
 	names := []string{"a.docker.", "b.docker.", "a.b.docker.", "c.a.b.docker.", "d.docker.", "x.d.docker."}
-	ranks := []string{"name", "id", "twin", "shared"}
+	ranks := []string{"name", "id", "twin", "project", "shared"}
 	for i := range 3000 {
 		var changes []Change
 		for range 1 + rnd.IntN(3) {

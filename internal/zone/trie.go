@@ -61,7 +61,7 @@ func (t *trie) get(name string) *node {
 // find returns the index of the name in the list, -1 if it is not there.
 func (p *place) find(h uint64, name string) int {
 	for i := range p.list {
-		if e := &p.list[i]; e.hash == h && e.node.is(name) {
+		if e := &p.list[i]; e.hash == h && e.node.name == name {
 			return i
 		}
 	}

@@ -116,17 +116,3 @@ func BenchmarkTrie(b *testing.B) {
 		})
 	}
 }
-
-// TestNodeIs has names around the length up to which they stand in the node.
-func TestNodeIs(t *testing.T) {
-	const letters = "abcdefghijklmnopqrstuvwxyz"
-	names := []string{"", "a", "b", "ab", letters[:23], letters[1:24], letters[:24], letters[1:25], letters[:25], letters[1:26], letters}
-	for _, has := range names {
-		n := newNode(has, nil)
-		for _, name := range names {
-			if n.is(name) != (name == has) {
-				t.Errorf("%q is %q: %t", has, name, n.is(name))
-			}
-		}
-	}
-}

@@ -118,19 +118,6 @@ type Service struct {
 	Published []netip.AddrPort
 }
 
-// Rank is the right by which a name is claimed. The claim with the lowest rank takes
-// the name. Below [Shared] it is exclusive: the oldest container alone answers. At
-// Shared all claimants answer together.
-type Rank uint8
-
-// The ranks, the strongest first.
-const (
-	ByName Rank = iota // the container's own name
-	ByID               // its short ID
-	ByTwin             // its own name with hyphens for underscores
-	Shared             // anything else
-)
-
 // Lost is a claim that another container's stronger one defeats.
 type Lost struct {
 	Name          string
@@ -178,6 +165,15 @@ func (o origins) match(name string) *origin {
 	return o["."]
 }
 
+// child returns the name one label below the apex in which, or at which, the name lies. It lies below the apex.
+func (o *origin) child(name string) string {
+	end := len(name) - len(o.name)
+	if !o.root {
+		end--
+	}
+	return name[strings.LastIndexByte(name[:end], '.')+1:]
+}
+
 // parent returns the name without its first label, "." for a single label.
 func parent(name string) string {
 	off, end := dns.NextLabel(name, 0)
@@ -202,6 +198,9 @@ func (c Config) Reserved(name string) bool {
 func IsReverse(zone string) bool {
 	return dns.IsSubDomain("in-addr.arpa.", zone) || dns.IsSubDomain("ip6.arpa.", zone)
 }
+
+// isReverseName reports whether the name stands for an address, or for several.
+func isReverseName(name string) bool { return strings.HasSuffix(name, ".arpa.") && IsReverse(name) }
 
 // reverseName is the owner name of the address's PTR record, RFC 1035 §3.5 and RFC 3596 §2.5.
 func reverseName(ip netip.Addr) string {

@@ -85,6 +85,8 @@ func (d *Docker) ServeDNS(ctx context.Context, w dns.ResponseWriter, r *dns.Msg)
 	switch res.Outcome {
 	case zone.NotOurs:
 		return d.next(ctx, w, r)
+	case zone.NotReady:
+		return dns.RcodeServerFailure, nil
 	case zone.NameError, zone.EmptyNonTerminal:
 		switch {
 		case d.others(&q, &res) && res.Target == "":

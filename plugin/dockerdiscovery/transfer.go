@@ -10,6 +10,7 @@ import (
 	"github.com/miekg/dns"
 
 	"github.com/dockerdiscovery/dockerdiscovery/internal/container"
+	"github.com/dockerdiscovery/dockerdiscovery/internal/zone"
 )
 
 // errNotSynced keeps a secondary from taking an incomplete zone.
@@ -34,7 +35,7 @@ func (d *Docker) Transfer(apex string, serial uint32) (<-chan []dns.RR, error) {
 			ch <- []dns.RR{soa}
 			return
 		}
-		snapshot.Walk(apex, transferring{d}, func(rrs []dns.RR) { ch <- rrs })
+		snapshot.Walk(apex, zone.View{Server: transferring{d}}, func(rrs []dns.RR) { ch <- rrs })
 		ch <- []dns.RR{snapshot.SOA(apex)}
 	}()
 	return ch, nil

@@ -28,7 +28,6 @@ type asking struct {
 
 	answer   dns.Msg
 	question [1]dns.Question // of answer
-	room     zone.Room       // for its record
 }
 
 // query makes the store's query of the question.
@@ -38,7 +37,6 @@ func (a *asking) query(q *zone.Query, asked *dns.Question) {
 		q.Asked = dns.Name(asked.Name).String() // as request.Request has it
 		q.Name = strings.ToLower(q.Asked)
 	}
-	q.Room = &a.room
 	q.View.Server = a
 	q.View.Asker, a.client = a.askers.Who(addr(a.w.RemoteAddr()))
 	if a.client != nil {
