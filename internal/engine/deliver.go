@@ -12,6 +12,7 @@ type delivery struct {
 	tracker.Delivery
 	host           *container.Host // if it has changed
 	reconciliation *reconciliation // the one that waits for it
+	disconnected   bool            // the connection has ended: what the sinks have is not current any more
 }
 
 // acquire waits for the right to call sinks. The caller holds mu.
@@ -23,7 +24,7 @@ func (w *Watcher) acquire() {
 }
 
 // deliver puts the deliveries into the queue, and empties it unless somebody does already.
-// Whatever comes while the sinks are busy goes to them as one batch. The caller holds
+// Whatever comes while the sinks are busy, or before the host is known, goes to them as one batch. The caller holds
 // mu.
 func (w *Watcher) deliver(all ...delivery) {
 	w.queue = append(w.queue, all...)
@@ -36,7 +37,7 @@ func (w *Watcher) deliver(all ...delivery) {
 // drain empties the queue and gives up the right to call sinks. The caller holds mu,
 // which is free while sinks are called.
 func (w *Watcher) drain() {
-	for len(w.queue) > 0 {
+	for len(w.queue) > 0 && w.host != nil {
 		batch, sinks := w.queue, w.sinks
 		w.queue = nil
 		w.mu.Unlock()
@@ -75,6 +76,9 @@ func (w *Watcher) apply(batch []delivery, sinks []Sink) {
 		if d.Changed && !d.Since.IsZero() {
 			w.observer.Applied(max(0, time.Since(d.Since)))
 		}
+		if d.disconnected {
+			w.setCurrent(false, sinks)
+		}
 		if r := d.reconciliation; r != nil {
 			if d.Failed {
 				r.failed.Add(1)
@@ -89,16 +93,31 @@ func (w *Watcher) apply(batch []delivery, sinks []Sink) {
 	}
 }
 
+// setCurrent tells the sinks whether what they have is current, if that has changed. The caller has the right to call sinks.
+func (w *Watcher) setCurrent(current bool, sinks []Sink) {
+	if w.sinksCurrent == current {
+		return
+	}
+	w.sinksCurrent = current
+	for _, s := range sinks {
+		s.Current(current)
+	}
+}
+
 // finished notes the end of a reconciliation.
 func (w *Watcher) finished(r *reconciliation, sinks []Sink) {
 	w.mu.Lock()
 	first := !w.synced
 	w.synced = true
-	if r.session.ctx.Err() == nil {
+	current := r.session.ctx.Err() == nil
+	if current {
 		w.current.Store(true)
 		w.catching.Store(false)
 	}
 	w.mu.Unlock()
+	if current {
+		w.setCurrent(true, sinks)
+	}
 	w.arrived(0)
 	if r.failed.Load() == 0 {
 		w.ended.Store(time.Now().UnixNano())

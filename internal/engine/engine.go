@@ -16,7 +16,7 @@ import (
 // Sink takes what a [Watcher] finds. Its methods are called one at a time.
 type Sink interface {
 	// Apply takes changes in their order. It must not keep the slice. A new sink is told first of who has ended lately, then
-	// of who runs, then of who was created.
+	// of who runs, who was created and who is starting.
 	Apply([]container.Change)
 	// Host is called with what is known of the engine's host, before the first Apply and
 	// when it has changed.
@@ -24,6 +24,10 @@ type Sink interface {
 	// Synced is called once, after Apply has had all containers that ran when the
 	// watcher first reconciled.
 	Synced()
+	// Current is called with true after Apply has had all that a connection's first reconciliation has found, so that what
+	// the sink has is what the engine says, and with false after that connection has ended. A new sink is told first
+	// how it is now.
+	Current(bool)
 }
 
 // Observer is told what an operator may want to know. Its methods are called from any

@@ -43,9 +43,10 @@ type modelEngine struct {
 	failure  bool      // an inspect has failed
 	lost     time.Time // a network's event, as modelContainer's
 
-	host    *container.Host // the sink's
-	synced  int
-	applies int
+	host                *container.Host // the sink's
+	synced              int
+	current, subscribed bool // the sink's, and that it was told so
+	applies             int
 }
 
 // modelContainer is one container in the engine, and what is known of it elsewhere.

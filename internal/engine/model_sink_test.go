@@ -97,6 +97,15 @@ func (e modelSink) Synced() {
 	e.synced++
 }
 
+func (e modelSink) Current(current bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.current == current && e.subscribed {
+		e.breaks("the sink is told twice that current is %v", current)
+	}
+	e.current, e.subscribed = current, true
+}
+
 // The observer's part is of no interest here.
 func (modelSink) Connected(string, string)          {}
 func (modelSink) Disconnected(string, error)        {}

@@ -229,5 +229,5 @@ func (s *session) end() {
 			all = append(all, delivery{Delivery: d})
 		}
 	}
-	s.deliver(all...)
+	s.deliver(append(all, delivery{disconnected: true})...)
 }

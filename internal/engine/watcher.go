@@ -66,6 +66,8 @@ type Watcher struct {
 	host     *container.Host // nil before it is known
 	applying bool            // somebody is calling sinks; nobody else may
 	queue    []delivery
+
+	sinksCurrent bool // what Current has told the sinks last; whoever may call sinks has it
 }
 
 func start(e Endpoint, o Observer, age time.Duration, jitter float64, dial func() (api, error)) *Watcher {
@@ -341,6 +343,7 @@ func (w *Watcher) Subscribe(sink Sink, resync time.Duration) {
 		sink.Host(*host)
 	}
 	sink.Apply(all)
+	sink.Current(w.sinksCurrent)
 	if synced {
 		sink.Synced()
 	}

@@ -40,6 +40,9 @@ type recorder struct {
 	history    []string // the changes, in order: "+NAME" or "-ID"
 	synced     int
 	connected  int
+	current    bool
+	seam       []string                  // the calls of a sink's methods but Apply, and the changes with their causes
+	starting   func(*container.Starting) // if not nil, called for each
 	errors     []error
 	rounds     int
 	failed     int // inspects that failed in the last round
@@ -74,8 +77,20 @@ func (r *recorder) network(name string) *container.Network {
 func (r *recorder) Apply(changes []container.Change) {
 	r.note(func() {
 		for _, c := range changes {
-			if c.Starting != nil || c.Unread != nil {
+			switch {
+			case c.Starting != nil:
+				r.seam = append(r.seam, "starting by "+c.Cause)
+				if r.starting != nil {
+					r.starting(c.Starting)
+				}
 				continue
+			case c.Unread != nil:
+				r.seam = append(r.seam, "unread by "+c.Cause)
+				continue
+			case c.Container != nil:
+				r.seam = append(r.seam, "runs by "+c.Cause)
+			case c.Created == nil && c.Last == nil:
+				r.seam = append(r.seam, "off by "+c.Cause)
 			}
 			delete(r.created, c.ID)
 			if c.Created != nil {
@@ -100,8 +115,13 @@ func (r *recorder) Apply(changes []container.Change) {
 		}
 	})
 }
-func (r *recorder) Host(h container.Host)             { r.note(func() { r.host = h }) }
-func (r *recorder) Synced()                           { r.note(func() { r.synced++ }) }
+func (r *recorder) Host(h container.Host) {
+	r.note(func() { r.host = h; r.seam = append(r.seam, "host") })
+}
+func (r *recorder) Synced() { r.note(func() { r.synced++; r.seam = append(r.seam, "synced") }) }
+func (r *recorder) Current(current bool) {
+	r.note(func() { r.current = current; r.seam = append(r.seam, fmt.Sprint("current ", current)) })
+}
 func (r *recorder) Connected(string, string)          { r.note(func() { r.connected++ }) }
 func (r *recorder) Disconnected(_ string, e error)    { r.note(func() { r.errors = append(r.errors, e) }) }
 func (r *recorder) Event(string, string)              {}
@@ -643,7 +663,7 @@ func TestInspectAtConnect(t *testing.T) {
 
 // bareSession is a session that reads no events and compares nothing.
 func bareSession(ctx context.Context, a api) *session {
-	w := &Watcher{tracked: map[string]*tracked{}, waiting: map[string]*tracked{}, observer: newRecorder()}
+	w := &Watcher{tracked: map[string]*tracked{}, waiting: map[string]*tracked{}, observer: newRecorder(), host: &container.Host{}}
 	w.idle.L = &w.mu
 	arrival := make(chan struct{})
 	w.arrival.Store(&arrival)

@@ -34,7 +34,6 @@ func (t *Tracker) answer(a Answer, m Moment, f *Effects) {
 	t.inflight = inflight{}
 	if a.Err == nil && t.due.is && t.due.reconciliation == 0 && a.Facts != nil &&
 		!asked.ended.After(a.Since) && includesStart(a.Since, t.due.onlyStart) {
-		asked.cause = t.due.cause
 		t.due = due{}
 	}
 	d := Delivery{Since: asked.since, Reconciliation: asked.reconciliation, Awaited: t.arriving}
@@ -52,6 +51,9 @@ func (t *Tracker) answer(a Answer, m Moment, f *Effects) {
 		a = Answer{}
 	}
 	t.correct(&a, asked, m)
+	if a.Facts != nil && t.starting.told { // by whatever event it has been asked for
+		asked.cause = t.starting.cause
+	}
 	d.Changed = !same(t.run.facts, a.Facts) || !same(t.waiting.facts, a.Created) || t.ended && a.Gone || t.calls.told && leftOut == nil
 	if !d.Since.IsZero() && a.Since.After(d.Since) {
 		d.Since = a.Since // the network's event of a start comes before the start is done

@@ -24,6 +24,7 @@ type starting struct {
 	networks []string             // that it has joined
 	at       time.Time            // when the event of the start was read, by our clock
 	told     bool                 // the sinks have been told that it starts
+	cause    string               // the newest event's action by which they have
 }
 
 // learn remembers what an event tells of a container that does not run.
@@ -69,7 +70,7 @@ func (t *Tracker) starts(e Event, m Moment, f *Effects) {
 	default:
 		return
 	}
-	s.told = true
+	s.told, s.cause = true, e.Action
 	t.tellStarting(e.Action, f)
 }
 

@@ -1,0 +1,130 @@
+package engine
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/dockerdiscovery/dockerdiscovery/internal/container"
+	"github.com/dockerdiscovery/dockerdiscovery/internal/enginetest"
+)
+
+// calls returns what the sink was told since it was last asked.
+func (r *recorder) calls() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	calls := strings.Join(r.seam, ", ")
+	r.seam = nil
+	return calls
+}
+
+// TestOrderOfCalls checks what a sink is told from its subscription over a fault to the next connection, and in which order.
+func TestOrderOfCalls(t *testing.T) {
+	e := enginetest.New(t)
+	id := e.Run(enginetest.Spec{Name: "web"})
+	w, r := watch(t, e, time.Hour)
+	synced(t, r)
+	if got := r.calls(); got != "current false, host, runs by list, current true, synced" {
+		t.Errorf("the first connection: %s", got)
+	}
+	e.Rename(id, "shop")
+	r.waitNames(t, "shop")
+	e.Stop(id)
+	r.waitNames(t)
+	if got := r.calls(); got != "runs by rename, runs by kill, off by die" {
+		t.Errorf("changes: %s", got)
+	}
+	e.Start(id)
+	r.waitNames(t, "shop")
+	if got := r.calls(); !strings.HasPrefix(got, "starting by connect, ") || !strings.HasSuffix(got, "runs by start") && got != "starting by connect, runs by connect" {
+		t.Errorf("a start: %s", got)
+	}
+	e.Down()
+	r.wait(t, "the fault", func() bool { return len(r.errors) > 0 && !r.current })
+	later := newRecorder()
+	w.Subscribe(later, time.Hour)
+	e.Up()
+	r.wait(t, "the next connection", func() bool { return r.current })
+	if got := r.calls(); got != "current false, current true" {
+		t.Errorf("a fault: %s", got)
+	}
+	later.wait(t, "the next connection", func() bool { return later.current })
+	if got := later.calls(); got != "host, runs by , current false, synced, current true" {
+		t.Errorf("who subscribes meanwhile: %s", got)
+	}
+	w.Unsubscribe(later)
+}
+
+// TestStartsAreTold checks what a sink is told of a container while it starts.
+func TestStartsAreTold(t *testing.T) {
+	for _, flavour := range []enginetest.Flavour{enginetest.Docker2010, enginetest.Docker28, enginetest.Podman} {
+		e := enginetest.New(t, enginetest.WithFlavour(flavour))
+		e.AddNetwork("front")
+		_, r := watch(t, e, time.Hour)
+		synced(t, r)
+		var starts []container.Starting
+		r.starting = func(s *container.Starting) { starts = append(starts, *s) }
+		release := func() {}
+		if flavour != enginetest.Podman { // tells of nothing before a start is done
+			release = e.BlockStarts()
+		}
+		id := e.Create(enginetest.Spec{Name: "web", Hostname: "www", Labels: map[string]string{"a": "b"}, Networks: []enginetest.Attachment{{Network: "front"}}})
+		before := time.Now()
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			e.Start(id)
+		}()
+		r.wait(t, "the beginning of a start", func() bool { return len(starts) > 0 })
+		r.note(func() {
+			s := starts[0]
+			if c := s.Container; c.ID != id || c.Name != "web" || c.Labels["a"] != "b" || s.At.IsZero() != (flavour != enginetest.Podman) ||
+				s.At.IsZero() && (len(c.Endpoints) != 1 || c.Endpoints[0].Network != "front") {
+				t.Errorf("%s: at the beginning %+v, %+v", flavour, s, *c)
+			}
+		})
+		release()
+		<-done
+		r.waitNames(t, "web")
+		e.Kill(id, "KILL")
+		r.waitNames(t)
+		starts = nil
+		hang := e.HangInspect(id)
+		e.Start(id)
+		r.wait(t, "the event of the start", func() bool { return len(starts) > 0 && !starts[len(starts)-1].At.IsZero() })
+		r.note(func() {
+			s := starts[len(starts)-1]
+			if c := s.Container; !s.Complete || c.Name != "web" || c.Hostname != "www" || len(c.Endpoints) != 1 || len(c.Endpoints[0].Addrs) != 0 || s.At.Before(before) {
+				t.Errorf("%s: anew %+v, %+v", flavour, s, *c)
+			}
+		})
+		hang()
+		r.waitNames(t, "web")
+		if calls := r.calls(); !strings.HasSuffix(calls, "runs by start") {
+			t.Errorf("%s: the calls were %s", flavour, calls)
+		}
+	}
+}
+
+// TestUnreadIsTold checks that a sink is told of a container that can't be inspected, once, and of its facts then.
+func TestUnreadIsTold(t *testing.T) {
+	e := enginetest.New(t)
+	_, r := watch(t, e, time.Hour)
+	synced(t, r)
+	r.calls()
+	id := e.Create(enginetest.Spec{Name: "web"})
+	e.FailCalls("inspect", 3, 500)
+	e.Start(id)
+	r.waitNames(t, "web")
+	calls := strings.Split(r.calls(), ", ")
+	unread := 0
+	for _, call := range calls {
+		if strings.HasPrefix(call, "unread by ") {
+			unread++
+		}
+	}
+	if unread != 1 || !strings.HasPrefix(calls[len(calls)-1], "runs by ") || !slices.ContainsFunc(calls, func(c string) bool { return strings.HasPrefix(c, "starting by ") }) {
+		t.Errorf("the calls were %q", calls)
+	}
+}
