@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -65,10 +64,7 @@ func TestStartsAreTold(t *testing.T) {
 		synced(t, r)
 		var starts []container.Starting
 		r.starting = func(s *container.Starting) { starts = append(starts, *s) }
-		release := func() {}
-		if flavour != enginetest.Podman { // tells of nothing before a start is done
-			release = e.BlockStarts()
-		}
+		release := e.BlockStarts()
 		id := e.Create(enginetest.Spec{Name: "web", Hostname: "www", Labels: map[string]string{"a": "b"}, Networks: []enginetest.Attachment{{Network: "front"}}})
 		before := time.Now()
 		done := make(chan struct{})
@@ -76,14 +72,15 @@ func TestStartsAreTold(t *testing.T) {
 			defer close(done)
 			e.Start(id)
 		}()
-		r.wait(t, "the beginning of a start", func() bool { return len(starts) > 0 })
-		r.note(func() {
-			s := starts[0]
-			if c := s.Container; c.ID != id || c.Name != "web" || c.Labels["a"] != "b" || s.At.IsZero() != (flavour != enginetest.Podman) ||
-				s.At.IsZero() && (len(c.Endpoints) != 1 || c.Endpoints[0].Network != "front") {
-				t.Errorf("%s: at the beginning %+v, %+v", flavour, s, *c)
-			}
-		})
+		if flavour != enginetest.Podman { // which tells of nothing before a start is done
+			r.wait(t, "the beginning of a start", func() bool { return len(starts) > 0 })
+			r.note(func() {
+				s := starts[0]
+				if c := s.Container; c.ID != id || c.Name != "web" || c.Labels["a"] != "b" || len(c.Endpoints) != 1 || c.Endpoints[0].Network != "front" || !s.At.IsZero() {
+					t.Errorf("%s: at the beginning %+v, %+v", flavour, s, *c)
+				}
+			})
+		}
 		release()
 		<-done
 		r.waitNames(t, "web")
@@ -107,7 +104,7 @@ func TestStartsAreTold(t *testing.T) {
 	}
 }
 
-// TestUnreadIsTold checks that a sink is told of a container that can't be inspected, once, and of its facts then.
+// TestUnreadIsTold checks that a sink is told of a container that can't be inspected, and of its facts then.
 func TestUnreadIsTold(t *testing.T) {
 	e := enginetest.New(t)
 	_, r := watch(t, e, time.Hour)
@@ -118,13 +115,13 @@ func TestUnreadIsTold(t *testing.T) {
 	e.Start(id)
 	r.waitNames(t, "web")
 	calls := strings.Split(r.calls(), ", ")
-	unread := 0
+	told := map[string]int{}
 	for _, call := range calls {
-		if strings.HasPrefix(call, "unread by ") {
-			unread++
-		}
+		how, _, _ := strings.Cut(call, " by ")
+		told[how]++
 	}
-	if unread != 1 || !strings.HasPrefix(calls[len(calls)-1], "runs by ") || !slices.ContainsFunc(calls, func(c string) bool { return strings.HasPrefix(c, "starting by ") }) {
+	// Each start that is told of ends, if by nothing else then by this.
+	if told["unread"] < 1 || told["unread"] > told["starting"] || told["runs"] != 1 || !strings.HasPrefix(calls[len(calls)-1], "runs by ") {
 		t.Errorf("the calls were %q", calls)
 	}
 }
