@@ -25,11 +25,3 @@ func kindOf(action string) tracker.Kind {
 	}
 	return kinds[action]
 }
-
-// harmless are the actions that change nothing about a running container's records. Podman tells of them: it has not all
-// actions by the names by which it can be asked for them.
-var harmless = map[string]bool{
-	"exec_create": true, "exec_start": true, "exec_die": true, "exec_detach": true, "exec": true, "exec_died": true,
-	"attach": true, "detach": true, "resize": true, "top": true, "copy": true, "archive-path": true,
-	"extract-to-dir": true, "export": true, "commit": true,
-}

@@ -16,7 +16,6 @@ import (
 
 	"github.com/containerd/errdefs"
 	dockercontainer "github.com/docker/docker/api/types/container"
-	"github.com/docker/docker/api/types/filters"
 	"github.com/docker/docker/api/types/network"
 	"github.com/docker/docker/client"
 	"github.com/docker/go-connections/tlsconfig"
@@ -55,7 +54,7 @@ type info struct {
 	now         time.Time  // its clock
 	routed      bool       // container.Host's
 	peer        netip.Addr // container.Host's
-	late        bool       // events tell of a change only some time after its command has returned
+	quirks      quirks
 }
 
 // event is one of an engine's events. All that tells it from others stands in it by value, but for what it tells about
@@ -72,7 +71,7 @@ type docker struct {
 	host     string
 	observer Observer
 	large    chan []byte // has room for one large answer at a time
-	podman   bool        // info has found that it is Podman
+	quirks   quirks      // info has found them
 }
 
 // dial returns a client for the endpoint. Each connection gets a new one, since the
@@ -175,17 +174,13 @@ func (d *docker) info(ctx context.Context) (_ info, err error) {
 		now = time.Now()
 		d.observer.Unreadable(d.host, "info", errors.New("SystemTime is not a time"))
 	}
-	// It is known by the log driver that it alone has: its version tells too, but takes it half a second, for which
-	// it runs other programs.
-	d.podman = slices.Contains(i.Plugins.Log, "k8s-file")
+	d.quirks = quirksOf(i.Plugins.Log)
 	return info{
 		description: fmt.Sprintf("%s (API %s)", i.ServerVersion, d.client.ClientVersion()),
 		now:         now,
 		peer:        peer,
 		routed:      i.OperatingSystem != "Docker Desktop" && !slices.Contains(i.SecurityOptions, "name=rootless"),
-		// Podman 5.4 reads its events back from a file that it looks into four times a second; from systemd's
-		// journal they come no sooner.
-		late: d.podman,
+		quirks:      d.quirks,
 	}, nil
 }
 
@@ -256,10 +251,6 @@ type listed struct {
 	NetworkSettings networkSettings
 }
 
-// whoRuns is what a list is to have. Without a filter Podman (5.4) leaves out who is paused, and Docker has in it who
-// waits to be restarted.
-var whoRuns = filters.NewArgs(filters.Arg("status", dockercontainer.StateRunning), filters.Arg("status", dockercontainer.StatePaused))
-
 func (d *docker) list(ctx context.Context) (_ []tracker.Summary, err error) {
 	defer d.timed("list", time.Now(), &err)
 	var summaries []tracker.Summary
@@ -313,7 +304,7 @@ func (d *docker) inspect(ctx context.Context, id string) (_ tracker.Answer, err 
 		return err
 	}, &c)
 	switch {
-	case errdefs.IsNotFound(err), removed(err):
+	case errdefs.IsNotFound(err), vanished(err):
 		err = nil
 		return tracker.Answer{Gone: true}, nil
 	case err != nil:
@@ -333,14 +324,4 @@ func (d *docker) inspect(ctx context.Context, id string) (_ tracker.Answer, err 
 	}
 	facts := c.facts()
 	return tracker.Answer{Facts: facts, Since: facts.Started}, nil
-}
-
-// stopping is the status that Podman 5.4 gives a container from its stop signal to its end, in which
-// it counts it as not running any more, and leaves it out of the list. No event tells of it.
-const stopping = "stopping"
-
-// removed reports whether a failed inspect says that there is no such container. Podman 5.4 answers so
-// with 500 at the moment of the removal: it has found the container's name, and then no more the container.
-func removed(err error) bool {
-	return errdefs.IsInternal(err) && strings.HasSuffix(err.Error(), "no such container")
 }

@@ -25,7 +25,7 @@ func (d *docker) events(ctx context.Context, since time.Time) (_ stream, err err
 	// finds an end where the stream is, and so leaves it to us.
 	t := &taken{}
 	about := filters.NewArgs(filters.Arg("type", string(events.ContainerEventType)), filters.Arg("type", string(events.NetworkEventType)))
-	if !d.podman {
+	if !d.quirks.allEvents {
 		for _, action := range wanted {
 			about.Add("event", action)
 		}
@@ -69,8 +69,7 @@ func (s *dockerStream) next(ctx context.Context) (event, error) {
 	}
 }
 
-// fromMessage reads the container's ID from an event. A network's event has it in
-// its attributes; Podman's has it as the actor instead, and the network's name as another one.
+// fromMessage reads what an event tells. A network's event has the container's ID and the network's name in its attributes.
 func fromMessage(m events.Message) event {
 	action, _, _ := strings.Cut(string(m.Action), ":") // "exec_start: COMMAND", "health_status: healthy"
 	e := event{kind: string(m.Type), Event: tracker.Event{Action: action, Kind: kindOf(action)}}
@@ -83,7 +82,10 @@ func fromMessage(m events.Message) event {
 		e.About = about(m.Actor.Attributes)
 	case events.NetworkEventType:
 		if m.Action == events.ActionConnect || m.Action == events.ActionDisconnect {
-			e.container, e.Network = cmp.Or(m.Actor.Attributes["container"], m.Actor.ID), cmp.Or(m.Actor.Attributes["network"], m.Actor.Attributes["name"])
+			e.container, e.Network = m.Actor.Attributes["container"], m.Actor.Attributes["name"]
+			if e.container == "" {
+				e.container, e.Network = podmanConnection(m.Actor)
+			}
 		}
 	}
 	if !isID(e.container) {

@@ -65,7 +65,7 @@ func (c *inspected) facts() *container.Container {
 		Paused:      c.State.Paused,
 		StopSignal:  c.Config.StopSignal,
 		StopTimeout: fromStopTimeout(c.Config.StopTimeout),
-		Stopping:    c.State.Status == stopping,
+		Stopping:    c.State.Status == statusStopping,
 		IPv6Off:     ipv6Off(c.HostConfig.Sysctls),
 	}
 	if facts.IPv6Off {
@@ -87,7 +87,7 @@ func (c *inspected) facts() *container.Container {
 // runs reports whether the container's process runs. In the pause before an engine starts it again by its restart
 // policy nothing does, though Docker counts the container as running.
 func (c *inspected) runs() bool {
-	return c.State.Running && !c.State.Restarting || c.State.Status == stopping
+	return c.State.Running && !c.State.Restarting || c.State.Status == statusStopping
 }
 
 const (

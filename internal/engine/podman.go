@@ -1,14 +1,72 @@
 package engine
 
 import (
+	"slices"
+	"strings"
 	"sync"
 	"time"
+
+	"github.com/containerd/errdefs"
+	dockercontainer "github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/events"
+	"github.com/docker/docker/api/types/filters"
 
 	"github.com/dockerdiscovery/dockerdiscovery/internal/engine/tracker"
 )
 
-// podmanKinds are the actions that Podman calls by another name than Docker.
+// In this file stands what Podman's Docker-compatible service does otherwise than Docker, as of version 5.4. Besides, its
+// endpoints have no IDs, in return for which its list has their aliases: [tracker.Summary.Matches] compares what there is.
+
+// quirks is how an engine differs from Docker, whose is the zero value.
+type quirks struct {
+	// late is set if events tell of a change only some time after its command has returned. Then reconciliations begin on
+	// demand, by a refresher, and an end is no reason to ask nothing more.
+	late bool
+	// allEvents is set if the engine can't be asked for the wanted actions alone.
+	allEvents bool
+}
+
+// podman reads its events back from a file that it looks into four times a second; from systemd's journal they come no
+// sooner.
+var podman = quirks{late: true, allEvents: true}
+
+// quirksOf returns those of the engine that has these log drivers. Podman is known by the one that it alone has: its version
+// tells too, but takes it half a second, for which it runs other programs.
+func quirksOf(logDrivers []string) quirks {
+	if slices.Contains(logDrivers, "k8s-file") {
+		return podman
+	}
+	return quirks{}
+}
+
+// podmanKinds are what those actions mean that Podman calls by another name than Docker.
 var podmanKinds = map[string]tracker.Kind{"died": tracker.Ended, "remove": tracker.Removed, "cleanup": tracker.Lessened}
+
+// harmless are the actions that change nothing about a running container's records. Podman tells of them: it has not all
+// actions by the names by which it can be asked for them.
+var harmless = map[string]bool{
+	"exec_create": true, "exec_start": true, "exec_die": true, "exec_detach": true, "exec": true, "exec_died": true,
+	"attach": true, "detach": true, "resize": true, "top": true, "copy": true, "archive-path": true,
+	"extract-to-dir": true, "export": true, "commit": true,
+}
+
+// podmanConnection returns the container's ID and the network's name of an event of a network that a container has joined or left.
+// Podman has the container as the actor.
+func podmanConnection(a events.Actor) (id, network string) { return a.ID, a.Attributes["network"] }
+
+// whoRuns is what a list is to have. Without a filter Podman (5.4) leaves out who is paused, and Docker has in it who
+// waits to be restarted.
+var whoRuns = filters.NewArgs(filters.Arg("status", dockercontainer.StateRunning), filters.Arg("status", dockercontainer.StatePaused))
+
+// statusStopping is the status that Podman gives a container from its stop signal to its end, in which
+// it counts it as not running any more, and leaves it out of the list. No event tells of it.
+const statusStopping = "stopping"
+
+// vanished reports whether a failed inspect says that there is no such container. Podman answers so
+// with 500 at the moment of the removal: it has found the container's name, and then no more the container.
+func vanished(err error) bool {
+	return errdefs.IsInternal(err) && strings.HasSuffix(err.Error(), "no such container")
+}
 
 // refreshRest is how many times as long as a reconciliation has taken the engine rests from the next, so that
 // questions for names that do not exist keep it busy for at most a fifth of the time.

@@ -188,8 +188,8 @@ func (w *Watcher) session(ctx context.Context) error {
 		return err
 	}
 	defer events.stop()
-	s.routed, s.late, s.peer = info.routed, info.late, info.peer
-	if info.late {
+	s.routed, s.late, s.peer = info.routed, info.quirks.late, info.peer
+	if s.late {
 		w.onDemand.Store(s.refresher)
 		defer w.onDemand.Store(nil)
 	}
