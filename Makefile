@@ -4,6 +4,8 @@ STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 MICRO = go test -run "^$$" -bench "Lookup|ServeDNS|Plugin" -benchtime 0.5s ./internal/zone ./plugin/dockerdiscovery
 # The benchmarks are a module of their own, which the product's build, tests and lint don't carry.
 BENCH = go -C test/bench
+# The state with which the present one is compared: a git revision.
+BEFORE = 214e941
 BENCHSTAT = go run golang.org/x/perf/cmd/benchstat@v0.0.0-20260908200009-22c9c6c9d4da
 # Always anew: Go's test cache cannot know the engine's state. Verbose: latencies and skips are reported.
 E2E = go test -race -count=1 -p 1 -timeout 20m -v ./test/e2e ./test/convergence ./test/soak
@@ -41,6 +43,7 @@ bench:
 	for i in 1 2 3 4 5 6 7 8 9 10; do $(MICRO) && $(BENCH) test -run "^$$" -bench Plugin -benchtime 0.5s . || exit 1; done >bench.txt
 	$(BENCHSTAT) -filter "-.name:Plugin" -col /view bench.txt && $(BENCHSTAT) -filter .name:Plugin -col /plugin bench.txt
 	test/with-engine --need dnsperf $(BENCH) run . wire
+	test/with-engine --need dnsperf $(BENCH) run . before $(BEFORE)
 
 bench-scale:
 	$(BENCH) run . scale

@@ -4,6 +4,9 @@ import (
 	"encoding/xml"
 	"errors"
 	"io"
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -57,6 +60,38 @@ func TestCounted(t *testing.T) {
 	}
 	if n, ok := counted("<not supported>,,instructions:u,0,100.00,,\n"); ok {
 		t.Error(n)
+	}
+}
+
+func TestParseCandidates(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "a=b") // the name ends at the first =
+	if err := os.WriteFile(file, nil, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	cs, err := parseCandidates([]string{"before=" + file, "after=" + file})
+	if err != nil || !slices.Equal(cs, []candidate{{"before", file}, {"after", file}}) {
+		t.Errorf("%v, %v", cs, err)
+	}
+	for _, bad := range [][]string{nil, {"a=" + file}, {"a=" + file, "a=" + file}, {"a=" + file, file[:1]}, {"a=" + file, "=" + file}, {"a=" + file, "b="}, {"a=" + file, "b=" + dir + "/none"}} {
+		if cs, err := parseCandidates(bad); err == nil {
+			t.Errorf("%q: %v, want an error", bad, cs)
+		}
+	}
+}
+
+// TestTabulate compares what two candidates did in two rounds: in each, the second took half as long.
+func TestTabulate(t *testing.T) {
+	c := comparison{candidates: []candidate{{name: "before"}, {name: "now"}}, report: &report{}}
+	f := c.figure("ms", 0)
+	for _, took := range []float64{4, 8} {
+		f.add(0, took, took+100, took-1) // of which the median counts
+		f.add(1, took/2)
+	}
+	c.tabulate("starts", f)
+	half := estimate{0.5, 0.5, 0.5, 2}
+	if rows := c.report.Tables[0].Rows; rows[0].Values[0].Median != 6 || rows[0].Values[1] != (estimate{1, 1, 1, 2}) || rows[1].Values[1] != half {
+		t.Errorf("%+v", rows)
 	}
 }
 

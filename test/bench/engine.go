@@ -17,8 +17,6 @@ import (
 	"github.com/docker/docker/api/types/network"
 	"github.com/miekg/dns"
 	"golang.org/x/sys/unix"
-
-	"github.com/dockerdiscovery/dockerdiscovery/test/rig"
 )
 
 // engine measures how soon DNS says what a real engine does.
@@ -80,10 +78,9 @@ type latencies struct {
 	binary, dir           string
 	times, burst, repeats int
 
-	server  *server
-	metrics string // URL
-	conn    *dns.Conn
-	trips   []float64 // µs that single questions took
+	server *observed
+	conn   *dns.Conn
+	trips  []float64 // µs that single questions took
 
 	tables map[string]*table
 	order  []string
@@ -117,14 +114,8 @@ func (l *latencies) measure(ctx context.Context, name string) error {
 }
 
 // serve starts a coredns, which answers when this returns.
-func (l *latencies) serve() error {
-	port, err := rig.FreePort("127.0.0.1")
-	if err != nil {
-		return err
-	}
-	l.metrics = fmt.Sprintf("http://127.0.0.1:%d/metrics", port)
-	lines := fmt.Sprintf("\tprometheus 127.0.0.1:%d\n\tdocker docker. {\n\t\tendpoint %s\n\t}\n", port, l.engine.DaemonHost())
-	if l.server, err = serve(l.binary, l.dir, lines, -1); err != nil {
+func (l *latencies) serve() (err error) {
+	if l.server, err = observe(l.binary, l.dir, l.engine.DaemonHost(), -1); err != nil {
 		return err
 	}
 	if err := l.server.await(address("bench-none"), dns.RcodeNameError); err != nil {
@@ -193,31 +184,39 @@ func times(sample []time.Duration) []estimate {
 func (l *latencies) starts(ctx context.Context, name string) error {
 	var lags [2][]time.Duration
 	for i := range 2 * l.times {
-		ids, qs, err := l.engine.createNamed(ctx, 1)
-		if err != nil {
-			return err
-		}
-		q := qs[0]
+		var known *question
 		if i%2 == 1 {
-			q = l.engine.known
+			known = &l.engine.known
 		}
-		if err := l.engine.start(ctx, ids[0]); err != nil {
-			return err
-		}
-		returned := time.Now()
-		at, err := l.until(q, 1)
+		lag, err := l.start(ctx, known)
 		if err != nil {
 			return err
 		}
-		lags[i%2] = append(lags[i%2], at.Sub(returned))
-		if err := l.engine.drop(ids[0]); err != nil {
-			return err
-		}
+		lags[i%2] = append(lags[i%2], lag)
 	}
 	const title = "start call returned → name answers"
 	l.add(title, timeColumns, name, times(lags[0])...)
 	l.add(title, timeColumns, name+", name known before", times(lags[1])...)
 	return nil
+}
+
+// start has a container started and removed, and returns how long after the start call its name was answered, or the
+// known one.
+func (l *latencies) start(ctx context.Context, known *question) (time.Duration, error) {
+	ids, qs, err := l.engine.createNamed(ctx, 1)
+	if err != nil {
+		return 0, err
+	}
+	q := qs[0]
+	if known != nil {
+		q = *known
+	}
+	if err := l.engine.start(ctx, ids[0]); err != nil {
+		return 0, err
+	}
+	returned := time.Now()
+	at, err := l.until(q, 1)
+	return at.Sub(returned), errors.Join(err, l.engine.drop(ids[0]))
 }
 
 // bursts measures many starts at once, from the return of the last. The calls for other users of the
@@ -229,7 +228,7 @@ func (l *latencies) bursts(ctx context.Context, name string) error {
 		if err != nil {
 			return err
 		}
-		before, err := rig.Metric(l.metrics, "coredns_docker_api_calls_total")
+		before, err := l.server.metric("coredns_docker_api_calls_total")
 		if err != nil {
 			return err
 		}
@@ -241,7 +240,7 @@ func (l *latencies) bursts(ctx context.Context, name string) error {
 			return err
 		}
 		lags = append(lags, float64(time.Since(returned))/1e6)
-		after, err := rig.Metric(l.metrics, "coredns_docker_api_calls_total")
+		after, err := l.server.metric("coredns_docker_api_calls_total")
 		if err != nil {
 			return err
 		}
@@ -318,7 +317,7 @@ func (l *latencies) first(ctx context.Context, name string) error {
 			return err
 		}
 		started = append(started, float64(time.Since(begin))/1e6)
-		sum, err := rig.Metric(l.metrics, "coredns_docker_reconcile_duration_seconds_sum")
+		sum, err := l.server.metric("coredns_docker_reconcile_duration_seconds_sum")
 		l.conn.Close()
 		if err := errors.Join(err, l.server.stop()); err != nil {
 			return err

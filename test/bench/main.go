@@ -4,9 +4,11 @@
 //	bench wire    CPU time, queries a second and latencies over the network
 //	bench scale   up to 100,000 containers
 //	bench engine  how soon DNS says what a real Docker Engine does
+//	bench before  the present state side by side with that of a git revision
+//	bench compare binaries of the product side by side, each NAME=PATH
 //	bench pgo     records coredns.pgo
 //
-// wire, scale and engine print a table, and write it as NAME.json and NAME.svg to the folder of -out. Each
+// All but pgo print tables, and write them as NAME.json and NAME.svg to the folder of -out. Each
 // has flags of its own: bench wire -h.
 package main
 
@@ -28,7 +30,9 @@ func main() {
 }
 
 // commands are what a user can have it do.
-var commands = map[string]func(context.Context, []string) error{"wire": wire, "engine": engine, "scale": scale, "pgo": pgo}
+var commands = map[string]func(context.Context, []string) error{
+	"wire": wire, "engine": engine, "scale": scale, "before": before, "compare": compare, "pgo": pgo,
+}
 
 func run(ctx context.Context, args []string) error {
 	command := ""
@@ -43,7 +47,7 @@ func run(ctx context.Context, args []string) error {
 	}
 	do := commands[command]
 	if do == nil {
-		return fmt.Errorf("want a command: wire, scale, engine or pgo")
+		return fmt.Errorf("want a command: wire, scale, engine, before, compare or pgo")
 	}
 	if err := os.Chdir("../.."); err != nil { // the repository's root
 		return err

@@ -83,6 +83,20 @@ func (p *process) cpu() (time.Duration, error) {
 	return time.Duration(t.Nano()), nil
 }
 
+// resident is the process's resident memory, in bytes.
+func (p *process) resident() (float64, error) {
+	file := fmt.Sprintf("/proc/%d/statm", p.cmd.Process.Pid)
+	b, err := os.ReadFile(file)
+	if err != nil {
+		return 0, err
+	}
+	var size, resident int // proc(5), in pages
+	if _, err := fmt.Sscan(string(b), &size, &resident); err != nil {
+		return 0, fmt.Errorf("%s: %w", file, err)
+	}
+	return float64(resident * os.Getpagesize()), nil
+}
+
 // server is a CoreDNS.
 type server struct {
 	process
@@ -127,6 +141,38 @@ func (s *server) await(q question, rcode int) error {
 	}
 }
 
+// observed is a server of ours with CoreDNS's metrics and profiles.
+type observed struct {
+	*server
+	metrics, debug string // URLs
+}
+
+// observe starts one for the engine's containers.
+func observe(binary, dir, engine string, cpu int) (o *observed, err error) {
+	var ports [2]int
+	for i := range ports {
+		if ports[i], err = rig.FreePort("127.0.0.1"); err != nil {
+			return nil, err
+		}
+	}
+	o = &observed{metrics: fmt.Sprintf("http://127.0.0.1:%d/metrics", ports[0]), debug: fmt.Sprintf("http://127.0.0.1:%d/debug/pprof", ports[1])}
+	o.server, err = serve(binary, dir, fmt.Sprintf("\tprometheus 127.0.0.1:%d\n\tpprof 127.0.0.1:%d\n\tdocker docker. {\n\t\tendpoint %s\n\t}\n",
+		ports[0], ports[1], engine), cpu)
+	return o, err
+}
+
+func (o *observed) metric(name string) (float64, error) { return rig.Metric(o.metrics, name) }
+
+// liveHeap is what is in use after garbage collection, in bytes.
+func (o *observed) liveHeap() (float64, error) {
+	for range 2 { // the second sees what finalizers have let go
+		if _, err := rig.Get(o.debug + "/heap?gc=1"); err != nil {
+			return 0, err
+		}
+	}
+	return o.metric("go_memstats_heap_alloc_bytes")
+}
+
 // builds are the two binaries.
 type builds struct{ product, stock string }
 
@@ -136,10 +182,27 @@ func build(dir string) (builds, error) {
 	stock := exec.Command("go", "-C", "test/bench", "build", "-trimpath", "-buildvcs=false", "-tags", "grpcnotrace",
 		"-ldflags", "-s -w -buildid=", "-o", b.stock, "./coredns")
 	stock.Env = append(os.Environ(), "CGO_ENABLED=0")
-	for _, cmd := range []*exec.Cmd{exec.Command("./build.sh", b.product), stock} {
+	return b, runAll(exec.Command("./build.sh", b.product), stock)
+}
+
+// buildRevision makes the product of a git revision as for users, with the revision's own build.sh.
+func buildRevision(dir, revision string) (binary string, err error) {
+	tree, err := os.MkdirTemp(dir, "tree")
+	if err != nil {
+		return "", err
+	}
+	defer os.RemoveAll(tree)
+	archive, binary := tree+".tar", tree+".coredns"
+	return binary, runAll(exec.Command("git", "archive", "-o", archive, revision), exec.Command("tar", "-C", tree, "-xf", archive),
+		exec.Command(filepath.Join(tree, "build.sh"), binary))
+}
+
+// runAll runs commands one after the other, until one fails.
+func runAll(commands ...*exec.Cmd) error {
+	for _, cmd := range commands {
 		if out, err := cmd.CombinedOutput(); err != nil {
-			return b, fmt.Errorf("%s: %w\n%s", cmd, err, out)
+			return fmt.Errorf("%s: %w\n%s", cmd, err, out)
 		}
 	}
-	return b, nil
+	return nil
 }

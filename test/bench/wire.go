@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -82,16 +83,13 @@ func wire(ctx context.Context, args []string) (err error) {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	if _, err := exec.LookPath("dnsperf"); err != nil {
-		return fmt.Errorf("the load comes from dnsperf: %w", err)
-	}
 	bins, err := build(dir)
 	if err != nil {
 		return err
 	}
-	w := wireRun{wireFlags: f, dir: dir, asker: -1, serving: -1, counter: counter()}
-	if f.pin {
-		w.asker, w.serving = cpus()
+	w, err := openWire(f, dir)
+	if err != nil {
+		return err
 	}
 	defer w.stop()
 	if err := w.start(bins); err != nil {
@@ -108,7 +106,7 @@ func wire(ctx context.Context, args []string) (err error) {
 	return w.report(args, rounds, trials).publish(f.out)
 }
 
-// wireRun is one run of bench wire.
+// wireRun is one run over the network.
 type wireRun struct {
 	wireFlags
 	dir            string
@@ -116,49 +114,70 @@ type wireRun struct {
 	from           int // dnsperf's port
 	counter        string
 	fake           *fakeEngine
+	targets        []*target // that run
 
 	product, stock, hosts, whoami, floor, denial *target
 }
 
+// openWire makes a run with its engine, which has the containers. No server runs yet.
+func openWire(f wireFlags, dir string) (w *wireRun, err error) {
+	if _, err := exec.LookPath("dnsperf"); err != nil {
+		return nil, fmt.Errorf("the load comes from dnsperf: %w", err)
+	}
+	w = &wireRun{wireFlags: f, dir: dir, asker: -1, serving: -1, counter: counter()}
+	if f.pin {
+		w.asker, w.serving = cpus()
+	}
+	if w.from, err = rig.FreePort("127.0.0.1"); err != nil {
+		return nil, err
+	}
+	if w.fake, err = startFake(dir, w.asker); err != nil {
+		return nil, err
+	}
+	if err := w.fake.call("Populate", w.names, nil); err != nil {
+		w.stop()
+		return nil, err
+	}
+	return w, nil
+}
+
 func (w *wireRun) stop() {
-	for _, t := range []*target{w.product, w.stock, w.hosts, w.whoami, w.floor, w.denial} {
-		if t != nil {
-			t.server.stop()
-		}
+	for _, t := range w.targets {
+		t.server.stop()
 	}
-	if w.fake != nil {
-		w.fake.stop()
+	w.fake.stop()
+}
+
+// serve starts one of the servers, and returns when its answer to the question has the rcode.
+func (w *wireRun) serve(name, binary, lines string, q question, rcode int) (*target, error) {
+	s, err := serve(binary, w.dir, lines, w.serving)
+	if err != nil {
+		return nil, err
 	}
+	t := &target{name: name, server: s}
+	w.targets = append(w.targets, t)
+	return t, s.await(q, rcode)
+}
+
+// docker is the plugin in a Corefile, with the run's engine.
+func (w *wireRun) docker() string {
+	return fmt.Sprintf("\tdocker docker. {\n\t\tendpoint %s\n\t}\n", w.fake.host)
 }
 
 // start starts all servers. They have equal Corefiles but for the one plugin.
 func (w *wireRun) start(bins builds) (err error) {
-	if w.from, err = rig.FreePort("127.0.0.1"); err != nil {
-		return err
-	}
-	if w.fake, err = startFake(w.dir, w.asker); err != nil {
-		return err
-	}
-	if err := w.fake.call("Populate", w.names, nil); err != nil {
-		return err
-	}
-	serve := func(name, binary, lines string, q question, rcode int) *target {
-		if err != nil {
-			return nil
-		}
-		t := &target{name: name}
-		if t.server, err = serve(binary, w.dir, lines, w.serving); err == nil {
-			err = t.server.await(q, rcode)
+	serve := func(name, binary, lines string, q question, rcode int) (t *target) {
+		if err == nil {
+			t, err = w.serve(name, binary, lines, q, rcode)
 		}
 		return t
 	}
-	docker := fmt.Sprintf("\tdocker docker. {\n\t\tendpoint %s\n\t}\n", w.fake.host)
 	hosts := filepath.Join(w.dir, "hosts")
 	if err := os.WriteFile(hosts, hostsFile(w.names), 0o644); err != nil {
 		return err
 	}
-	w.product = serve("docker", bins.product, docker, existing(0), dns.RcodeSuccess)
-	w.stock = serve("docker, stock build", bins.stock, docker, existing(0), dns.RcodeSuccess)
+	w.product = serve("docker", bins.product, w.docker(), existing(0), dns.RcodeSuccess)
+	w.stock = serve("docker, stock build", bins.stock, w.docker(), existing(0), dns.RcodeSuccess)
 	w.hosts = serve("hosts", bins.stock, "\thosts "+hosts+" docker.\n", existing(0), dns.RcodeSuccess)
 	w.whoami = serve("whoami", bins.stock, "\twhoami\n", existing(0), dns.RcodeSuccess)
 	w.floor = serve("floor", bins.stock, fmt.Sprintf("\tfloor NOERROR %q\n", hostRecord(0)), existing(0), dns.RcodeSuccess)
@@ -199,22 +218,31 @@ func hostsFile(n int) []byte {
 
 // trials writes the questions and says who is asked them.
 func (w *wireRun) trials() ([]*trial, error) {
+	hits, misses, err := w.questions()
+	if err != nil {
+		return nil, err
+	}
+	hits.base, misses.base = 4, 4 // the floor
+	hits.targets = []trialTarget{
+		{target: w.product, rcode: "NOERROR"}, {target: w.stock, rcode: "NOERROR"}, {target: w.hosts, rcode: "NOERROR"},
+		{target: w.whoami, rcode: "NOERROR"}, {target: w.floor, rcode: "NOERROR"},
+	}
+	misses.targets = []trialTarget{
+		{target: w.product, rcode: "NXDOMAIN"}, {target: w.stock, rcode: "NXDOMAIN"}, {target: w.hosts, rcode: "SERVFAIL"},
+		{target: w.whoami, rcode: "NOERROR"}, {target: w.floor, rcode: "NOERROR"}, {target: w.denial, rcode: "NXDOMAIN"},
+	}
+	return []*trial{hits, misses}, nil
+}
+
+// questions are the trials, of which nobody is asked yet: existing names and missing ones.
+func (w *wireRun) questions() (hits, misses *trial, err error) {
+	hits = &trial{title: fmt.Sprintf("existing name, type A, %d names", w.names), data: filepath.Join(w.dir, "hit")}
+	misses = &trial{title: fmt.Sprintf("missing name, type A, %d names", w.names), data: filepath.Join(w.dir, "miss")}
 	var hit, miss []question
 	for i := range w.names {
 		hit, miss = append(hit, existing(i)), append(miss, missing(i))
 	}
-	hits := &trial{title: fmt.Sprintf("existing name, type A, %d names", w.names), data: filepath.Join(w.dir, "hit"), base: 4, targets: []trialTarget{
-		{target: w.product, rcode: "NOERROR"}, {target: w.stock, rcode: "NOERROR"}, {target: w.hosts, rcode: "NOERROR"},
-		{target: w.whoami, rcode: "NOERROR"}, {target: w.floor, rcode: "NOERROR"},
-	}}
-	misses := &trial{title: fmt.Sprintf("missing name, type A, %d names", w.names), data: filepath.Join(w.dir, "miss"), base: 4, targets: []trialTarget{
-		{target: w.product, rcode: "NXDOMAIN"}, {target: w.stock, rcode: "NXDOMAIN"}, {target: w.hosts, rcode: "SERVFAIL"},
-		{target: w.whoami, rcode: "NOERROR"}, {target: w.floor, rcode: "NOERROR"}, {target: w.denial, rcode: "NXDOMAIN"},
-	}}
-	if err := writeQuestions(hits.data, hit); err != nil {
-		return nil, err
-	}
-	return []*trial{hits, misses}, writeQuestions(misses.data, miss)
+	return hits, misses, errors.Join(writeQuestions(hits.data, hit), writeQuestions(misses.data, miss))
 }
 
 // measure has round after round until the figures are good enough. Who is first in a round
@@ -270,16 +298,22 @@ func (w *wireRun) measureOne(t *trial, at *trialTarget, counts bool) error {
 	if err != nil {
 		return err
 	}
-	paced := full
-	paced.rate, paced.latencies = w.rate, true
-	p, err := w.ask(at, paced)
-	if err != nil || !counts {
-		return err
+	if counts {
+		at.cpu = append(at.cpu, float64(after-before)/1e3/float64(s.completed))
+		at.perSecond = append(at.perSecond, s.perSecond)
 	}
-	at.cpu = append(at.cpu, float64(after-before)/1e3/float64(s.completed))
-	at.perSecond = append(at.perSecond, s.perSecond)
-	at.p50, at.p99 = append(at.p50, p.percentile(0.5)), append(at.p99, p.percentile(0.99))
-	if w.counter == "" {
+	if w.rate > 0 {
+		paced := full
+		paced.rate, paced.latencies = w.rate, true
+		p, err := w.ask(at, paced)
+		if err != nil {
+			return err
+		}
+		if counts {
+			at.p50, at.p99 = append(at.p50, p.percentile(0.5)), append(at.p99, p.percentile(0.99))
+		}
+	}
+	if w.counter == "" || !counts {
 		return nil
 	}
 	n, s, err := w.count(at, full)

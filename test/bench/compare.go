@@ -1,0 +1,178 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// compareFlags are the options of bench compare and bench before.
+type compareFlags struct {
+	out        string
+	rounds     int
+	parts      string
+	names      int
+	containers int
+	starts     int
+	pin        bool
+}
+
+func parseCompare(name string, args []string) (f compareFlags, rest []string, err error) {
+	set := flag.NewFlagSet("bench "+name, flag.ContinueOnError)
+	set.StringVar(&f.out, "out", "docs/benchmarks", fmt.Sprintf("folder for %s.json and %[1]s.svg", name))
+	set.IntVar(&f.rounds, "rounds", 20, fmt.Sprintf("rounds, no fewer than %d: in each, all binaries have their turn, in rotating order", fewestRounds))
+	set.StringVar(&f.parts, "parts", "wire,scale,engine", "what is measured")
+	set.IntVar(&f.names, "names", 300, "running containers for wire")
+	set.IntVar(&f.containers, "containers", 2000, "running containers for scale")
+	set.IntVar(&f.starts, "starts", 3, "containers that are started in each turn of scale and engine")
+	set.BoolVar(&f.pin, "pin", true, "for wire and scale: servers on the last CPU alone, dnsperf and the engine on the first")
+	err = set.Parse(args)
+	f.rounds = max(f.rounds, fewestRounds)
+	return f, set.Args(), err
+}
+
+// candidate is a binary of the product.
+type candidate struct{ name, binary string }
+
+// parseCandidates reads NAME=PATH. Others are compared with the first.
+func parseCandidates(args []string) ([]candidate, error) {
+	var cs []candidate
+	for _, arg := range args {
+		name, binary, ok := strings.Cut(arg, "=")
+		if !ok || name == "" || binary == "" || slices.ContainsFunc(cs, func(c candidate) bool { return c.name == name }) {
+			return nil, fmt.Errorf("%q: want NAME=PATH, each name once", arg)
+		}
+		if _, err := os.Stat(binary); err != nil {
+			return nil, err
+		}
+		cs = append(cs, candidate{name, binary})
+	}
+	if len(cs) < 2 {
+		return nil, errors.New("want two or more of NAME=PATH")
+	}
+	return cs, nil
+}
+
+// compare measures any number of binaries side by side.
+func compare(ctx context.Context, args []string) error {
+	f, rest, err := parseCompare("compare", args)
+	if err != nil {
+		return err
+	}
+	cs, err := parseCandidates(rest)
+	if err != nil {
+		return err
+	}
+	return f.run(ctx, newReport("compare", "Binaries side by side", args), cs)
+}
+
+// before compares the present state with that of a git revision.
+func before(ctx context.Context, args []string) error {
+	f, rest, err := parseCompare("before", args)
+	if err != nil {
+		return err
+	}
+	if len(rest) != 1 {
+		return errors.New("want one git revision")
+	}
+	dir, err := os.MkdirTemp("", "bench")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	was, err := buildRevision(dir, rest[0])
+	if err != nil {
+		return err
+	}
+	now := filepath.Join(dir, "coredns")
+	if err := runAll(exec.Command("./build.sh", now)); err != nil {
+		return err
+	}
+	return f.run(ctx, newReport("before", "Side by side with the state before", args), []candidate{{"before", was}, {"now", now}})
+}
+
+func (f compareFlags) run(ctx context.Context, r *report, cs []candidate) error {
+	dir, err := os.MkdirTemp("", "bench")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	c := comparison{compareFlags: f, dir: dir, candidates: cs, report: r}
+	r.note("%d interleaved rounds, medians with their 95 %% intervals; ratios to %s are taken in each round.", f.rounds, cs[0].name)
+	parts := map[string]func(context.Context) error{"wire": c.wire, "scale": c.scale, "engine": c.engine}
+	for part := range strings.SplitSeq(f.parts, ",") {
+		measure := parts[part]
+		if measure == nil {
+			return fmt.Errorf("-parts: no part %q", part)
+		}
+		if err := measure(ctx); err != nil {
+			return fmt.Errorf("%s: %w", part, err)
+		}
+	}
+	return r.publish(f.out)
+}
+
+// comparison is one run of bench compare or bench before.
+type comparison struct {
+	compareFlags
+	dir        string
+	candidates []candidate
+	report     *report
+}
+
+// figure is something that is measured of each candidate in each round.
+type figure struct {
+	title  string
+	digits int
+	values [][]float64 // by candidate
+}
+
+func (c *comparison) figure(title string, digits int) *figure {
+	return &figure{title, digits, make([][]float64, len(c.candidates))}
+}
+
+// add notes what a turn of the i-th candidate found: the median of the sample.
+func (f *figure) add(i int, sample ...float64) {
+	slices.Sort(sample)
+	f.values[i] = append(f.values[i], quantile(sample, 0.5))
+}
+
+// tabulate adds a table of the figures, each with its ratio to the first candidate's.
+func (c *comparison) tabulate(title string, figures ...*figure) {
+	t := table{Title: title}
+	for _, f := range figures {
+		t.Columns = append(t.Columns, column{Title: f.title, Digits: f.digits}, column{Title: "× " + c.candidates[0].name, Digits: 3, Plot: true, Line: 1})
+	}
+	for i := range c.candidates {
+		var values []estimate
+		for _, f := range figures {
+			values = append(values, estimateOf(f.values[i]), estimateOf(ratios(f.values[i], f.values[0])))
+		}
+		t.add(c.candidates[i].name, values...)
+	}
+	c.report.Tables = append(c.report.Tables, t)
+}
+
+// turns gives each candidate its turn in each round. Who is first rotates.
+func (c *comparison) turns(ctx context.Context, part string, turn func(i int) error) error {
+	n := len(c.candidates)
+	for round := range c.rounds {
+		for i := range n {
+			if ctx.Err() != nil {
+				return context.Cause(ctx)
+			}
+			i = (i + round) % n
+			if err := turn(i); err != nil {
+				return fmt.Errorf("%s: %w", c.candidates[i].name, err)
+			}
+		}
+		fmt.Fprintf(os.Stderr, "%s: round %d of %d\n", part, round+1, c.rounds)
+	}
+	return nil
+}
