@@ -6,10 +6,11 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/dockerdiscovery/dockerdiscovery/test/rig"
 )
 
 // compareFlags are the options of bench compare and bench before.
@@ -91,7 +92,7 @@ func before(ctx context.Context, args []string) error {
 		return err
 	}
 	now := filepath.Join(dir, "coredns")
-	if err := runAll(exec.Command("./build.sh", now)); err != nil {
+	if err := rig.Build(".", now); err != nil {
 		return err
 	}
 	return f.run(ctx, newReport("before", "Side by side with the state before", args), []candidate{{"before", was}, {"now", now}})

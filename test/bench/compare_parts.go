@@ -45,15 +45,15 @@ func (c *comparison) wire(ctx context.Context) error {
 		}
 		c.tabulate(t.title, figures...)
 	}
-	resident := c.figure("resident memory after the load, MiB", 1)
+	memory := c.figure("resident memory after the load, MiB", 1)
 	for i, t := range w.targets {
-		bytes, err := t.server.resident()
+		bytes, err := resident(t.server.Process)
 		if err != nil {
 			return err
 		}
-		resident.add(i, bytes/(1<<20))
+		memory.add(i, bytes/(1<<20))
 	}
-	c.tabulate(fmt.Sprintf("memory under load, %d containers", c.names), resident)
+	c.tabulate(fmt.Sprintf("memory under load, %d containers", c.names), memory)
 	return nil
 }
 
@@ -73,7 +73,7 @@ func (c *comparison) scale(ctx context.Context) error {
 		return err
 	}
 	defer none.stop()
-	heap, resident := c.figure("live heap, bytes/container", 0), c.figure("resident memory, MiB", 1)
+	heap, memory := c.figure("live heap, bytes/container", 0), c.figure("resident memory, MiB", 1)
 	began, spent := c.figure("process begins → answers, ms", 0), c.figure("CPU for it, ms", 0)
 	started := c.figure("start → answer, ms", 2)
 	next := c.containers
@@ -83,7 +83,7 @@ func (c *comparison) scale(ctx context.Context) error {
 			return err
 		}
 		base, err := empty.liveHeap()
-		if err := errors.Join(err, empty.stop()); err != nil {
+		if err := errors.Join(err, empty.Stop(patience)); err != nil {
 			return err
 		}
 		begin := time.Now()
@@ -92,16 +92,16 @@ func (c *comparison) scale(ctx context.Context) error {
 			return err
 		}
 		began.add(i, float64(time.Since(begin))/1e6)
-		cpu, cpuErr := s.cpu()
-		bytes, residentErr := s.resident()
+		cpu, cpuErr := cpuTime(s.Process)
+		bytes, residentErr := resident(s.Process)
 		lags, startErr := starts(s, many, next, c.starts)
 		next += c.starts
 		all, heapErr := s.liveHeap()
-		if err := errors.Join(cpuErr, residentErr, startErr, heapErr, s.stop()); err != nil {
+		if err := errors.Join(cpuErr, residentErr, startErr, heapErr, s.Stop(patience)); err != nil {
 			return err
 		}
 		spent.add(i, float64(cpu)/1e6)
-		resident.add(i, bytes/(1<<20))
+		memory.add(i, bytes/(1<<20))
 		started.add(i, lags...)
 		heap.add(i, (all-base)/float64(c.containers))
 		return nil
@@ -109,7 +109,7 @@ func (c *comparison) scale(ctx context.Context) error {
 	if err := c.turns(ctx, "scale", turn); err != nil {
 		return err
 	}
-	c.tabulate(fmt.Sprintf("memory, %d containers", c.containers), heap, resident)
+	c.tabulate(fmt.Sprintf("memory, %d containers", c.containers), heap, memory)
 	c.tabulate(fmt.Sprintf("first reconciliation, %d containers", c.containers), began, spent)
 	c.tabulate(fmt.Sprintf("internal/enginetest, %d running", c.containers), started)
 	return nil
@@ -134,13 +134,13 @@ func (c *comparison) observe(i int, f *fakeEngine, cpu int) (*observed, error) {
 	if err != nil {
 		return nil, err
 	}
-	return o, o.await(missing(0), dns.RcodeNameError)
+	return o, await(o.Server, missing(0), dns.RcodeNameError)
 }
 
 // starts has n containers started, stopped and removed, the first of them the from-th, and returns how long after each start
 // its name was answered, in ms.
 func starts(s *observed, f *fakeEngine, from, n int) (lags []float64, err error) {
-	conn, err := dns.Dial("udp", s.addr())
+	conn, err := dns.Dial("udp", s.Addr)
 	if err != nil {
 		return nil, err
 	}
@@ -192,7 +192,7 @@ func (c *comparison) engine(ctx context.Context) (err error) {
 			lags = append(lags, float64(lag)/1e6)
 		}
 		started.add(i, lags...)
-		return errors.Join(l.conn.Close(), l.server.stop())
+		return errors.Join(l.conn.Close(), l.server.Stop(patience))
 	}
 	if err := c.turns(ctx, "engine", turn); err != nil {
 		return err

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"regexp"
@@ -48,10 +49,14 @@ type slice struct {
 	latencies []time.Duration // sorted; if they were asked for
 }
 
-// dnsperf asks the server; prefix is a command that runs dnsperf as its own arguments say, or nothing.
-func dnsperf(port int, l load, prefix ...string) (slice, error) {
-	args := append(slices.Clone(prefix), "dnsperf", "-s", "127.0.0.1", "-p", strconv.Itoa(port), "-x", strconv.Itoa(l.from),
-		"-d", l.data, "-l", strconv.Itoa(l.seconds), "-c", "1", "-T", "1")
+// dnsperf asks the server at the address; prefix is a command that runs dnsperf as its own arguments say, or nothing.
+func dnsperf(server string, l load, prefix ...string) (slice, error) {
+	ip, port, err := net.SplitHostPort(server)
+	if err != nil {
+		return slice{}, err
+	}
+	args := slices.Concat(onCPU(l.cpu), prefix, []string{"dnsperf", "-s", ip, "-p", port, "-x", strconv.Itoa(l.from),
+		"-d", l.data, "-l", strconv.Itoa(l.seconds), "-c", "1", "-T", "1"})
 	if l.rate > 0 {
 		args = append(args, "-Q", strconv.Itoa(l.rate))
 	}
@@ -59,7 +64,6 @@ func dnsperf(port int, l load, prefix ...string) (slice, error) {
 		args = append(args, "-v")
 	}
 	cmd := exec.Command(args[0], args[1:]...)
-	onCPU(cmd, l.cpu)
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		return slice{}, fmt.Errorf("%s: %w: %s", cmd, err, out)

@@ -102,7 +102,7 @@ func (l *latencies) measure(ctx context.Context, name string) error {
 	if err := l.serve(); err != nil {
 		return err
 	}
-	defer l.server.stop()
+	defer l.server.Stop(patience)
 	defer l.conn.Close()
 	if err := l.starts(ctx, name); err != nil {
 		return fmt.Errorf("starts: %w", err)
@@ -118,10 +118,10 @@ func (l *latencies) serve() (err error) {
 	if l.server, err = observe(l.binary, l.dir, l.engine.DaemonHost(), -1); err != nil {
 		return err
 	}
-	if err := l.server.await(address("bench-none"), dns.RcodeNameError); err != nil {
+	if err := await(l.server.Server, address("bench-none"), dns.RcodeNameError); err != nil {
 		return err
 	}
-	l.conn, err = dns.Dial("udp", l.server.addr())
+	l.conn, err = dns.Dial("udp", l.server.Addr)
 	return err
 }
 
@@ -228,7 +228,7 @@ func (l *latencies) bursts(ctx context.Context, name string) error {
 		if err != nil {
 			return err
 		}
-		before, err := l.server.metric("coredns_docker_api_calls_total")
+		before, err := l.server.Metric("coredns_docker_api_calls_total")
 		if err != nil {
 			return err
 		}
@@ -240,7 +240,7 @@ func (l *latencies) bursts(ctx context.Context, name string) error {
 			return err
 		}
 		lags = append(lags, float64(time.Since(returned))/1e6)
-		after, err := l.server.metric("coredns_docker_api_calls_total")
+		after, err := l.server.Metric("coredns_docker_api_calls_total")
 		if err != nil {
 			return err
 		}
@@ -258,7 +258,7 @@ func (l *latencies) bursts(ctx context.Context, name string) error {
 
 // all asks for all names at once, from one socket, until all have an address.
 func (l *latencies) all(qs []question) error {
-	conn, err := dns.Dial("udp", l.server.addr())
+	conn, err := dns.Dial("udp", l.server.Addr)
 	if err != nil {
 		return err
 	}
@@ -317,9 +317,9 @@ func (l *latencies) first(ctx context.Context, name string) error {
 			return err
 		}
 		started = append(started, float64(time.Since(begin))/1e6)
-		sum, err := l.server.metric("coredns_docker_reconcile_duration_seconds_sum")
+		sum, err := l.server.Metric("coredns_docker_reconcile_duration_seconds_sum")
 		l.conn.Close()
-		if err := errors.Join(err, l.server.stop()); err != nil {
+		if err := errors.Join(err, l.server.Stop(patience)); err != nil {
 			return err
 		}
 		took = append(took, 1000*sum)

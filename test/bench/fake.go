@@ -10,12 +10,13 @@ import (
 	"time"
 
 	"github.com/dockerdiscovery/dockerdiscovery/internal/enginetest"
+	"github.com/dockerdiscovery/dockerdiscovery/test/rig"
 )
 
 // fakeEngine is an internal/enginetest engine in a process of its own, so that what it costs is not
 // taken for what we cost.
 type fakeEngine struct {
-	process
+	*rig.Process
 	client *rpc.Client
 	host   string
 }
@@ -31,8 +32,9 @@ type pipes struct {
 
 func startFake(dir string, cpu int) (*fakeEngine, error) {
 	socket := filepath.Join(dir, "engine.sock")
-	f := &fakeEngine{process: process{cmd: exec.Command(os.Args[0], fakeCommand, socket)}, host: "unix://" + socket}
-	in, err := f.cmd.StdinPipe()
+	command := append(onCPU(cpu), os.Args[0], fakeCommand, socket)
+	cmd := exec.Command(command[0], command[1:]...)
+	in, err := cmd.StdinPipe()
 	if err != nil {
 		return nil, err
 	}
@@ -40,13 +42,13 @@ func startFake(dir string, cpu int) (*fakeEngine, error) {
 	if err != nil {
 		return nil, err
 	}
-	f.cmd.Stdout = w
-	if err := f.spawn(cpu); err != nil {
+	cmd.Stdout = w
+	p, err := rig.Start(cmd)
+	if err != nil {
 		return nil, err
 	}
 	w.Close()
-	f.client = rpc.NewClient(pipes{out, in})
-	return f, nil
+	return &fakeEngine{p, rpc.NewClient(pipes{out, in}), "unix://" + socket}, nil
 }
 
 // call has the engine do something; see Operator for what there is.
@@ -60,10 +62,10 @@ func (f *fakeEngine) call(method string, args, reply any) error {
 func (f *fakeEngine) stop() error {
 	f.client.Close() // by which it ends
 	select {
-	case <-f.ended:
+	case <-f.Exited:
 		return nil
 	case <-time.After(patience):
-		return f.process.stop()
+		return f.Stop(patience)
 	}
 }
 

@@ -36,7 +36,7 @@ func counted(output string) (float64, bool) {
 // count has a slice counted.
 func (w *wireRun) count(at *trialTarget, l load) (float64, slice, error) {
 	file := filepath.Join(w.dir, "perf")
-	s, err := w.ask(at, l, "perf", "stat", "-x", ",", "-e", w.counter, "-o", file, "-p", strconv.Itoa(at.server.cmd.Process.Pid), "--")
+	s, err := w.ask(at, l, "perf", "stat", "-x", ",", "-e", w.counter, "-o", file, "-p", strconv.Itoa(at.server.Pid()), "--")
 	if err != nil {
 		return 0, s, err
 	}

@@ -57,8 +57,8 @@ func pgo(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	defer s.stop()
-	if err := s.await(existing(0), dns.RcodeSuccess); err != nil {
+	defer s.Stop(patience)
+	if err := await(s, existing(0), dns.RcodeSuccess); err != nil {
 		return err
 	}
 	var profiles []string
@@ -77,7 +77,7 @@ func pgo(ctx context.Context, args []string) error {
 			}
 			asked := make(chan error, 1)
 			go func() {
-				_, err := dnsperf(s.port, l)
+				_, err := dnsperf(s.Addr, l)
 				asked <- err
 			}()
 			profile := filepath.Join(dir, fmt.Sprintf("%s.%d.pprof", kind, round))

@@ -51,7 +51,7 @@ func parseWire(args []string) (f wireFlags, err error) {
 // target is one of the servers that are compared.
 type target struct {
 	name   string
-	server *server
+	server *rig.Server
 }
 
 // trial is one question put to some of the targets.
@@ -143,7 +143,7 @@ func openWire(f wireFlags, dir string) (w *wireRun, err error) {
 
 func (w *wireRun) stop() {
 	for _, t := range w.targets {
-		t.server.stop()
+		t.server.Stop(patience)
 	}
 	w.fake.stop()
 }
@@ -156,7 +156,7 @@ func (w *wireRun) serve(name, binary, lines string, q question, rcode int) (*tar
 	}
 	t := &target{name: name, server: s}
 	w.targets = append(w.targets, t)
-	return t, s.await(q, rcode)
+	return t, await(s, q, rcode)
 }
 
 // docker is the plugin in a Corefile, with the run's engine.
@@ -185,7 +185,7 @@ func (w *wireRun) start(bins builds) (err error) {
 		return err
 	}
 	// The denial's message is what we answer.
-	m, err := dns.Exchange(new(dns.Msg).SetQuestion(missing(0).name, dns.TypeA), w.stock.server.addr())
+	m, err := dns.Exchange(new(dns.Msg).SetQuestion(missing(0).name, dns.TypeA), w.stock.server.Addr)
 	if err != nil {
 		return err
 	}
@@ -286,7 +286,7 @@ func widest(trials []*trial) (worst float64) {
 // measureOne gives the target its slices of one round.
 func (w *wireRun) measureOne(t *trial, at *trialTarget, counts bool) error {
 	full := load{data: t.data, seconds: w.seconds, cpu: w.asker, from: w.from}
-	before, err := at.server.cpu()
+	before, err := cpuTime(at.server.Process)
 	if err != nil {
 		return err
 	}
@@ -294,7 +294,7 @@ func (w *wireRun) measureOne(t *trial, at *trialTarget, counts bool) error {
 	if err != nil {
 		return err
 	}
-	after, err := at.server.cpu()
+	after, err := cpuTime(at.server.Process)
 	if err != nil {
 		return err
 	}
@@ -323,7 +323,7 @@ func (w *wireRun) measureOne(t *trial, at *trialTarget, counts bool) error {
 
 // ask checks that the answers were right.
 func (w *wireRun) ask(at *trialTarget, l load, prefix ...string) (slice, error) {
-	s, err := dnsperf(at.server.port, l, prefix...)
+	s, err := dnsperf(at.server.Addr, l, prefix...)
 	if err == nil && s.rcodes[at.rcode] != s.completed {
 		err = fmt.Errorf("answers are %v, want %d times %s", s.rcodes, s.completed, at.rcode)
 	}
