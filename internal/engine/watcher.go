@@ -114,6 +114,16 @@ func (w *Watcher) Arrivals() (bool, <-chan struct{}) {
 	return w.arriving.Load() > 0 || w.catching.Load(), *arrival
 }
 
+// CatchingUp returns a channel that is closed when the engine has said who runs, or can't be asked any more; nil unless it is
+// connected anew, after a time without a connection in which any container may have started.
+func (w *Watcher) CatchingUp() <-chan struct{} {
+	arrival := w.arrival.Load()
+	if !w.catching.Load() {
+		return nil
+	}
+	return *arrival
+}
+
 // arrived notes that so many containers are arriving no more.
 func (w *Watcher) arrived(n int64) {
 	w.arriving.Add(-n)

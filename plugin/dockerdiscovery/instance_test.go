@@ -199,6 +199,14 @@ func TestArrival(t *testing.T) {
 	if err := e.WaitInspectCalls(t.Context(), id, 1); err != nil {
 		t.Fatal(err)
 	}
+	for end := time.Now().Add(10 * time.Second); ; { // the engine may be asked before all others know that it starts
+		if news, _ := d.catalog.Arrivals().Expect("web.docker.", false); news != nil {
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatal("it does not count as starting")
+		}
+	}
 	d.arrivalWait = time.Millisecond
 	expect("the start takes longer than a query waits", "NXDOMAIN")
 	d.arrivalWait = time.Minute

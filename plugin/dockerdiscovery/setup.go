@@ -43,10 +43,6 @@ const (
 	// A restart takes half a second at least; a container that is made anew takes longer.
 	defaultHold = 5 * time.Second
 	maxHold     = 10 * time.Minute
-
-	// An engine with much to do may hold on to a container that has started for some
-	// tens of milliseconds. Resolvers ask again after a second at the earliest.
-	arrivalWait = 250 * time.Millisecond
 )
 
 // config is what the Corefile says.

@@ -1,0 +1,176 @@
+package dockerdiscovery
+
+import (
+	"sync/atomic"
+	"time"
+
+	"github.com/coredns/coredns/plugin"
+	"github.com/miekg/dns"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+
+	"github.com/dockerdiscovery/dockerdiscovery/internal/zone"
+)
+
+const (
+	// An engine with much to do may hold on to a container that has started for some
+	// tens of milliseconds. Resolvers ask again after a second at the earliest.
+	arrivalWait = 250 * time.Millisecond
+
+	// maxWaiting bounds how many queries wait at once, in all server blocks: each has a goroutine and its buffers.
+	// maxWaitingForAny bounds those among them whose name is nobody's yet. They leave room for who asks for a container
+	// that is known to start.
+	maxWaiting       = 256
+	maxWaitingForAny = maxWaiting / 2
+)
+
+// waiting and waitingForAny count the queries that wait.
+var waiting, waitingForAny atomic.Int32
+
+// How a wait ends, as the metric has it.
+const (
+	waitAnswered = "answered" // there is something at the name now
+	waitAbsent   = "absent"   // nobody has the name of those who could have had it
+	waitTimeout  = "timeout"  // it has taken too long
+	waitFull     = "full"     // there was no wait, since too many wait
+)
+
+var arrivalWaits = promauto.NewCounterVec(prometheus.CounterOpts{
+	Namespace: plugin.Namespace, Subsystem: subsystem, Name: "arrival_waits_total",
+	Help: "Counter of queries that waited for a container that is starting. The result is answered, absent, timeout or full.",
+}, []string{"result"})
+
+func init() {
+	for _, result := range []string{waitAnswered, waitAbsent, waitTimeout, waitFull} {
+		arrivalWaits.WithLabelValues(result) // shows from the start
+	}
+}
+
+// lookup looks the query up. A name that does not exist may be that of a container which is just starting: the engine
+// is being asked what it is called, and usually answers within a millisecond. Who asks for it as soon as "docker run" returns
+// must not be told that it does not exist.
+func (d *Docker) lookup(q *zone.Query, res *zone.Result) {
+	seen := d.store.Snapshot()
+	seen.Lookup(q, res)
+	if mayArrive(q, res) {
+		d.lookupArriving(q, res, seen)
+	}
+}
+
+// mayArrive reports whether a container's start may change the answer. In zone . the Internet's names are not
+// made to wait: longer ones than one label are answered to the Docker host and containers alone.
+func mayArrive(q *zone.Query, res *zone.Result) bool {
+	switch res.Outcome {
+	case zone.NameError, zone.EmptyNonTerminal, zone.Ended:
+		return q.View.Asker != zone.Elsewhere || mayBeAny(q, res)
+	default:
+		return false
+	}
+}
+
+// mayBeAny reports whether the name may turn out to be that of a container of which it is not known.
+func mayBeAny(q *zone.Query, res *zone.Result) bool {
+	return res.Zone != "." || dns.CountLabel(last(q, res)) == 1
+}
+
+// lookupArriving waits until the name may have an answer that it has not in the snapshot seen, and looks it up again, as long
+// as there is something to wait for.
+func (d *Docker) lookupArriving(q *zone.Query, res *zone.Result, seen *zone.Snapshot) {
+	missing := func() bool {
+		if now := d.store.Snapshot(); now != seen {
+			seen = now
+			seen.Lookup(q, res)
+		}
+		return mayArrive(q, res)
+	}
+	e := expectation{Docker: d}
+	for missing() {
+		expects := e.next(q, res)
+		if !missing() || !expects || !e.wait() { // what was expected a moment ago may have come
+			break
+		}
+	}
+	if e.result != "" && !mayArrive(q, res) {
+		e.result = waitAnswered
+	}
+	if e.result != "" {
+		arrivalWaits.WithLabelValues(e.result).Inc()
+	}
+}
+
+// expectation is what one query waits for.
+type expectation struct {
+	*Docker
+	news     <-chan struct{} // closed when the name may have an answer
+	deadline time.Time       // until when that is worth waiting for; zero if arrivalWait alone decides
+	forAny   bool            // any name may have an answer then
+
+	result    string    // how the last wait has ended, if it was in vain; "" before the first
+	began     time.Time // of the first wait
+	refreshed bool      // the engine has been asked whether a container has started
+}
+
+// next finds out what the query is to wait for, and reports whether there is something. That is: a container that could have
+// the name is starting. Or after a time without a connection the engine has not said yet who runs. Or it is one that
+// tells of starts late, and is asked whether there was one.
+func (e *expectation) next(q *zone.Query, res *zone.Result) bool {
+	any := mayBeAny(q, res)
+	e.news, e.deadline = e.catalog.Arrivals().Expect(last(q, res), any)
+	e.forAny = e.news == nil || !e.deadline.IsZero()
+	if e.news != nil || !any || e.watcher == nil {
+		return e.news != nil
+	}
+	e.news = e.watcher.CatchingUp()
+	if e.news == nil && !e.refreshed {
+		e.refreshed = true
+		e.news = e.watcher.Refresh(e.arrivalWait)
+	}
+	return e.news != nil
+}
+
+// wait waits for what next has found, and reports whether the query may wait for more.
+func (e *expectation) wait() bool {
+	if !enter(e.forAny) {
+		e.result = waitFull
+		return false
+	}
+	defer leave(e.forAny)
+	if e.began.IsZero() {
+		e.began = time.Now()
+	}
+	end := e.began.Add(e.arrivalWait)
+	if e.deadline.IsZero() || end.Before(e.deadline) {
+		e.deadline = end
+	}
+	timeout := time.NewTimer(time.Until(e.deadline))
+	defer timeout.Stop()
+	select {
+	case <-e.news:
+		e.result = waitAbsent
+		return true
+	case <-timeout.C:
+		e.result = waitTimeout
+		return e.deadline.Before(end)
+	}
+}
+
+// enter reports whether one query more may wait. The caller must call leave then.
+func enter(forAny bool) bool {
+	if waiting.Add(1) > maxWaiting {
+		waiting.Add(-1)
+		return false
+	}
+	if forAny && waitingForAny.Add(1) > maxWaitingForAny {
+		leave(true)
+		return false
+	}
+	return true
+}
+
+// leave undoes enter.
+func leave(forAny bool) {
+	if forAny {
+		waitingForAny.Add(-1)
+	}
+	waiting.Add(-1)
+}
