@@ -1,0 +1,246 @@
+package catalog
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/dockerdiscovery/dockerdiscovery/internal/container"
+	"github.com/dockerdiscovery/dockerdiscovery/internal/naming"
+	"github.com/dockerdiscovery/dockerdiscovery/internal/zone"
+)
+
+// hosts is a catalog of the hosts here and there.
+type hosts struct {
+	*Catalog
+	*clock
+	zones       *zone.Store
+	here, there *Feed
+	logged      []string
+}
+
+func newHosts() *hosts {
+	h := &hosts{clock: newClock()}
+	h.Catalog, h.zones = newCatalog(h.clock, hold)
+	h.warnf = func(format string, args ...any) { h.logged = append(h.logged, fmt.Sprintf(format, args...)) }
+	h.here, h.there = h.Feed(here), h.Feed(there)
+	return h
+}
+
+func set(f *Feed, all ...*container.Container) {
+	for _, c := range all {
+		f.Apply([]container.Change{{ID: c.ID, Container: c}})
+	}
+}
+
+func ends(f *Feed, c *container.Container, gone bool) {
+	f.Apply([]container.Change{{ID: c.ID, Gone: gone}})
+}
+
+func create(f *Feed, c *container.Container) {
+	f.Apply([]container.Change{{ID: c.ID, Created: c, Since: f.cat.now()}})
+}
+
+// states says what the hosts have of a container: its addresses, none if it runs without any, held, or - for nothing.
+func (h *hosts) states(c *container.Container) string {
+	var all []string
+	for _, f := range []*Feed{h.here, h.there} {
+		state := "-"
+		if k := f.listings[c.ID]; k != nil {
+			var ips []string
+			for _, a := range k.entry.Addresses {
+				ips = append(ips, a.IP.String())
+			}
+			switch {
+			case k.entry.Key != zone.Key{Host: f.host, ID: c.ID}:
+				state = fmt.Sprintf("%v's", k.entry.Key)
+			case k.entry.Held:
+				state = "held"
+			case len(ips) == 0:
+				state = "none"
+			default:
+				state = strings.Join(ips, "+")
+			}
+		}
+		all = append(all, state)
+	}
+	return strings.Join(all, " ")
+}
+
+// TestTwoHosts checks that what happens on one host leaves containers of the same names, IDs and networks on another alone.
+// Each step says what the hosts have of the containers after it.
+func TestTwoHosts(t *testing.T) {
+	web, web2 := facts("web", "a=10.1.0.2"), facts("web", "a=10.1.0.3")
+	byID, byName := facts("app", ""), facts("app", "")
+	byID.NetworkMode, byName.NetworkMode = "container:"+web.ID, "container:web"
+	old, next := of(facts("1", "a=10.1.0.4"), "shop", "web"), of(facts("2", ""), "shop", "web")
+	old.Name, next.Name = "shop-web-1", "shop-web-1"
+	started := of(facts("2", "a=10.1.0.5"), "shop", "web")
+	type step struct {
+		do   func(h *hosts)
+		want string
+	}
+	second := func(n int) func(h *hosts) { return func(h *hosts) { h.wait(time.Duration(n) * time.Second) } }
+	joins := func(app *container.Container) []step {
+		return []step{
+			{func(h *hosts) { set(h.here, app); set(h.there, web) }, "none -"},
+			{func(h *hosts) { set(h.there, app) }, "none 10.1.0.2"},
+			{func(h *hosts) { set(h.here, web2) }, "10.1.0.3 10.1.0.2"},
+			{func(h *hosts) { ends(h.there, web, false) }, "10.1.0.3 none"},
+			{func(h *hosts) { set(h.there, web2); ends(h.here, web2, true) }, "none 10.1.0.3"},
+			{func(h *hosts) { set(h.here, web); ends(h.there, app, true) }, "10.1.0.2 held"},
+			{func(h *hosts) { h.there.Forget() }, "10.1.0.2 -"},
+		}
+	}
+	for name, c := range map[string]struct {
+		of    *container.Container // the steps tell
+		steps []step
+	}{
+		"joined by ID":   {byID, joins(byID)},
+		"joined by name": {byName, joins(byName)},
+		"holds": {web, []step{
+			{func(h *hosts) { set(h.here, web); set(h.there, web) }, "10.1.0.2 10.1.0.2"},
+			{func(h *hosts) { ends(h.here, web, false) }, "held 10.1.0.2"},
+			{func(h *hosts) { second(5)(h); ends(h.there, web, true) }, "held held"},
+			{second(4), "held held"},
+			{second(1), "- held"},
+			{func(h *hosts) { set(h.here, web2) }, "10.1.0.3 held"},
+			{func(h *hosts) { ends(h.here, web2, true) }, "held held"},
+			{second(5), "held -"},
+			{func(h *hosts) { set(h.there, web) }, "held 10.1.0.2"},
+			{second(5), "- 10.1.0.2"},
+		}},
+		"a host that is forgotten": {web, []step{
+			{func(h *hosts) { set(h.here, web); set(h.there, web); ends(h.there, web, false) }, "10.1.0.2 held"},
+			{func(h *hosts) { h.there.Forget() }, "10.1.0.2 -"},
+			{func(h *hosts) { set(h.there, web2) }, "10.1.0.2 -"},
+			{func(h *hosts) { h.there = h.Feed(there); set(h.there, web2) }, "10.1.0.2 10.1.0.3"},
+			{func(h *hosts) { second(60)(h); h.here.Forget() }, "- 10.1.0.3"},
+		}},
+		"a successor on the other": {old, []step{
+			{func(h *hosts) { set(h.here, old); set(h.there, old); ends(h.here, old, true); ends(h.there, old, true) }, "held held"},
+			{func(h *hosts) { create(h.there, next); second(11)(h) }, "- held"},
+			{func(h *hosts) { set(h.here, started) }, "- held"},
+			{func(h *hosts) { set(h.there, started) }, "- -"},
+		}},
+		"successors on both": {old, []step{
+			{func(h *hosts) { set(h.here, old); set(h.there, old); ends(h.here, old, true); ends(h.there, old, true) }, "held held"},
+			{func(h *hosts) { create(h.here, next); create(h.there, next); second(11)(h) }, "held held"},
+			{func(h *hosts) { ends(h.here, next, true) }, "- held"},
+			{func(h *hosts) { h.here.Forget(); second(300)(h) }, "- held"},
+			{second(300), "- -"},
+		}},
+		"who had ended before": {old, []step{
+			{func(h *hosts) {
+				h.here.Apply([]container.Change{{ID: old.ID, Last: old, Since: h.clock.now.Add(-time.Second)}})
+				set(h.there, old)
+			}, "held 10.1.0.4"},
+			{second(9), "- 10.1.0.4"},
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := newHosts()
+			for i, s := range c.steps {
+				s.do(h)
+				if got := h.states(c.of); got != s.want {
+					t.Errorf("step %d: %s, want %s", i+1, got, s.want)
+				}
+			}
+		})
+	}
+}
+
+// TestNetworksOfTwoHosts checks that a network belongs to its host, whatever it is called, unless it spans hosts.
+func TestNetworksOfTwoHosts(t *testing.T) {
+	h := newHosts()
+	web := facts("web", "a=10.1.0.2")
+	web.Endpoints[0].Aliases = []string{"www"}
+	networks := func(f *Feed) string {
+		e := f.listings[web.ID].entry
+		var claimed []string
+		for _, c := range e.Claims {
+			claimed = append(claimed, c.Name)
+		}
+		return fmt.Sprintf("%t %t %t", slices.Contains(e.Networks, container.LocalNetwork(f.host, "a")),
+			slices.Contains(e.Networks, container.SpanningNetwork("n")), slices.Contains(claimed, "www.short.docker."))
+	}
+	set(h.here, web)
+	set(h.there, web)
+	for i, s := range []struct {
+		of          *Feed
+		network     container.Network
+		here, there string // the network is the host's, spans hosts, and has a Compose name
+	}{
+		{h.here, container.Network{ID: "x"}, "true false false", "true false false"},
+		{h.there, container.Network{ID: "n", Spans: true}, "true false false", "false true false"},
+		{h.here, container.Network{ID: "x", Compose: container.ComposeNetwork{Project: "shop", Short: "short"}}, "true false true", "false true false"},
+		{h.here, container.Network{ID: "n", Spans: true}, "false true false", "false true false"},
+		{h.there, container.Network{ID: "x"}, "false true false", "true false false"},
+	} {
+		s.network.Name = "a"
+		s.of.Host(container.Host{ID: "whoever", Networks: []container.Network{s.network}})
+		if here, there := networks(h.here), networks(h.there); here != s.here || there != s.there {
+			t.Errorf("step %d: here %s, there %s, want %s, %s", i+1, here, there, s.here, s.there)
+		}
+	}
+}
+
+// TestComplete checks that all hosts must have been reconciled before the catalog is complete.
+func TestComplete(t *testing.T) {
+	cat, _ := newCatalog(newClock(), hold)
+	feeds := map[string]*Feed{}
+	for i, s := range []struct {
+		do   string
+		want bool
+	}{
+		{"", false},
+		{"here begins", false}, {"here connects", false}, {"here synced", true},
+		{"there begins", false}, {"there connects", false}, {"here leaves", false}, {"there synced", true},
+		{"there leaves", true}, {"there begins", true},
+		{"third begins", false}, {"third forgotten", true},
+		{"here forgotten", true}, {"here synced", true}, {"there forgotten", false},
+		{"here begins", false}, {"here synced", true},
+	} {
+		host, what, _ := strings.Cut(s.do, " ")
+		switch f := feeds[host]; what {
+		case "begins":
+			feeds[host] = cat.Feed(container.HostID(host))
+		case "connects":
+			f.Current(true)
+		case "leaves":
+			f.Current(false)
+		case "synced":
+			f.Synced()
+		case "forgotten":
+			f.Forget()
+		}
+		if got := cat.Complete(); got != s.want {
+			t.Errorf("step %d, %s: complete is %t", i+1, s.do, got)
+		}
+	}
+}
+
+// TestWarningsOfTwoHosts checks that messages say on which hosts containers are, if there are several.
+func TestWarningsOfTwoHosts(t *testing.T) {
+	h := newHosts()
+	thief := facts("thief", "a=10.1.0.9")
+	thief.Labels = map[string]string{"coredns.dockerdiscovery.host": "db,x..y"}
+	set(h.here, facts("db", "a=10.1.0.2"))
+	set(h.here, thief)
+	h.there.Forget()
+	ends(h.here, thief, true)
+	h.wait(time.Minute)
+	set(h.here, thief)
+	skipped := naming.Skipped{Source: naming.Label, Name: "x..y", Reason: "empty label"}.String()
+	want := []string{
+		"Container thief on here: skipped " + skipped,
+		"Container thief on here does not get the name db.docker.: it is container db's on here",
+		"Container thief: skipped " + skipped,
+		"Container thief does not get the name db.docker.: it is container db's",
+	}
+	if !slices.Equal(h.logged, want) {
+		t.Errorf("logged are %q, want %q", h.logged, want)
+	}
+}
