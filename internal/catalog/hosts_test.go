@@ -75,6 +75,8 @@ func TestTwoHosts(t *testing.T) {
 	web, web2 := facts("web", "a=10.1.0.2"), facts("web", "a=10.1.0.3")
 	byID, byName := facts("app", ""), facts("app", "")
 	byID.NetworkMode, byName.NetworkMode = "container:"+web.ID, "container:web"
+	renamed := facts("other", "a=10.1.0.6")
+	renamed.Name = "web"
 	old, next := of(facts("1", "a=10.1.0.4"), "shop", "web"), of(facts("2", ""), "shop", "web")
 	old.Name, next.Name = "shop-web-1", "shop-web-1"
 	started := of(facts("2", "a=10.1.0.5"), "shop", "web")
@@ -100,6 +102,10 @@ func TestTwoHosts(t *testing.T) {
 	}{
 		"joined by ID":   {byID, joins(byID)},
 		"joined by name": {byName, joins(byName)},
+		"joined by a name that two have": {byName, []step{
+			{func(h *hosts) { set(h.here, byName, web, renamed); set(h.there, byName, renamed) }, "none 10.1.0.6"},
+			{func(h *hosts) { ends(h.here, web, false); set(h.there, web) }, "10.1.0.6 none"},
+		}},
 		"holds": {web, []step{
 			{func(h *hosts) { set(h.here, web); set(h.there, web) }, "10.1.0.2 10.1.0.2"},
 			{func(h *hosts) { ends(h.here, web, false) }, "held 10.1.0.2"},

@@ -72,11 +72,7 @@ func (f *Feed) provider(c *container.Container) *container.Container {
 		}
 		k := f.listings[ref]
 		if k == nil { // Docker has the ID there; others may have a name
-			for _, other := range f.listings {
-				if other.facts != nil && other.facts.Name == ref {
-					k = other
-				}
-			}
+			k = f.called(ref)
 		}
 		if k == nil || k.facts == nil {
 			return nil
@@ -85,4 +81,19 @@ func (f *Feed) provider(c *container.Container) *container.Container {
 		c = k.facts
 	}
 	return nil
+}
+
+// called returns the container of the name that runs. While two are known by it, since one was just renamed, it is neither. The
+// caller holds mu.
+func (f *Feed) called(name string) (found *listing) {
+	for _, k := range f.listings {
+		if k.facts == nil || k.facts.Name != name {
+			continue
+		}
+		if found != nil {
+			return nil
+		}
+		found = k
+	}
+	return found
 }
