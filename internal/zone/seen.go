@@ -94,7 +94,7 @@ func (s *Snapshot) lords(n *node, v *View, nearest circle) (lords []Key) {
 		return nil
 	}
 	for _, c := range above.claims {
-		if c.claim.Rank == ByName && v.circle(&c) <= nearest {
+		if c.claim.Rank == ByName && v.circle(&c) <= nearest && !slices.ContainsFunc(lords, func(k Key) bool { return k.Host == c.entry.Host }) {
 			lords = append(lords, c.entry.Key)
 		}
 	}
