@@ -175,6 +175,7 @@ func (r *rig) created(c *container.Container) container.Change {
 func (r *rig) look(name string, qtype uint16) string {
 	answer := look(r.zones, name, qtype, zone.View{})
 	for _, s := range r.shared {
+		answer += s.look(r, name, qtype, answer)
 		if diff := differ(r.Feed, s.Feed(here)); diff != "" {
 			answer += ", beside another host there is " + diff
 		}
@@ -183,6 +184,22 @@ func (r *rig) look(name string, qtype uint16) string {
 		}
 	}
 	return answer
+}
+
+// look says what is answered otherwise than to the rig's host without the other one. To the host itself a bare name may be ambiguous
+// then; its containers have those of their own networks.
+func (s *shared) look(r *rig, name string, qtype uint16, alone string) (diff string) {
+	own := []container.HostID{here}
+	if got := look(s.zones, name, qtype, zone.View{Hosts: own}); got != alone && got != "none" {
+		diff += ", beside another host " + got
+	}
+	for _, project := range []string{"", "shop"} {
+		v := zone.View{Asker: zone.Container, Hosts: own, Networks: []container.NetworkID{container.LocalNetwork(here, "a")}, Project: project}
+		if want, got := look(r.zones, name, qtype, v), look(s.zones, name, qtype, v); got != want {
+			diff += fmt.Sprintf(", on network a, in project %q, %s alone, and beside another host %s", project, want, got)
+		}
+	}
+	return diff
 }
 
 func look(zones *zone.Store, name string, qtype uint16, view zone.View) string {

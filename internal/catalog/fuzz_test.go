@@ -50,8 +50,8 @@ var (
 
 func pick[T any](r *rand.Rand, all ...T) T { return all[r.IntN(len(all))] }
 
-// possible returns facts that a container could have.
-func possible(r *rand.Rand, id int, started time.Time) *container.Container {
+// possible returns facts that a container of a host could have. Some of the addresses are both hosts'.
+func possible(r *rand.Rand, host, id int, started time.Time) *container.Container {
 	c := facts(possibleNames[id], "")
 	if r.IntN(4) == 0 {
 		c.Name = pick(r, possibleNames...)
@@ -79,7 +79,7 @@ func possible(r *rand.Rand, id int, started time.Time) *container.Container {
 	default:
 		for i, network := range possibleNetworks {
 			if r.IntN(2) == 0 {
-				ip := netip.AddrFrom4([4]byte{10, byte(i), 0, byte(2 + r.IntN(4))})
+				ip := netip.AddrFrom4([4]byte{10, byte(i), 0, byte(2 + 2*host + r.IntN(4))})
 				c.Endpoints = append(c.Endpoints, container.Endpoint{Network: network, Addrs: []netip.Addr{ip}, Aliases: pick(r, nil, []string{"db"}, []string{"cache", "web"})})
 			}
 		}
@@ -88,8 +88,8 @@ func possible(r *rand.Rand, id int, started time.Time) *container.Container {
 }
 
 // change returns a change that the engine of a host could tell.
-func (p *pair) change(r *rand.Rand, id int) container.Change {
-	c := possible(r, id, p.clock.now)
+func (p *pair) change(r *rand.Rand, host, id int) container.Change {
+	c := possible(r, host, id, p.clock.now)
 	since := p.clock.now.Add(-time.Duration(r.IntN(15)) * time.Second)
 	change := container.Change{ID: c.ID, Cause: pick(r, "list", "start", "die")}
 	switch r.IntN(10) {
@@ -142,9 +142,9 @@ func (p *pair) step(what, of byte, seed uint64) {
 	case 4, 5:
 		p.wait(pick(r, time.Second, 4*time.Second, hold, container.KeepNames))
 	default:
-		changes := []container.Change{p.change(r, id)}
+		changes := []container.Change{p.change(r, host, id)}
 		for r.IntN(3) == 0 {
-			changes = append(changes, p.change(r, r.IntN(containers)))
+			changes = append(changes, p.change(r, host, r.IntN(containers)))
 		}
 		for _, f := range feeds {
 			f.Apply(changes)
@@ -173,6 +173,7 @@ func (p *pair) check(t *testing.T) {
 				}
 			}
 		}
+		p.checkAddresses(t, i)
 		p.checkPTR(t, i)
 	}
 	if got, want := p.cat.Skipped(), p.alone[0].cat.Skipped()+p.alone[1].cat.Skipped(); got != want {
@@ -180,6 +181,26 @@ func (p *pair) check(t *testing.T) {
 	}
 	if got, want := p.cat.Complete(), p.alone[0].cat.Complete() && p.alone[1].cat.Complete(); got != want {
 		t.Fatalf("complete is %t, want %t", got, want)
+	}
+}
+
+// checkAddresses checks that whoever is on the host gets the addresses of its containers alone, whichever host has the name.
+func (p *pair) checkAddresses(t *testing.T, i int) {
+	t.Helper()
+	own := p.alone[i].addresses()
+	for _, ip := range zone.Loopback { // of who uses the host's network
+		own[ip] = true
+	}
+	for _, names := range []map[string]bool{p.alone[0].claimed(), p.alone[1].claimed()} {
+		for name := range names {
+			for _, view := range views(p.hosts[i]) {
+				for text := range strings.FieldsSeq(look(p.both, name, dns.TypeA, view)) {
+					if ip, err := netip.ParseAddr(text); err == nil && !own[ip] {
+						t.Fatalf("%s is %s, which is not on %s, for %+v", name, ip, p.hosts[i], view)
+					}
+				}
+			}
+		}
 	}
 }
 

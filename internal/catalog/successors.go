@@ -69,14 +69,18 @@ func (f *Feed) succeed(c *container.Change) {
 func (f *Feed) inherited(e *zone.Entry) (claims []zone.Claim, until time.Time) {
 	now := f.cat.now()
 	for i := range e.Claims {
+		n, latest := inheritanceOf(&e.Claims[i]), time.Time{}
 		for _, s := range f.successors {
-			if now.Before(s.until) && s.project == e.Project && s.inherits[inheritanceOf(&e.Claims[i])] {
-				if until.IsZero() || s.until.Before(until) {
-					until = s.until
-				}
-				claims = append(claims, e.Claims[i])
-				break
+			if s.until.After(latest) && s.project == e.Project && s.inherits[n] {
+				latest = s.until
 			}
+		}
+		if !now.Before(latest) {
+			continue
+		}
+		claims = append(claims, e.Claims[i])
+		if until.IsZero() || latest.Before(until) {
+			until = latest
 		}
 	}
 	return claims, until
