@@ -3,140 +3,197 @@ package asker
 import (
 	"net/netip"
 	"slices"
-	"sync/atomic"
 
 	"github.com/dockerdiscovery/dockerdiscovery/internal/container"
 )
 
-// Vantage is where we stand, seen from the engine's containers.
+// Vantage is where we stand, seen from a host's containers.
 type Vantage struct {
-	basis basis
-
-	// Elsewhere is set where the engine's host is not the machine that we know as the host, or does not reach
-	// containers by their addresses: then it asks, and is answered, as other hosts are.
+	Host container.HostID
+	// Elsewhere is set where the host is not the machine that we know as the Docker host, or does not reach its containers by
+	// their addresses: then it asks, and is answered, as other hosts are. Other hosts are near.
 	Elsewhere bool
 	Remote    []netip.Addr         // of an engine on another machine; nil on this one, empty if they are not known
 	Inside    *container.Container // the container that we run in, nil if in none
+
+	feed    *Feed
+	bridges *[]gateway // from which it was found
+	proven  bool       // a bridge of the host is on this machine, or we are in a container of its
 }
 
-// basis is what a vantage was found from.
-type basis struct {
-	host    *container.Host
-	own     uint64 // the reading of the own addresses
-	clients uint64
-	bridges *[]gateway
+// surroundings are the hosts as they stand to us, by what is known at one moment. They must not be changed.
+type surroundings struct {
+	*Index
+	version, reading uint64 // of the Index, and of the own addresses, from which they were found
+	own              []netip.Addr
+
+	vantages  []*Vantage // of all hosts
+	proven    []*Feed    // those that are known to be on this machine
+	near, far []*Feed
+	certain   int                // of the near hosts the first certain ones are proven
+	hosts     []container.HostID // the near ones; nil if all are
 }
 
-// gateway is a network's, on which containers run.
-type gateway struct {
-	network string
-	ip      netip.Addr
-}
-
-// Vantage returns where we stand by what is known now. It takes no lock.
-func (x *Index) Vantage() *Vantage {
-	b := basis{host: x.host.Load(), clients: x.version.Load(), bridges: x.gateways.Load()}
-	before := x.vantage.Load()
-	if before != nil && before.basis.bridges != b.bridges {
+// surroundings returns the hosts as they stand to us by what is known now. It takes no lock.
+func (x *Index) surroundings() *surroundings {
+	version, before := x.version.Load(), x.last.Load()
+	if before != nil && before.version != version && before.rebridged() {
 		// A bridge is made just before the first container on it starts: what we have read may be older.
-		x.own.Forget()
+		x.machine.Forget()
 	}
-	var own []netip.Addr
-	own, b.own = x.own.Addrs()
-	if before != nil && before.basis == b {
+	own, reading := x.machine.Addrs()
+	if before != nil && before.version == version && before.reading == reading {
 		return before
 	}
-	v := &Vantage{basis: b}
+	s := &surroundings{Index: x, version: version, reading: reading, own: own}
+	s.survey(*x.feeds.Load())
+	x.last.Store(s)
+	if x.found != nil {
+		for _, v := range s.vantages {
+			x.found(v)
+		}
+	}
+	return s
+}
+
+// rebridged reports whether containers run on other bridges now.
+func (s *surroundings) rebridged() bool {
+	return slices.ContainsFunc(*s.feeds.Load(), func(f *Feed) bool {
+		bridges := (*[]gateway)(nil)
+		if v := s.vantage(f); v != nil {
+			bridges = v.bridges
+		}
+		return bridges != f.gateways.Load()
+	})
+}
+
+// survey finds how the hosts stand to us. What one host has on this machine, as its bridges show, no other one has. So the
+// engine that is likelier to be here is looked at first.
+func (s *surroundings) survey(feeds []*Feed) {
+	sorted := slices.Clone(feeds)
+	slices.SortStableFunc(sorted, func(a, b *Feed) int { return a.distance() - b.distance() })
+	s.hosts = make([]container.HostID, 0, len(feeds))
+	var unproven []*Feed
+	for _, f := range sorted {
+		v := s.stand(f)
+		s.vantages = append(s.vantages, v)
+		if v.proven {
+			s.proven = append(s.proven, f)
+		}
+		switch {
+		case v.Elsewhere:
+			s.far = append(s.far, f)
+			continue
+		case v.proven:
+			s.near = append(s.near, f)
+		default:
+			unproven = append(unproven, f)
+		}
+		s.hosts = append(s.hosts, f.host)
+	}
+	s.certain = len(s.near)
+	s.near = append(s.near, unproven...)
+	if len(s.far) == 0 {
+		s.hosts = nil
+	}
+}
+
+// distance grades how likely the engine is to be on another machine, by how it is reached and what it says.
+func (f *Feed) distance() int {
+	known := f.known.Load()
+	switch {
+	case *f.engineAt.Load() != nil || known.host.Peer.IsValid(): // over the network
+		return 2
+	case known.told && !known.host.Routed:
+		return 1
+	default:
+		return 0
+	}
+}
+
+// stand finds how the host stands to us. Those that are proven to be here have the addresses in their networks for themselves.
+func (s *surroundings) stand(f *Feed) *Vantage {
+	taken := func(ip netip.Addr) bool {
+		return slices.ContainsFunc(s.proven, func(p *Feed) bool { return p.network(ip) != nil })
+	}
+	known, own := f.known.Load(), slices.DeleteFunc(slices.Clone(s.own), taken)
+	v := &Vantage{Host: f.host, feed: f, bridges: f.gateways.Load()}
 	for _, ip := range own {
-		if c := x.get(ip); c != nil && ip.IsGlobalUnicast() {
+		if c := f.client(ip); c != nil && ip.IsGlobalUnicast() {
 			v.Inside = c.Container
 		}
 	}
-	v.Remote = x.remote(b.host, v.Inside != nil)
-	v.Elsewhere = v.Remote != nil || b.host != nil && (!b.host.Routed || v.Inside == nil && inVM(&b, own))
-	x.vantage.Store(v)
-	if x.found != nil {
-		x.found(v)
-	}
+	v.Remote = s.remote(f, func(ip netip.Addr) bool {
+		if s.isOwn(ip) {
+			return true
+		}
+		if taken(ip) {
+			return false
+		}
+		n := f.network(ip)
+		return f.client(ip) != nil || v.Inside != nil && n != nil && slices.Contains(n.Gateways, ip)
+	})
+	bridges, here := v.inUse(known, own)
+	v.proven = v.Remote == nil && (v.Inside != nil || here && known.host.Routed)
+	v.Elsewhere = v.Remote != nil || known.told && !known.host.Routed || bridges && !v.proven
 	return v
 }
 
 // remote returns the addresses of an engine on another machine, nil if it is on this one: so is one that is reached at
 // an own address, through one of its own containers, such as a socket proxy, or from inside one at the host's address on
-// a bridge.
-func (x *Index) remote(host *container.Host, inside bool) []netip.Addr {
-	here := func(ip netip.Addr) bool {
-		if x.own.Has(ip) || x.get(ip) != nil {
-			return true
-		}
-		n := x.Network(ip)
-		return inside && n != nil && slices.Contains(n.Gateways, ip)
-	}
-	if host != nil && host.Peer.IsValid() {
+// a bridge. These are here.
+func (s *surroundings) remote(f *Feed, here func(netip.Addr) bool) []netip.Addr {
+	peer, engineAt := f.known.Load().host.Peer, *f.engineAt.Load()
+	if peer.IsValid() {
 		switch {
-		case here(host.Peer):
+		case here(peer):
 			return nil
-		case len(x.engineAt) == 0: // its name could not be looked up
-			return []netip.Addr{host.Peer}
+		case len(engineAt) == 0: // its name could not be looked up
+			return []netip.Addr{peer}
 		}
 	}
-	if slices.ContainsFunc(x.engineAt, here) {
+	if slices.ContainsFunc(engineAt, here) {
 		return nil
 	}
-	return x.engineAt
+	return engineAt
 }
 
-// inVM reports whether the engine's bridges are another machine's, as those of engines in virtual machines: none of those
-// that are in use has an address of ours. Podman's bridges are there only while they are in use.
-func inVM(b *basis, own []netip.Addr) bool {
-	if b.bridges == nil {
-		return false
+// inUse reports whether containers run on bridges of the engine, and whether one of these has an own address. If none has,
+// they are another machine's, as those of engines in virtual machines. Podman's bridges are there only while they are in use.
+func (v *Vantage) inUse(known *known, own []netip.Addr) (bridges, here bool) {
+	if v.bridges == nil {
+		return false, false
 	}
-	bridges := 0
-	for _, g := range *b.bridges {
-		if !slices.ContainsFunc(b.host.Networks, func(n container.Network) bool { return n.Name == g.network && n.Driver == "bridge" }) {
-			continue
-		}
-		if bridges++; slices.Contains(own, g.ip) {
-			return false
+	for _, g := range *v.bridges {
+		if slices.ContainsFunc(known.host.Networks, func(n container.Network) bool { return n.Name == g.network && n.Driver == "bridge" }) {
+			bridges = true
+			here = here || slices.Contains(own, g.ip)
 		}
 	}
-	return bridges > 0
+	return bridges, here
 }
 
-// bridges counts the running containers on each gateway.
-type bridges struct {
-	count    map[gateway]int // guarded by the caller
-	gateways atomic.Pointer[[]gateway]
-}
-
-// add adds n to the number of containers that each of the container's gateways has.
-func (b *bridges) add(c *container.Container, n int) {
-	if c == nil {
-		return
-	}
-	for i := range c.Endpoints {
-		for _, ip := range c.Endpoints[i].Gateways {
-			if b.count == nil {
-				b.count = map[gateway]int{}
-			}
-			g := gateway{c.Endpoints[i].Network, ip}
-			if b.count[g] += n; b.count[g] == 0 {
-				delete(b.count, g)
-			}
+// Vantage returns where we stand, seen from the host's containers, by what is known now. It takes no lock.
+func (x *Index) Vantage(host container.HostID) *Vantage {
+	for _, v := range x.surroundings().vantages {
+		if v.Host == host {
+			return v
 		}
 	}
+	return &Vantage{Host: host, Elsewhere: true, Remote: []netip.Addr{}} // nothing is known of it
 }
 
-// publish has readers see what has changed.
-func (b *bridges) publish() {
-	before := b.gateways.Load()
-	if before != nil && len(*before) == len(b.count) && !slices.ContainsFunc(*before, func(g gateway) bool { return b.count[g] == 0 }) {
-		return
+// vantage is the host's, nil if the host was not known.
+func (s *surroundings) vantage(f *Feed) *Vantage {
+	for _, v := range s.vantages {
+		if v.feed == f {
+			return v
+		}
 	}
-	now := make([]gateway, 0, len(b.count))
-	for g := range b.count {
-		now = append(now, g)
-	}
-	b.gateways.Store(&now)
+	return nil
+}
+
+// isOwn reports whether the address is one of the machine's own.
+func (s *surroundings) isOwn(ip netip.Addr) bool {
+	return ip.IsLoopback() || slices.Contains(s.own, ip)
 }

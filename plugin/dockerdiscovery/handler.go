@@ -17,6 +17,7 @@ import (
 
 	"github.com/dockerdiscovery/dockerdiscovery/internal/asker"
 	"github.com/dockerdiscovery/dockerdiscovery/internal/catalog"
+	"github.com/dockerdiscovery/dockerdiscovery/internal/container"
 	"github.com/dockerdiscovery/dockerdiscovery/internal/engine"
 	"github.com/dockerdiscovery/dockerdiscovery/internal/zone"
 )
@@ -45,8 +46,9 @@ type Docker struct {
 	instance *instance
 	block    serverBlock
 
-	watcher     *engine.Watcher // nil before startup
-	arrivalWait time.Duration   // bounds how long a query waits for a name that is not known yet
+	watcher     *engine.Watcher  // nil before startup
+	host        container.HostID // its engine's
+	arrivalWait time.Duration    // bounds how long a query waits for a name that is not known yet
 
 	upstream  *upstream.Upstream
 	following atomic.Int32 // queries that wait for it
@@ -77,10 +79,10 @@ func (d *Docker) ServeDNS(ctx context.Context, w dns.ResponseWriter, r *dns.Msg)
 		return d.zoneTransfer(ctx, w, r)
 	}
 
-	a := &asking{Docker: d, w: w}
+	e := &exchange{Docker: d, w: w}
 	var q zone.Query
 	var res zone.Result
-	a.query(&q, &r.Question[0])
+	e.query(&q, &r.Question[0])
 	d.lookup(&q, &res)
 	switch res.Outcome {
 	case zone.NotOurs:
@@ -100,7 +102,7 @@ func (d *Docker) ServeDNS(ctx context.Context, w dns.ResponseWriter, r *dns.Msg)
 		}
 	}
 
-	m := a.reply(r)
+	m := e.reply(r)
 	m.Authoritative, m.RecursionAvailable = true, d.recursion
 	m.Answer, m.Ns, m.Extra = res.Answer, res.Ns, res.Extra
 	if res.Outcome == zone.NameError {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/coredns/caddy"
 
+	"github.com/dockerdiscovery/dockerdiscovery/internal/container"
 	"github.com/dockerdiscovery/dockerdiscovery/internal/engine"
 )
 
@@ -58,15 +59,16 @@ func running() []*Docker {
 // start begins to watch the engine. It returns when the names of all running containers are known, when the engine turns
 // out to be away, or after startupTimeout.
 func (d *Docker) start() error {
-	d.askers.EngineAt(remoteAddrs(d.config.endpoint.Host, &d.own))
 	d.watcher = engine.Watch(d.config.endpoint, observed)
+	d.host = container.HostID(d.watcher.Host())
+	d.askers.Feed(d.host).EngineAt(remoteAddrs(d.config.endpoint.Host, &d.own))
 	d.watcher.Subscribe(d.sink(), d.config.resync)
 	instancesMu.Lock()
 	active = append(active, d)
 	instancesMu.Unlock()
 	select {
 	case <-d.watcher.Settled():
-		d.askers.Vantage() // so that its warning comes at the start
+		d.askers.Vantage(d.host) // so that its warning comes at the start
 	case <-time.After(startupTimeout):
 		log.Warningf("Docker Engine at %s has not told its containers in %s; starting without", d.watcher.Host(), startupTimeout)
 	}

@@ -16,7 +16,7 @@ import (
 // Metadata implements metadata.Provider.
 func (d *Docker) Metadata(ctx context.Context, state request.Request) context.Context {
 	who := sync.OnceValue(func() *container.Container {
-		if _, c := d.askers.Who(addr(state.W.RemoteAddr())); c != nil {
+		if c := d.askers.Who(addr(state.W.RemoteAddr())).Client; c != nil {
 			return c.Container
 		}
 		return &container.Container{}
@@ -27,9 +27,9 @@ func (d *Docker) Metadata(ctx context.Context, state request.Request) context.Co
 		if len(state.Req.Question) == 0 {
 			return ""
 		}
-		a := &asking{Docker: d, w: state.W}
+		e := &exchange{Docker: d, w: state.W}
 		var q zone.Query
-		a.query(&q, &state.Req.Question[0])
+		e.query(&q, &state.Req.Question[0])
 		return strings.Join(d.store.Snapshot().Owners(&q), ",")
 	})
 	return ctx

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// ownAddrs reads the addresses of this machine, or of the network namespace in which we run. It implements asker.Own.
+// ownAddrs reads the addresses of this machine, or of the network namespace in which we run. It implements asker.Machine.
 // Readers take no lock. A reading is used for ownAddrsAge.
 type ownAddrs struct {
 	current  atomic.Pointer[addrsAt]
@@ -43,18 +43,18 @@ const ownAddrsAge = 5 * time.Second
 // address is new, or it is a proxy's, and no reading will ever have it.
 const newAddrsAge = 100 * time.Millisecond
 
-// Has implements asker.Own.
+// Has implements asker.Machine.
 func (o *ownAddrs) Has(ip netip.Addr) bool {
 	return ip.IsLoopback() || slices.Contains(o.load().addrs, ip)
 }
 
-// Addrs implements asker.Own.
+// Addrs implements asker.Machine.
 func (o *ownAddrs) Addrs() ([]netip.Addr, uint64) {
 	a := o.load()
 	return a.addrs, a.reading
 }
 
-// Forget implements asker.Own.
+// Forget implements asker.Machine.
 func (o *ownAddrs) Forget() { o.current.Store(nil) }
 
 func (o *ownAddrs) load() *addrsAt {

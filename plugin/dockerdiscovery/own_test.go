@@ -287,8 +287,8 @@ func TestForwarders(t *testing.T) {
 		} {
 			expect(t, d, from, name, want)
 		}
-		if who, c := d.askers.Who(netip.MustParseAddr(from).Unmap()); c != nil {
-			t.Errorf("%s is %v", from, who)
+		if who := d.askers.Who(netip.MustParseAddr(from).Unmap()); who.Client != nil {
+			t.Errorf("%s is %v", from, who.Kind)
 		}
 	}
 	expect(t, d, fromHost, "plain.docker.", "10.1.0.3 10.2.0.3")

@@ -6,17 +6,14 @@ import (
 	"github.com/dockerdiscovery/dockerdiscovery/internal/container"
 )
 
-// thisHost is the one host of which there is an endpoint.
-const thisHost container.HostID = ""
-
 // sink hands what the engine tells to the rooms that use it. It implements engine.Sink.
 type sink struct {
 	*catalog.Feed
-	askers *asker.Index
+	askers *asker.Feed
 }
 
-// sink returns the plugin's sink. All that it returns are equal.
-func (d *Docker) sink() sink { return sink{d.catalog.Feed(thisHost), d.askers} }
+// sink returns the sink for the facts of the endpoint's host. All that it returns are equal.
+func (d *Docker) sink() sink { return sink{d.catalog.Feed(d.host), d.askers.Feed(d.host)} }
 
 // Host implements engine.Sink.
 func (s sink) Host(h container.Host) {

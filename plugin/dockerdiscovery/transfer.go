@@ -35,7 +35,7 @@ func (d *Docker) Transfer(apex string, serial uint32) (<-chan []dns.RR, error) {
 			ch <- []dns.RR{soa}
 			return
 		}
-		snapshot.Walk(apex, zone.View{Server: transferring{d}}, func(rrs []dns.RR) { ch <- rrs })
+		snapshot.Walk(apex, zone.View{Hosts: d.askers.Hosts(), Server: transferring{d}}, func(rrs []dns.RR) { ch <- rrs })
 		ch <- []dns.RR{snapshot.SOA(apex)}
 	}()
 	return ch, nil
@@ -49,8 +49,8 @@ type transferring struct{ *Docker }
 func (t transferring) Addrs() []netip.Addr { return t.serverAddrs() }
 
 // Gateways implements zone.Server.
-func (t transferring) Gateways(container.HostID) []netip.Addr {
-	return t.askers.BridgeAddrs(netip.IPv6Loopback())
+func (t transferring) Gateways(host container.HostID) []netip.Addr {
+	return t.askers.BridgeAddrs(netip.IPv6Loopback(), host)
 }
 
 // HostAddrs implements zone.Server.
@@ -63,8 +63,8 @@ func (t transferring) Publish() bool { return false }
 func (t transferring) Direct(network container.NetworkID) bool { return t.askers.Direct(network) }
 
 // OnBridge implements zone.Server.
-func (t transferring) OnBridge(_ container.HostID, ip netip.Addr) bool {
-	return t.askers.Network(ip) != nil
+func (t transferring) OnBridge(host container.HostID, ip netip.Addr) bool {
+	return t.askers.OnBridge(host, ip)
 }
 
 // refuseTransfers stands directly below the plugin transfer. What that does not give of our zones, since it

@@ -16,34 +16,34 @@ import (
 	"github.com/dockerdiscovery/dockerdiscovery/internal/zone"
 )
 
-// asking is who asks a query, and the answer: one allocation for both. It implements
-// zone.Server.
-type asking struct {
+// exchange is one query's asker and its reply, in one allocation. It implements zone.Server.
+type exchange struct {
 	*Docker
 	w      dns.ResponseWriter
 	client *asker.Client // nil unless a container asks
 
-	hostAddrs []netip.Addr // if hostKnown
-	hostKnown bool
+	machineAddrs []netip.Addr // at which elsewhere reaches this machine, if found is set
+	found        bool
 
 	answer   dns.Msg
 	question [1]dns.Question // of answer
 }
 
 // query makes the store's query of the question.
-func (a *asking) query(q *zone.Query, asked *dns.Question) {
+func (e *exchange) query(q *zone.Query, asked *dns.Question) {
 	q.Name, q.Asked, q.Type = asked.Name, asked.Name, asked.Qtype
 	if !plain(asked.Name) {
 		q.Asked = dns.Name(asked.Name).String() // as request.Request has it
 		q.Name = strings.ToLower(q.Asked)
 	}
-	q.View.Server = a
-	q.View.Asker, a.client = a.askers.Who(addr(a.w.RemoteAddr()))
-	if a.client != nil {
-		q.View.Networks, q.View.Isolate = a.client.Networks, a.config.zone.Isolate
-		q.View.Project, q.View.Service = a.client.Project, a.client.Service
+	q.View.Server = e
+	who := e.askers.Who(addr(e.w.RemoteAddr()))
+	q.View.Asker, q.View.Hosts, e.client = who.Kind, who.Hosts, who.Client
+	if e.client != nil {
+		q.View.Networks, q.View.Isolate = e.client.Networks, e.config.zone.Isolate
+		q.View.Project, q.View.Service = e.client.Project, e.client.Service
 	}
-	if a.watcher == nil || !a.watcher.Current() {
+	if e.watcher == nil || !e.watcher.Current() {
 		q.MaxTTL = staleTTL
 	}
 }
@@ -59,36 +59,36 @@ func plain(name string) bool {
 }
 
 // reply makes answer a reply to the query, without records, as its SetReply does.
-func (a *asking) reply(r *dns.Msg) *dns.Msg {
-	m := &a.answer
+func (e *exchange) reply(r *dns.Msg) *dns.Msg {
+	m := &e.answer
 	m.Id, m.Response = r.Id, true
 	m.RecursionDesired, m.CheckingDisabled = r.RecursionDesired, r.CheckingDisabled
-	a.question[0] = r.Question[0]
-	m.Question = a.question[:]
+	e.question[0] = r.Question[0]
+	m.Question = e.question[:]
 	return m
 }
 
 // Addrs implements zone.Server: those of the interface on which the query came in, whatever the
 // family that carried it. On a container's network they are those of the gateway. Who asks through a
 // forwarder is not told how the forwarder reaches us.
-func (a *asking) Addrs() []netip.Addr {
-	from, ip := addr(a.w.RemoteAddr()), a.local()
+func (e *exchange) Addrs() []netip.Addr {
+	from, ip := addr(e.w.RemoteAddr()), e.local()
 	switch {
-	case a.askers.Forwards(from), !ip.IsValid():
-		return a.serverAddrs()
+	case e.askers.Forwards(from), !ip.IsValid():
+		return e.serverAddrs()
 	case ip.IsLoopback() && from.IsLoopback():
 		return []netip.Addr{ip}
 	case ip.IsLoopback(): // a proxy asks there, or a rule of the firewall leads there, for who does not reach it
-		return a.serverAddrs()
+		return e.serverAddrs()
 	}
-	if n := a.askers.Network(ip); n != nil && slices.Contains(n.Gateways, ip) {
+	if n := e.askers.Network(ip); n != nil && slices.Contains(n.Gateways, ip) {
 		return n.Gateways
 	}
-	switch addrs := a.own.interfaceOf(ip); {
+	switch addrs := e.own.interfaceOf(ip); {
 	case len(addrs) > 0:
 		return addrs
 	case ip.IsLinkLocalUnicast():
-		return a.serverAddrs()
+		return e.serverAddrs()
 	default: // a proxy's, where the query came in there
 		return []netip.Addr{ip}
 	}
@@ -96,71 +96,71 @@ func (a *asking) Addrs() []netip.Addr {
 
 // local returns the address on which the query came in, with its zone. A socket that is bound to all
 // addresses does not tell: then it is the one from which the answer will go out.
-func (a *asking) local() netip.Addr {
-	if ip := zonedAddr(a.w.LocalAddr()); ip.IsValid() && !ip.IsUnspecified() {
+func (e *exchange) local() netip.Addr {
+	if ip := zonedAddr(e.w.LocalAddr()); ip.IsValid() && !ip.IsUnspecified() {
 		return ip
 	}
-	if remote := zonedAddr(a.w.RemoteAddr()); remote.IsValid() {
-		return a.own.towards(remote)
+	if remote := zonedAddr(e.w.RemoteAddr()); remote.IsValid() {
+		return e.own.towards(remote)
 	}
 	return netip.Addr{}
 }
 
 // Gateways implements zone.Server: those of a network of the container that asks, or the host's on a bridge.
-func (a *asking) Gateways(container.HostID) []netip.Addr {
-	if a.client == nil {
-		return a.askers.BridgeAddrs(addr(a.w.RemoteAddr()))
+func (e *exchange) Gateways(host container.HostID) []netip.Addr {
+	if e.client == nil {
+		return e.askers.BridgeAddrs(addr(e.w.RemoteAddr()), host)
 	}
-	return a.askers.Gateways(a.client)
+	return e.askers.Gateways(e.client, host)
 }
 
 // HostAddrs implements zone.Server. All of the answer's containers ask for them.
-func (a *asking) HostAddrs(container.HostID) []netip.Addr {
-	switch {
-	case len(a.config.publishAddrs) > 0:
-		return a.config.publishAddrs
-	case !a.hostKnown:
-		a.hostAddrs, a.hostKnown = a.findHostAddrs(), true
+func (e *exchange) HostAddrs(host container.HostID) []netip.Addr {
+	if len(e.config.publishAddrs) > 0 && host == e.host {
+		return e.config.publishAddrs
 	}
-	return a.hostAddrs
-}
-
-// findHostAddrs returns the addresses of the interface on which the query came in. If that does not lead
-// elsewhere (it is loopback, or a container's network), or if the query was passed on, they are all
-// that lead there.
-func (a *asking) findHostAddrs() []netip.Addr {
-	v := a.askers.Vantage()
-	if v.Remote != nil {
+	switch v := e.askers.Vantage(host); {
+	case v.Remote != nil:
 		return v.Remote
-	}
-	if c := v.Inside; c != nil {
-		a.hostUnknown.Do(func() {
-			log.Warningf("The server runs in container %s and can't know the host's address, at which published ports are reached: name it, as in 'publish 192.0.2.1'", c.Name)
+	case v.Inside != nil:
+		e.hostUnknown.Do(func() {
+			log.Warningf("The server runs in container %s and can't know the host's address, at which published ports are reached: name it, as in 'publish 192.0.2.1'", v.Inside.Name)
 		})
 		return nil
+	case !e.found:
+		e.machineAddrs, e.found = e.findMachineAddrs(), true
 	}
-	from, ip := addr(a.w.RemoteAddr()), a.local()
+	return e.machineAddrs
+}
+
+// findMachineAddrs returns the addresses of the interface on which the query came in. If that does not lead
+// elsewhere (it is loopback, or a container's network), or if the query was passed on, they are all
+// that lead there.
+func (e *exchange) findMachineAddrs() []netip.Addr {
+	from, ip := addr(e.w.RemoteAddr()), e.local()
 	switch {
-	case a.askers.Forwards(from):
+	case e.askers.Forwards(from):
 	case ip.IsLoopback() && from.IsLoopback(): // the host itself, whose engine's networks it does not reach
 		return zone.Loopback
 	default:
-		addrs := a.own.interfaceOf(ip)
-		if len(addrs) > 0 && !slices.ContainsFunc(addrs, func(ip netip.Addr) bool { return a.askers.Network(ip) != nil }) {
+		addrs := e.own.interfaceOf(ip)
+		if len(addrs) > 0 && !slices.ContainsFunc(addrs, func(ip netip.Addr) bool { return e.askers.Network(ip) != nil }) {
 			return addrs
 		}
 	}
-	return a.globalAddrs()
+	return e.globalAddrs()
 }
 
 // Publish implements zone.Server.
-func (a *asking) Publish() bool { return a.config.publish }
+func (e *exchange) Publish() bool { return e.config.publish }
 
 // Direct implements zone.Server.
-func (a *asking) Direct(network container.NetworkID) bool { return a.askers.Direct(network) }
+func (e *exchange) Direct(network container.NetworkID) bool { return e.askers.Direct(network) }
 
 // OnBridge implements zone.Server.
-func (a *asking) OnBridge(_ container.HostID, ip netip.Addr) bool { return a.askers.Network(ip) != nil }
+func (e *exchange) OnBridge(host container.HostID, ip netip.Addr) bool {
+	return e.askers.OnBridge(host, ip)
+}
 
 // addr returns the IP of a transport's address, the zero Addr if it has none.
 func addr(a net.Addr) netip.Addr { return zonedAddr(a).WithZone("") }

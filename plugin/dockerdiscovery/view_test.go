@@ -258,8 +258,8 @@ func TestHostIsElsewhere(t *testing.T) {
 	web.Ports = published("0.0.0.0:8080")
 	for name, change := range map[string]func(*Docker){
 		"not routed":     func(d *Docker) { h := containertest.Host(); h.Routed = false; d.sink().Host(h) },
-		"remote engine":  func(d *Docker) { d.askers.EngineAt([]netip.Addr{netip.MustParseAddr("203.0.113.5")}) },
-		"remote unknown": func(d *Docker) { d.askers.EngineAt([]netip.Addr{}) },
+		"remote engine":  func(d *Docker) { d.askers.Feed(d.host).EngineAt([]netip.Addr{netip.MustParseAddr("203.0.113.5")}) },
+		"remote unknown": func(d *Docker) { d.askers.Feed(d.host).EngineAt([]netip.Addr{}) },
 	} {
 		want := map[string][2]string{ // by loopback, and by the network's gateway
 			"not routed": {"127.0.0.1", "192.0.2.1"}, "remote engine": {"203.0.113.5", "203.0.113.5"}, "remote unknown": {"none", "none"},
@@ -513,7 +513,7 @@ func TestVantage(t *testing.T) {
 		return func(d *Docker) {
 			h := containertest.Host()
 			h.Peer = netip.MustParseAddr(at)
-			d.askers.EngineAt([]netip.Addr{h.Peer}) // by its name, at the start
+			d.askers.Feed(d.host).EngineAt([]netip.Addr{h.Peer}) // by its name, at the start
 			d.sink().Host(h)
 		}
 	}
@@ -538,10 +538,10 @@ func TestVantage(t *testing.T) {
 		"through a proxy, in a container":    {[]func(*Docker){reached("10.2.0.9"), proxy, on(machine("eth0 10.2.0.8/16")), func(d *Docker) { d.set(facts("us", "b=10.2.0.8")) }}, "10.1.0.2"},
 		"at a bridge of the host, inside":    {[]func(*Docker){reached("10.2.0.1"), on(machine("eth0 10.1.0.9/16")), func(d *Docker) { d.set(facts("us", "a=10.1.0.9")) }}, "10.1.0.2"},
 		"at a bridge of another machine":     {[]func(*Docker){reached("10.2.0.1"), on(machine("eth0 192.0.2.1/24"))}, "10.2.0.1"},
-		"its name could not be looked up":    {[]func(*Docker){reached("203.0.113.5"), func(d *Docker) { d.askers.EngineAt([]netip.Addr{}) }}, "203.0.113.5"},
-		"a proxy whose name was not known":   {[]func(*Docker){reached("10.2.0.9"), proxy, func(d *Docker) { d.askers.EngineAt([]netip.Addr{}) }}, "10.1.0.2"},
-		"away, through a proxy":              {[]func(*Docker){proxy, func(d *Docker) { d.askers.EngineAt([]netip.Addr{netip.MustParseAddr("10.2.0.9")}) }}, "10.1.0.2"},
-		"the bridge is made with the server": {[]func(*Docker){on(machine("eth0 192.0.2.1/24")), func(d *Docker) { d.askers.Vantage() }, on(machine("eth0 192.0.2.1/24", "a 10.1.0.1/16"))}, "10.1.0.2"},
+		"its name could not be looked up":    {[]func(*Docker){reached("203.0.113.5"), func(d *Docker) { d.askers.Feed(d.host).EngineAt([]netip.Addr{}) }}, "203.0.113.5"},
+		"a proxy whose name was not known":   {[]func(*Docker){reached("10.2.0.9"), proxy, func(d *Docker) { d.askers.Feed(d.host).EngineAt([]netip.Addr{}) }}, "10.1.0.2"},
+		"away, through a proxy":              {[]func(*Docker){proxy, func(d *Docker) { d.askers.Feed(d.host).EngineAt([]netip.Addr{netip.MustParseAddr("10.2.0.9")}) }}, "10.1.0.2"},
+		"the bridge is made with the server": {[]func(*Docker){on(machine("eth0 192.0.2.1/24")), func(d *Docker) { d.askers.Vantage(d.host) }, on(machine("eth0 192.0.2.1/24", "a 10.1.0.1/16"))}, "10.1.0.2"},
 	} {
 		d := emptyDocker(func(c *config) { c.publish = true })
 		for _, change := range c.changes {
