@@ -10,6 +10,7 @@ import (
 // delivery is what waits for the sinks.
 type delivery struct {
 	tracker.Delivery
+	since          time.Time       // Since, by our clock as far as we know the engine's
 	host           *container.Host // if it has changed
 	reconciliation *reconciliation // the one that waits for it
 	disconnected   bool            // the connection has ended: what the sinks have is not current any more
@@ -73,8 +74,8 @@ func (w *Watcher) apply(batch []delivery, sinks []Sink) {
 		if d.Arrived {
 			arrived++
 		}
-		if d.Changed && !d.Since.IsZero() {
-			w.observer.Applied(max(0, time.Since(d.Since)))
+		if d.Changed && !d.since.IsZero() {
+			w.observer.Applied(w.from, max(0, time.Since(d.since)))
 		}
 		if d.disconnected {
 			w.setCurrent(false, sinks)
@@ -128,7 +129,7 @@ func (w *Watcher) finished(r *reconciliation, sinks []Sink) {
 		}
 		w.settle.Do(func() { close(w.settled) })
 	}
-	w.observer.Reconciled(time.Since(r.began), int(r.failed.Load()))
+	w.observer.Reconciled(w.from, time.Since(r.began), int(r.failed.Load()))
 	r.session.refresher.end(r.asked)
 	close(r.done)
 }

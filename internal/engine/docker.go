@@ -30,7 +30,7 @@ type api interface {
 	info(context.Context) (info, error)
 	// networks returns the engine's networks, by ID.
 	networks(context.Context) ([]container.Network, error)
-	// events returns the events since the given time of the engine's clock. When it
+	// events returns the events since the given time of the engine's clock, from now on if that is zero. When it
 	// returns, the engine notes events for us.
 	events(ctx context.Context, since time.Time) (stream, error)
 	// list returns the containers whose process runs, paused or not.
@@ -51,9 +51,10 @@ type stream interface {
 // info is what an engine says of itself.
 type info struct {
 	description string
-	now         time.Time  // its clock
-	routed      bool       // container.Host's
-	peer        netip.Addr // container.Host's
+	now         time.Time     // its clock; zero if it does not say
+	ahead       time.Duration // by so much, as far as is known, its clock is ahead of ours
+	routed      bool          // container.Host's
+	peer        netip.Addr    // container.Host's
 	quirks      quirks
 }
 
@@ -68,7 +69,7 @@ type event struct {
 // docker is the api of a Docker Engine or of what speaks like one.
 type docker struct {
 	client   *client.Client
-	host     string
+	from     Source
 	observer Observer
 	large    chan []byte // has room for one large answer at a time
 	quirks   quirks      // info has found them
@@ -76,7 +77,7 @@ type docker struct {
 
 // dial returns a client for the endpoint. Each connection gets a new one, since the
 // API version is negotiated once: an engine may come back as another version.
-func dial(e Endpoint, o Observer) (api, error) {
+func dial(e Endpoint, from Source, o Observer) (api, error) {
 	// As many connections as inspects run at once: else each burst makes them anew.
 	transport := &http.Transport{MaxIdleConns: eventCalls, MaxIdleConnsPerHost: eventCalls, IdleConnTimeout: 30 * time.Second}
 	if e.TLS {
@@ -88,11 +89,11 @@ func dial(e Endpoint, o Observer) (api, error) {
 			return nil, err
 		}
 	}
-	return newDocker(e.Host, o, transport, client.WithHost(e.Host), client.WithVersionFromEnv())
+	return newDocker(from, o, transport, client.WithHost(e.Host), client.WithVersionFromEnv())
 }
 
 // newDocker returns a client that makes its calls through the transport.
-func newDocker(host string, o Observer, transport http.RoundTripper, opts ...client.Opt) (*docker, error) {
+func newDocker(from Source, o Observer, transport http.RoundTripper, opts ...client.Opt) (*docker, error) {
 	h := &http.Client{Transport: transport, CheckRedirect: client.CheckRedirect}
 	c, err := client.NewClientWithOpts(append([]client.Opt{client.WithHTTPClient(h), client.WithAPIVersionNegotiation()}, opts...)...)
 	if err != nil {
@@ -101,7 +102,7 @@ func newDocker(host string, o Observer, transport http.RoundTripper, opts ...cli
 	// Only now: the client looks at the transport to learn of TLS. It wraps it into one that traces and counts
 	// for OpenTelemetry, which nobody reads here: that is left out.
 	h.Transport = taking{transport}
-	d := &docker{client: c, host: host, observer: o, large: make(chan []byte, 1)}
+	d := &docker{client: c, from: from, observer: o, large: make(chan []byte, 1)}
 	d.large <- nil
 	return d, nil
 }
@@ -110,7 +111,7 @@ func (d *docker) close() error { return d.client.Close() }
 
 // timed reports a finished call.
 func (d *docker) timed(name string, start time.Time, err *error) {
-	d.observer.Call(name, time.Since(start), *err)
+	d.observer.Call(d.from, name, time.Since(start), *err)
 }
 
 // misfit returns the error if it says only that something has another type than it should, and so was left out. All
@@ -126,7 +127,7 @@ func misfit(err error) *json.UnmarshalTypeError {
 // unreadable reports a part of an answer that is done without. An engine with one odd network would be as good as
 // away else.
 func (d *docker) unreadable(call string, wrong *json.UnmarshalTypeError) {
-	d.observer.Unreadable(d.host, call, fmt.Errorf("%s is of type %s", cmp.Or(wrong.Field, "an entry"), wrong.Value))
+	d.observer.Unreadable(d.from, call, fmt.Errorf("%s is of type %s", cmp.Or(wrong.Field, "an entry"), wrong.Value))
 }
 
 func forbidden(err error) bool { return errdefs.IsPermissionDenied(err) || errdefs.IsUnauthorized(err) }
@@ -140,7 +141,8 @@ func allowed(call string, err error) error {
 }
 
 func (d *docker) info(ctx context.Context) (_ info, err error) {
-	defer d.timed("info", time.Now(), &err)
+	began := time.Now()
+	defer d.timed("info", began, &err)
 	var i struct {
 		ServerVersion, OperatingSystem, SystemTime string
 		SecurityOptions                            []string
@@ -168,20 +170,28 @@ func (d *docker) info(ctx context.Context) (_ info, err error) {
 		return info{}, allowed("/info", err)
 	}
 	now, timeErr := time.Parse(time.RFC3339Nano, i.SystemTime)
-	if timeErr != nil {
-		// Our clock mostly is the engine's. If it is ahead, events that come while the engine subscribes
-		// us may be missed, until the next reconciliation.
-		now = time.Now()
-		d.observer.Unreadable(d.host, "info", errors.New("SystemTime is not a time"))
+	var ahead time.Duration
+	if timeErr == nil {
+		ahead = clockAhead(now, began, time.Now())
+	} else {
+		now = time.Time{}
+		d.observer.Unreadable(d.from, "info", errors.New("SystemTime is not a time"))
 	}
 	d.quirks = quirksOf(i.Plugins.Log)
 	return info{
 		description: fmt.Sprintf("%s (API %s)", i.ServerVersion, d.client.ClientVersion()),
 		now:         now,
+		ahead:       ahead,
 		peer:        peer,
 		routed:      i.OperatingSystem != "Docker Desktop" && !slices.Contains(i.SecurityOptions, "name=rootless"),
 		quirks:      d.quirks,
 	}, nil
+}
+
+// clockAhead returns by how much an engine's clock is ahead of ours, that is negative if it is behind. It showed the given time
+// at a moment between the two of ours; where that can be by one clock it is taken as one.
+func clockAhead(engines, began, ended time.Time) time.Duration {
+	return max(0, engines.Sub(ended)) + min(0, engines.Sub(began))
 }
 
 func (d *docker) networks(ctx context.Context) (_ []container.Network, err error) {

@@ -7,6 +7,9 @@
 package engine
 
 import (
+	"cmp"
+	"net/url"
+	"os"
 	"sync"
 	"time"
 
@@ -30,32 +33,39 @@ type Sink interface {
 	Current(bool)
 }
 
+// Source is the engine of which an [Observer] is told.
+type Source struct {
+	Host    container.HostID // for people, as a label of metrics
+	Address string           // for messages
+}
+
 // Observer is told what an operator may want to know. Its methods are called from any
 // goroutine and must return soon.
 type Observer interface {
 	// Connected is called when the events of an engine are subscribed to, and its networks and containers have been
 	// listed.
-	Connected(host, description string)
+	Connected(from Source, description string)
 	// Disconnected is called when an engine can't be reached or its event stream ends.
-	Disconnected(host string, err error)
+	Disconnected(from Source, err error)
 	// Event is called for each event. The action has no arguments.
-	Event(kind, action string)
+	Event(from Source, kind, action string)
 	// Call is called after each API call.
-	Call(name string, took time.Duration, err error)
+	Call(from Source, name string, took time.Duration, err error)
 	// Unreadable is called when part of the answer to an API call can't be read, and is
 	// done without.
-	Unreadable(host, call string, err error)
+	Unreadable(from Source, call string, err error)
 	// Reconciled is called after each reconciliation. Failed is the number of
 	// containers that could not be inspected.
-	Reconciled(took time.Duration, failed int)
+	Reconciled(from Source, took time.Duration, failed int)
 	// InspectFailed is called when a container could not be inspected, the first time
 	// in a row. It will be tried again.
-	InspectFailed(id string, err error)
+	InspectFailed(from Source, id string, err error)
 	// LeftOut is called when a container is left out for what it is, as if it did not run.
-	LeftOut(id string, err error)
-	// Applied is called for each applied change with the time since it became true in
-	// the engine: since the event, the container's start or its end.
-	Applied(lag time.Duration)
+	LeftOut(from Source, id string, err error)
+	// Applied is called for each applied change with the time since it became true in the engine: since the event, the
+	// container's start or its end. The engine's clock is reckoned to be ahead of ours by as much as it has shown to
+	// be when the connection began.
+	Applied(from Source, lag time.Duration)
 }
 
 // watchers are the running watchers by canonical endpoint. Those who watch the same engine
@@ -75,11 +85,34 @@ func Watch(e Endpoint, o Observer) *Watcher {
 	defer watchersMu.Unlock()
 	w := watchers[e]
 	if w == nil {
-		w = start(e, o, streamAge, jitter, func() (api, error) { return dial(e, o) })
+		from := Source{Host: hostID(e.Host), Address: e.Host}
+		w = start(e, from, o, streamAge, jitter, func() (api, error) { return dial(e, from, o) })
 		watchers[e] = w
 	}
 	w.users++
 	return w
+}
+
+// hostID returns how the host of the engine at an address is called: the machine's name for a socket, else the one in the
+// address. Where another engine's host is called so already it is the address: two that had one name would be taken for one.
+// The caller holds watchersMu.
+func hostID(address string) container.HostID {
+	var name string
+	if u, err := url.Parse(address); err == nil && u.Scheme == "unix" {
+		name, _ = os.Hostname() // without one: the address
+	} else if err == nil {
+		name = u.Hostname()
+	}
+	id := container.HostID(cmp.Or(name, address))
+	for _, w := range watchers {
+		switch {
+		case w.from.Address == address:
+			return w.from.Host
+		case w.from.Host == id:
+			id = container.HostID(address)
+		}
+	}
+	return id
 }
 
 // Release ends the use of the watcher. It returns after the last user's watcher has
@@ -105,18 +138,18 @@ type State struct {
 	Reconciled time.Time
 }
 
-// States returns the state of each engine that is watched, by its address. While a reload changes how an address is
+// States returns the state of each engine that is watched, by its host. While a reload changes how an address is
 // reached, two watchers have it: then it is the better state of the two.
-func States() map[string]State {
+func States() map[container.HostID]State {
 	watchersMu.Lock()
 	defer watchersMu.Unlock()
-	states := map[string]State{}
+	states := map[container.HostID]State{}
 	for _, w := range watchers {
-		s := states[w.Host()]
+		s := states[w.HostID()]
 		s.Connected = s.Connected || w.connected.Load()
 		s.Containers = max(s.Containers, w.Containers())
 		s.Reconciled = later(s.Reconciled, w.reconciled())
-		states[w.Host()] = s
+		states[w.HostID()] = s
 	}
 	return states
 }

@@ -17,8 +17,8 @@ import (
 	"github.com/dockerdiscovery/dockerdiscovery/internal/engine/tracker"
 )
 
-// events asks for all that came since the given moment, and not just from now on:
-// Docker answers before it has subscribed us.
+// events asks for all that came since the given moment, if that is known, and not just from now on: Docker answers before it
+// has subscribed us.
 func (d *docker) events(ctx context.Context, since time.Time) (_ stream, err error) {
 	defer d.timed("events", time.Now(), &err)
 	// The client tells that the stream has begun even if the engine has refused it: what it has taken decides. It
@@ -30,10 +30,11 @@ func (d *docker) events(ctx context.Context, since time.Time) (_ stream, err err
 			about.Add("event", action)
 		}
 	}
-	_, errs := d.client.Events(context.WithValue(ctx, takeIn{}, t), events.ListOptions{
-		Since:   fmt.Sprintf("%d.%09d", since.Unix(), since.Nanosecond()),
-		Filters: about,
-	})
+	options := events.ListOptions{Filters: about}
+	if !since.IsZero() {
+		options.Since = fmt.Sprintf("%d.%09d", since.Unix(), since.Nanosecond())
+	}
+	_, errs := d.client.Events(context.WithValue(ctx, takeIn{}, t), options)
 	if err = <-errs; !errors.Is(err, io.EOF) || t.body == nil {
 		t.close()
 		return nil, allowed("/events", cmp.Or(err, io.ErrUnexpectedEOF))

@@ -34,10 +34,18 @@ type follower struct {
 	seen  seen
 }
 
-// follow begins at the given time of the engine's clock. The caller must stop it.
+// follow begins at the given time of the engine's clock. If that is zero, not known, it begins when the engine says that it has
+// accepted the stream. The caller must stop it.
 func follow(ctx context.Context, api api, since time.Time, age time.Duration) (*follower, error) {
 	f := &follower{api: api, age: age, began: since, close: func() {}}
-	return f, f.open(ctx, since)
+	if err := f.open(ctx, since); err != nil || !since.IsZero() {
+		return f, err
+	}
+	if f.began = f.stream.began(); f.began.IsZero() {
+		return f, nil // what comes before the engine has subscribed us is found by the next reconciliation
+	}
+	f.close()
+	return f, f.open(ctx, f.began)
 }
 
 func (f *follower) stop() { f.close() }

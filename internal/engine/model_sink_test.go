@@ -107,12 +107,12 @@ func (e modelSink) Current(current bool) {
 }
 
 // The observer's part is of no interest here.
-func (modelSink) Connected(string, string)          {}
-func (modelSink) Disconnected(string, error)        {}
-func (modelSink) Event(string, string)              {}
-func (modelSink) Call(string, time.Duration, error) {}
-func (modelSink) Reconciled(time.Duration, int)     {}
-func (modelSink) LeftOut(string, error)             {}
-func (modelSink) InspectFailed(string, error)       {}
-func (modelSink) Unreadable(string, string, error)  {}
-func (modelSink) Applied(time.Duration)             {}
+func (modelSink) Connected(Source, string)                  {}
+func (modelSink) Disconnected(Source, error)                {}
+func (modelSink) Event(Source, string, string)              {}
+func (modelSink) Call(Source, string, time.Duration, error) {}
+func (modelSink) Reconciled(Source, time.Duration, int)     {}
+func (modelSink) LeftOut(Source, string, error)             {}
+func (modelSink) InspectFailed(Source, string, error)       {}
+func (modelSink) Unreadable(Source, string, error)          {}
+func (modelSink) Applied(Source, time.Duration)             {}

@@ -31,8 +31,9 @@ type session struct {
 
 	calls, bulk gate
 
-	routed, late   bool            // info's
-	peer           netip.Addr      // info's
+	ahead          time.Duration // info's, as the following
+	routed, late   bool
+	peer           netip.Addr
 	networksDue    chan struct{}   // has an item when networks may have changed
 	newest         time.Time       // the newest event's, by the engine's clock; guarded by mu
 	reconciliation *reconciliation // the last that has begun; guarded by mu
@@ -131,10 +132,10 @@ func (s *session) perform(t *tracked, f tracker.Effects, release func()) {
 		s.arriving.Add(1)
 	}
 	if f.Failed != nil {
-		s.observer.InspectFailed(id, f.Failed)
+		s.observer.InspectFailed(s.from, id, f.Failed)
 	}
 	if f.LeftOut != nil {
-		s.observer.LeftOut(id, f.LeftOut)
+		s.observer.LeftOut(s.from, id, f.LeftOut)
 	}
 	if s.ctx.Err() != nil { // nothing is asked any more: end has the trackers know that
 		f.Wake, f.Inspect = time.Time{}, false
@@ -149,6 +150,9 @@ func (s *session) perform(t *tracked, f tracker.Effects, release func()) {
 		all := make([]delivery, len(f.Deliver))
 		for i, d := range f.Deliver {
 			all[i] = delivery{Delivery: d}
+			if !d.Since.IsZero() {
+				all[i].since = d.Since.Add(-s.ahead)
+			}
 			if d.Reconciliation != 0 {
 				all[i].reconciliation = s.reconciliation
 			}

@@ -33,6 +33,7 @@ const (
 // Watcher watches one engine for any number of sinks.
 type Watcher struct {
 	endpoint Endpoint
+	from     Source
 	observer Observer
 	dial     func() (api, error)
 	// streamAge and jitter are the constants, in tests less.
@@ -70,10 +71,10 @@ type Watcher struct {
 	sinksCurrent bool // what Current has told the sinks last; whoever may call sinks has it
 }
 
-func start(e Endpoint, o Observer, age time.Duration, jitter float64, dial func() (api, error)) *Watcher {
+func start(e Endpoint, from Source, o Observer, age time.Duration, jitter float64, dial func() (api, error)) *Watcher {
 	ctx, cancel := context.WithCancel(context.Background())
 	w := &Watcher{
-		endpoint: e, observer: o, dial: dial, streamAge: age, jitter: jitter,
+		endpoint: e, from: from, observer: o, dial: dial, streamAge: age, jitter: jitter,
 		cancel: cancel, done: make(chan struct{}), settled: make(chan struct{}), resync: make(chan struct{}, 1),
 		tracked: map[string]*tracked{}, waiting: map[string]*tracked{},
 	}
@@ -94,6 +95,9 @@ func (w *Watcher) stop() {
 
 // Host is the engine's address, for messages.
 func (w *Watcher) Host() string { return w.endpoint.Host }
+
+// HostID is how the engine's host is called. Engines at different addresses have different ones.
+func (w *Watcher) HostID() container.HostID { return w.from.Host }
 
 // Current reports whether what the sinks have is what the engine says: it is connected
 // and has been reconciled since.
@@ -159,7 +163,7 @@ func (w *Watcher) run(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
-		w.observer.Disconnected(w.Host(), err)
+		w.observer.Disconnected(w.from, err)
 		w.settle.Do(func() { close(w.settled) })
 		if time.Since(began) > goodConnection {
 			retry.Reset()
@@ -198,7 +202,7 @@ func (w *Watcher) session(ctx context.Context) error {
 		return err
 	}
 	defer events.stop()
-	s.routed, s.late, s.peer = info.routed, info.quirks.late, info.peer
+	s.ahead, s.routed, s.late, s.peer = info.ahead, info.routed, info.quirks.late, info.peer
 	if s.late {
 		w.onDemand.Store(s.refresher)
 		defer w.onDemand.Store(nil)
@@ -219,7 +223,7 @@ func (w *Watcher) session(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		w.observer.Event(e.kind, e.Action)
+		w.observer.Event(w.from, e.kind, e.Action)
 		switch {
 		case e.container == "":
 			s.markNetworks()
@@ -250,7 +254,7 @@ func (s *session) reconcile() error {
 			}
 			due = false
 			// Not before: an engine, or a proxy, may allow but some of the calls.
-			s.told.Do(func() { s.observer.Connected(s.Host(), s.description) })
+			s.told.Do(func() { s.observer.Connected(s.from, s.description) })
 		}
 		var ended <-chan struct{}
 		if due {
@@ -298,7 +302,7 @@ func (s *session) readNetworks() error {
 	if err != nil {
 		return err
 	}
-	host := &container.Host{Networks: networks, Routed: s.routed, Peer: s.peer}
+	host := &container.Host{ID: s.HostID(), Networks: networks, Routed: s.routed, Peer: s.peer}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.host == nil || !reflect.DeepEqual(s.host, host) {

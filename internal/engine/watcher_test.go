@@ -122,19 +122,21 @@ func (r *recorder) Synced() { r.note(func() { r.synced++; r.seam = append(r.seam
 func (r *recorder) Current(current bool) {
 	r.note(func() { r.current = current; r.seam = append(r.seam, fmt.Sprint("current ", current)) })
 }
-func (r *recorder) Connected(string, string)          { r.note(func() { r.connected++ }) }
-func (r *recorder) Disconnected(_ string, e error)    { r.note(func() { r.errors = append(r.errors, e) }) }
-func (r *recorder) Event(string, string)              {}
-func (r *recorder) Call(string, time.Duration, error) {}
-func (r *recorder) LeftOut(id string, err error) {
+func (r *recorder) Connected(Source, string)                  { r.note(func() { r.connected++ }) }
+func (r *recorder) Disconnected(_ Source, e error)            { r.note(func() { r.errors = append(r.errors, e) }) }
+func (r *recorder) Event(Source, string, string)              {}
+func (r *recorder) Call(Source, string, time.Duration, error) {}
+func (r *recorder) LeftOut(_ Source, id string, err error) {
 	r.note(func() { r.leftOut = append(r.leftOut, fmt.Sprint(id, ": ", err)) })
 }
-func (r *recorder) InspectFailed(string, error) {}
-func (r *recorder) Unreadable(_, call string, err error) {
+func (r *recorder) InspectFailed(Source, string, error) {}
+func (r *recorder) Unreadable(_ Source, call string, err error) {
 	r.note(func() { r.unreadable = append(r.unreadable, fmt.Sprint(call, ": ", err)) })
 }
-func (r *recorder) Applied(lag time.Duration) { r.note(func() { r.lags = append(r.lags, lag) }) }
-func (r *recorder) Reconciled(_ time.Duration, failed int) {
+func (r *recorder) Applied(_ Source, lag time.Duration) {
+	r.note(func() { r.lags = append(r.lags, lag) })
+}
+func (r *recorder) Reconciled(_ Source, _ time.Duration, failed int) {
 	r.note(func() { r.rounds++; r.failed = failed })
 }
 
@@ -491,7 +493,7 @@ func TestStalledStream(t *testing.T) {
 	old := e.Run(enginetest.Spec{Name: "old"})
 	r := newRecorder()
 	endpoint := Endpoint{Host: e.Host()}
-	w := start(endpoint, r, 50*time.Millisecond, jitter, func() (api, error) { return dial(endpoint, r) })
+	w := start(endpoint, Source{}, r, 50*time.Millisecond, jitter, func() (api, error) { return dial(endpoint, Source{}, r) })
 	defer w.stop()
 	w.Subscribe(r, time.Hour)
 	synced(t, r)
@@ -815,6 +817,39 @@ func TestLag(t *testing.T) {
 	r.wait(t, "a lag", func() bool { return len(r.lags) == 1 && r.lags[0] < deadline })
 }
 
+// TestClockAhead checks what is taken for the difference of the engine's clock from ours.
+func TestClockAhead(t *testing.T) {
+	began := time.Now()
+	ended := began.Add(10 * time.Millisecond)
+	for clock, want := range map[time.Duration]time.Duration{
+		0: 0, 4 * time.Millisecond: 0, 10 * time.Millisecond: 0, 11 * time.Millisecond: time.Millisecond,
+		time.Hour: time.Hour - 10*time.Millisecond, -time.Hour: -time.Hour, -time.Millisecond: -time.Millisecond,
+	} {
+		if got := clockAhead(began.Add(clock).Round(0).UTC(), began, ended); got != want {
+			t.Errorf("%s after the question: ahead by %s, want %s", clock, got, want)
+		}
+	}
+	// Whatever the clocks say, the lag is the time that went by.
+	for _, ahead := range []time.Duration{-time.Hour, 0, time.Hour} {
+		ctx, end := context.WithCancel(t.Context())
+		s := bareSession(ctx, &onceAPI{ready: make(chan struct{})})
+		s.ahead = ahead
+		engine := func() time.Time { return time.Now().Round(0).Add(ahead) }
+		s.mu.Lock()
+		web := s.track("web")
+		web.Listed(&tracker.Summary{ID: "web"}, 1)
+		web.Turn(1, s.moment())
+		s.perform(web, web.Answer(tracker.Answer{Facts: &container.Container{ID: "web"}, Since: engine().Add(-time.Minute)}, s.moment()), nil)
+		s.mu.Unlock()
+		s.event(event{container: "web", Event: tracker.Event{Kind: tracker.Ended, At: engine().Add(-time.Second)}})
+		if lags := s.observer.(*recorder).lags; len(lags) != 1 || lags[0] < time.Second || lags[0] > time.Second+deadline {
+			t.Errorf("the engine's clock is ahead by %s: lags %v", ahead, lags)
+		}
+		end()
+		s.end()
+	}
+}
+
 func TestTCP(t *testing.T) {
 	e := enginetest.New(t, enginetest.WithTCP())
 	e.Run(enginetest.Spec{Name: "web"})
@@ -1088,7 +1123,7 @@ func TestStreamsBeginWithSession(t *testing.T) {
 	id := e.Run(enginetest.Spec{Name: "web"})
 	r := newRecorder()
 	endpoint := Endpoint{Host: e.Host()}
-	w := start(endpoint, r, 20*time.Millisecond, jitter, func() (api, error) { return dial(endpoint, r) })
+	w := start(endpoint, Source{}, r, 20*time.Millisecond, jitter, func() (api, error) { return dial(endpoint, Source{}, r) })
 	defer w.stop()
 	w.Subscribe(r, time.Hour)
 	synced(t, r)
@@ -1121,8 +1156,8 @@ func TestLateAnswer(t *testing.T) {
 	r := newRecorder()
 	endpoint := Endpoint{Host: e.Host()}
 	slow := &slowAPI{answered: make(chan struct{}), release: make(chan struct{})}
-	w := start(endpoint, r, streamAge, jitter, func() (api, error) {
-		a, err := dial(endpoint, r)
+	w := start(endpoint, Source{}, r, streamAge, jitter, func() (api, error) {
+		a, err := dial(endpoint, Source{}, r)
 		slow.api = a
 		return slow, err
 	})
@@ -1331,7 +1366,7 @@ func TestInspectAnswers(t *testing.T) {
 			w.WriteHeader(test.status)
 			json.NewEncoder(w).Encode(map[string]any{"message": test.message, "cause": "c", "response": test.status})
 		}))
-		api, err := dial(Endpoint{Host: "tcp://" + srv.Listener.Addr().String()}, &recorder{})
+		api, err := dial(Endpoint{Host: "tcp://" + srv.Listener.Addr().String()}, Source{}, &recorder{})
 		if err != nil {
 			t.Fatal(err)
 		}

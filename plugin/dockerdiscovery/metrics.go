@@ -20,21 +20,21 @@ var (
 	eventsTotal = promauto.NewCounterVec(prometheus.CounterOpts{
 		Namespace: plugin.Namespace, Subsystem: subsystem, Name: "events_total",
 		Help: "Counter of the engine's events.",
-	}, []string{"type", "action"})
+	}, []string{"host", "type", "action"})
 	apiCallsTotal = promauto.NewCounterVec(prometheus.CounterOpts{
 		Namespace: plugin.Namespace, Subsystem: subsystem, Name: "api_calls_total",
 		Help: "Counter of calls to the engine's API. The result is ok, error, timeout or canceled.",
-	}, []string{"call", "result"})
-	reconcileDuration = promauto.NewHistogram(prometheus.HistogramOpts{
+	}, []string{"host", "call", "result"})
+	reconcileDuration = promauto.NewHistogramVec(prometheus.HistogramOpts{
 		Namespace: plugin.Namespace, Subsystem: subsystem, Name: "reconcile_duration_seconds",
 		Buckets: plugin.TimeBuckets, NativeHistogramBucketFactor: plugin.NativeHistogramBucketFactor,
 		Help: "Histogram of the time that a reconciliation with the engine took.",
-	})
-	recordLag = promauto.NewHistogram(prometheus.HistogramOpts{
+	}, []string{"host"})
+	recordLag = promauto.NewHistogramVec(prometheus.HistogramOpts{
 		Namespace: plugin.Namespace, Subsystem: subsystem, Name: "record_lag_seconds",
 		Buckets: plugin.TimeBuckets, NativeHistogramBucketFactor: plugin.NativeHistogramBucketFactor,
 		Help: "Histogram of the time from a container's change in the engine to the record being served.",
-	})
+	}, []string{"host"})
 )
 
 // live computes its gauges at each scrape from the running watchers and plugins: one that has ended
@@ -46,9 +46,9 @@ func desc(name, help string, labels ...string) *prometheus.Desc {
 }
 
 var (
-	connectedDesc  = desc("connected", "1 while the engine's events are being read, else 0.", "endpoint")
-	reconciledDesc = desc("last_reconcile_timestamp_seconds", "Unix time of the last reconciliation in which no container failed.", "endpoint")
-	containersDesc = desc("containers", "Number of running containers.", "endpoint")
+	connectedDesc  = desc("connected", "1 while the engine's events are being read, else 0.", "host")
+	reconciledDesc = desc("last_reconcile_timestamp_seconds", "Unix time of the last reconciliation in which no container failed.", "host")
+	containersDesc = desc("containers", "Number of running containers.", "host")
 	namesDesc      = desc("names", "Number of owner names with records.")
 	recordsDesc    = desc("records", "Number of address and PTR records.")
 	lostDesc       = desc("lost_claims", "Number of claims to a name that another container keeps for itself.")
@@ -69,7 +69,8 @@ func (live) Collect(ch chan<- prometheus.Metric) {
 	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
 		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
 	}
-	for host, s := range engine.States() {
+	for id, s := range engine.States() {
+		host := string(id)
 		connected := 0.
 		if s.Connected {
 			connected = 1
@@ -98,8 +99,8 @@ func (live) Collect(ch chan<- prometheus.Metric) {
 // engine.Observer.
 type observer struct {
 	mu         sync.Mutex         // guards the following
-	links      map[string]*link   // by host
-	unreadable map[[2]string]bool // hosts and calls whose odd answers have been logged
+	links      map[string]*link   // by the engine's address
+	unreadable map[[2]string]bool // addresses and calls whose odd answers have been logged
 }
 
 var observed = newObserver()
@@ -123,29 +124,29 @@ const (
 	flapAfter = time.Minute
 )
 
-func (o *observer) link(host string) *link {
-	if o.links[host] == nil {
-		o.links[host] = &link{}
+func (o *observer) link(address string) *link {
+	if o.links[address] == nil {
+		o.links[address] = &link{}
 	}
-	return o.links[host]
+	return o.links[address]
 }
 
-func (o *observer) Connected(host, description string) {
+func (o *observer) Connected(from engine.Source, description string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	l := o.link(host)
+	l := o.link(from.Address)
 	if !l.away && !l.at.IsZero() { // its last absence was not logged either
-		log.Debugf("Watching Docker Engine %s at %s", description, host)
+		log.Debugf("Watching Docker Engine %s at %s", description, from.Address)
 		return
 	}
 	l.away = false
-	log.Infof("Watching Docker Engine %s at %s", description, host)
+	log.Infof("Watching Docker Engine %s at %s", description, from.Address)
 }
 
-func (o *observer) Disconnected(host string, err error) {
+func (o *observer) Disconnected(from engine.Source, err error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	l, now := o.link(host), time.Now()
+	l, now := o.link(from.Address), time.Now()
 	cause := strings.Map(func(r rune) rune {
 		if r >= '0' && r <= '9' {
 			return -1
@@ -157,16 +158,18 @@ func (o *observer) Disconnected(host string, err error) {
 		quiet = flapAfter
 	}
 	if l.away && cause == l.cause || !l.at.IsZero() && now.Sub(l.at) < quiet {
-		log.Debugf("Docker Engine at %s: %v", host, err)
+		log.Debugf("Docker Engine at %s: %v", from.Address, err)
 		return
 	}
 	*l = link{away: true, cause: cause, at: now}
-	log.Errorf("Docker Engine at %s: %v%s; retrying until it answers", host, err, engineHint(host, err))
+	log.Errorf("Docker Engine at %s: %v%s; retrying until it answers", from.Address, err, engineHint(from.Address, err))
 }
 
-func (o *observer) Event(kind, action string) { eventsTotal.WithLabelValues(kind, action).Inc() }
+func (o *observer) Event(from engine.Source, kind, action string) {
+	eventsTotal.WithLabelValues(string(from.Host), kind, action).Inc()
+}
 
-func (o *observer) Call(name string, _ time.Duration, err error) {
+func (o *observer) Call(from engine.Source, name string, _ time.Duration, err error) {
 	result := "ok"
 	switch {
 	case errors.Is(err, context.DeadlineExceeded):
@@ -176,30 +179,32 @@ func (o *observer) Call(name string, _ time.Duration, err error) {
 	case err != nil:
 		result = "error"
 	}
-	apiCallsTotal.WithLabelValues(name, result).Inc()
+	apiCallsTotal.WithLabelValues(string(from.Host), name, result).Inc()
 }
 
-func (o *observer) Reconciled(took time.Duration, _ int) {
-	reconcileDuration.Observe(took.Seconds())
+func (o *observer) Reconciled(from engine.Source, took time.Duration, _ int) {
+	reconcileDuration.WithLabelValues(string(from.Host)).Observe(took.Seconds())
 }
 
-func (o *observer) InspectFailed(id string, err error) {
+func (o *observer) InspectFailed(_ engine.Source, id string, err error) {
 	aboutContainers.logf("Container %.12s can't be inspected, trying again: %v", id, err)
 }
 
-func (o *observer) LeftOut(id string, err error) {
+func (o *observer) LeftOut(_ engine.Source, id string, err error) {
 	aboutContainers.logf("Container %.12s is left out: %v", id, err)
 }
 
-// Unreadable logs once for each host and call: an engine that says something odd will do so
+// Unreadable logs once for each engine and call: an engine that says something odd will do so
 // each time.
-func (o *observer) Unreadable(host, call string, err error) {
+func (o *observer) Unreadable(from engine.Source, call string, err error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if key := [2]string{host, call}; !o.unreadable[key] {
+	if key := [2]string{from.Address, call}; !o.unreadable[key] {
 		o.unreadable[key] = true
-		log.Warningf("Docker Engine at %s: part of its answer to %s can't be read and is done without: %v", host, call, err)
+		log.Warningf("Docker Engine at %s: part of its answer to %s can't be read and is done without: %v", from.Address, call, err)
 	}
 }
 
-func (o *observer) Applied(lag time.Duration) { recordLag.Observe(lag.Seconds()) }
+func (o *observer) Applied(from engine.Source, lag time.Duration) {
+	recordLag.WithLabelValues(string(from.Host)).Observe(lag.Seconds())
+}

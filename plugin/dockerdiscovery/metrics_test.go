@@ -11,6 +11,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/dockerdiscovery/dockerdiscovery/internal/engine"
 )
 
 // logged returns the lines that are logged meanwhile.
@@ -29,7 +31,7 @@ func TestUnreadableIsLoggedOnce(t *testing.T) {
 		for range 3 {
 			for _, host := range []string{"unix:///one", "unix:///two"} {
 				for _, call := range []string{"info", "networks"} {
-					o.Unreadable(host, call, errors.New("odd"))
+					o.Unreadable(engine.Source{Address: host}, call, errors.New("odd"))
 				}
 			}
 		}
@@ -44,8 +46,9 @@ func TestFlapsAreLoggedOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := newObserver()
 		const host = "tcp://engine:1"
-		ends := func(cause string) func() { return func() { o.Disconnected(host, errors.New(cause)) } }
-		comes := func() { o.Connected(host, "28") }
+		from := engine.Source{Address: host}
+		ends := func(cause string) func() { return func() { o.Disconnected(from, errors.New(cause)) } }
+		comes := func() { o.Connected(from, "28") }
 		step := func(what string, do func(), want string) {
 			t.Helper()
 			lines := logged(do)
