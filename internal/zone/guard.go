@@ -1,23 +1,37 @@
 package zone
 
-import "github.com/dockerdiscovery/dockerdiscovery/internal/container"
+import (
+	"slices"
+
+	"github.com/dockerdiscovery/dockerdiscovery/internal/container"
+)
 
 // guard says who may not be answered with a name's bare claims.
-type guard uint8
+type guard struct {
+	who guarded
+	own bool // those of other hosts than the asker's do not answer it: its own has some
+}
+
+type guarded uint8
 
 const (
-	open      guard = iota // nobody: they all come from one project, or from one network
-	outsiders              // who is on none of the claims' networks
-	everyone               // they come from several projects, which are never mixed
+	nobody    guarded = iota // they all come from one project, or from one network
+	outsiders                // who is on none of the claims' networks
+	everyone                 // they come from several projects, which are never mixed
 )
 
 // guard weighs the claims that answer, those of who has just ended too: what was ambiguous
-// before is so while one of several restarts.
-func (n *node) guard() guard {
+// before is so while one of several restarts. Those of the asker's own host come first: what others mean by the name
+// makes it no less clear there.
+func (n *node) guard(v *View) guard {
+	claims, own := n.claims[:n.winners], false
+	if v.Hosts != nil {
+		claims, own = v.own(claims)
+	}
 	bare, oneProject, mixed := false, true, false
 	var first, member *Entry // of a project
-	for i := range n.claims[:n.winners] {
-		c := &n.claims[i]
+	for i := range claims {
+		c := &claims[i]
 		if !c.ambiguous() {
 			continue
 		}
@@ -35,14 +49,36 @@ func (n *node) guard() guard {
 	}
 	switch {
 	case !bare, oneProject:
-		return open
+		return guard{nobody, own}
 	case mixed:
-		return everyone
-	case n.oneNetwork(first):
-		return open
+		return guard{everyone, own}
+	case oneNetwork(claims, first):
+		return guard{nobody, own}
 	default:
-		return outsiders
+		return guard{outsiders, own}
 	}
+}
+
+// own returns the claims that are of the asker's host, and whether there are any: else it returns all.
+func (v *View) own(claims []claimant) (_ []claimant, own bool) {
+	other := func(c claimant) bool { return !v.local(c.entry) }
+	switch n := countFunc(claims, other); n {
+	case 0:
+		return claims, true
+	case len(claims):
+		return claims, false
+	default:
+		return slices.DeleteFunc(slices.Clone(claims), other), true
+	}
+}
+
+func countFunc[T any](all []T, counts func(T) bool) (n int) {
+	for _, t := range all {
+		if counts(t) {
+			n++
+		}
+	}
+	return n
 }
 
 // sameProject reports whether both are of one Compose project, which is one host's.
@@ -58,8 +94,7 @@ func (c *claimant) ambiguous() bool {
 
 // oneNetwork reports whether there is a network for which all claim the name. The container is
 // one of them.
-func (n *node) oneNetwork(entry *Entry) bool {
-	claims := n.claims[:n.winners]
+func oneNetwork(claims []claimant, entry *Entry) bool {
 	for i := range claims {
 		if claims[i].entry != entry {
 			continue
@@ -99,9 +134,11 @@ func (g guard) keeps(c *claimant, v *View) bool {
 	switch {
 	case !c.claim.Bare:
 		return false
+	case g.own && !v.local(c.entry):
+		return true
 	case v.Asker == Container && c.on(v.Networks):
-		return g == everyone
+		return g.who == everyone
 	default:
-		return g != open || v.Project != "" && c.entry.Project != "" && !v.ofProject(c.entry)
+		return g.who != nobody || v.Project != "" && c.entry.Project != "" && !v.ofProject(c.entry)
 	}
 }

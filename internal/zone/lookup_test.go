@@ -67,13 +67,23 @@ func ips(texts string) []netip.Addr {
 	return all
 }
 
-func (server) Addrs() []netip.Addr                     { return ips("127.0.0.1") }
-func (server) Gateways(container.HostID) []netip.Addr  { return ips("10.99.0.1 fd99::1") }
-func (server) HostAddrs(container.HostID) []netip.Addr { return ips("192.0.2.1 2001:db8::1") }
+func (server) Addrs() []netip.Addr                      { return ips("127.0.0.1") }
+func (server) Gateways(h container.HostID) []netip.Addr { return unlessTwin(h, "10.99.0.1 fd99::1") }
+func (server) HostAddrs(h container.HostID) []netip.Addr {
+	return unlessTwin(h, "192.0.2.1 2001:db8::1")
+}
 func (s server) Publish() bool                         { return s.publish }
 func (server) Direct(network container.NetworkID) bool { return network == on("lan") }
 func (server) OnBridge(_ container.HostID, ip netip.Addr) bool {
 	return slices.Contains(server{}.Gateways(""), ip)
+}
+
+// unlessTwin returns the addresses, and none for the twin.
+func unlessTwin(host container.HostID, addrs string) []netip.Addr {
+	if host == twin {
+		return nil
+	}
+	return ips(addrs)
 }
 
 // ask looks the case's question up, with the case of the name as given.
@@ -82,7 +92,10 @@ func ask(s *Snapshot, c test.Case) Result {
 }
 
 func lookup(s *Snapshot, q Query) (r Result) {
-	s.Lookup(&q, &r)
+	asked := q
+	s.Lookup(&asked, &r)
+	beside(s, q, &r)
+	explained(s, q, &r)
 	return r
 }
 

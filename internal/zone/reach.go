@@ -61,7 +61,7 @@ func sameAddrs(all []reached, ips []netip.Addr) bool {
 //   - to a container, unless it is isolated, and to the Docker host: those on networks of the host that they are on
 //   - of other hosts' containers, and to who is elsewhere: what is reached from there
 func (n *node) reach(s *Snapshot, all []reached, v *View) []reached {
-	g := n.guard()
+	g := n.guard(v)
 	if v.Asker == Container {
 		all = n.each(all, v, g, true)
 	}
@@ -240,12 +240,7 @@ func selected[T interface{ owner() *Entry }](s *Snapshot, all []T, v *View) []T 
 
 // prefer keeps those who are better; of none is, all, unless they must be.
 func prefer[T interface{ owner() *Entry }](all []T, v *View, reason Reason, must bool, better func(*Entry) bool) []T {
-	n := 0
-	for _, t := range all {
-		if better(t.owner()) {
-			n++
-		}
-	}
+	n := countFunc(all, func(t T) bool { return better(t.owner()) })
 	if n == len(all) || n == 0 && !must {
 		return all
 	}

@@ -213,7 +213,7 @@ func (s *Snapshot) services(q *Query, n *node, answer []dns.RR) []dns.RR {
 
 // serving returns the claims to services that answer the view, as addresses do.
 func (s *Snapshot) serving(n *node, v *View) []claimant {
-	guard := n.guard()
+	guard := n.guard(v)
 	return selected(s, slices.DeleteFunc(slices.Clone(n.records.services), func(h claimant) bool {
 		service := h.claim.Data.Service
 		return guard.keeps(&h, v) || len(h.entry.ports(service, v)) == 0 ||

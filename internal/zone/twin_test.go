@@ -1,0 +1,143 @@
+package zone
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/miekg/dns"
+
+	"github.com/dockerdiscovery/dockerdiscovery/internal/container"
+)
+
+// twin is another host with containers of the same names, IDs, networks and addresses. Nothing that a view of the one host
+// gets may change by that, so each look-up of the tests is made beside it too.
+const twin container.HostID = "twin"
+
+// atHost returns the entry as that of another host.
+func atHost(host container.HostID, e *Entry) *Entry {
+	at := func(n container.NetworkID) container.NetworkID {
+		if n == noNetwork {
+			return n
+		}
+		return container.LocalNetwork(host, n.String())
+	}
+	moved := *e
+	moved.Host = host
+	moved.Networks = nil
+	for _, n := range e.Networks {
+		moved.Networks = append(moved.Networks, at(n))
+	}
+	moved.Addresses = nil
+	for _, a := range e.Addresses {
+		moved.Addresses = append(moved.Addresses, Address{a.IP, at(a.Network)})
+	}
+	moved.Claims = slices.Clone(e.Claims)
+	for i := range moved.Claims {
+		moved.Claims[i].Network = at(moved.Claims[i].Network)
+	}
+	return &moved
+}
+
+var twins = struct {
+	sync.Mutex
+	of  *Snapshot
+	has *Store
+}{}
+
+// twinOf returns a store that has what the snapshot's has, and a twin's; nil if the snapshot is not the present one, or one of
+// very many containers.
+func twinOf(s *Snapshot) *Store {
+	const most = 100
+	twins.Lock()
+	defer twins.Unlock()
+	if twins.of == s {
+		return twins.has
+	}
+	if !s.store.mu.TryLock() { // somebody writes
+		return nil
+	}
+	defer s.store.mu.Unlock()
+	if s != s.store.Snapshot() || len(s.store.entries) > most || len(s.store.hosts) > 1 {
+		return nil
+	}
+	both := NewStore(s.store.config)
+	var changes []Change
+	for _, e := range s.store.entries {
+		other := atHost(twin, e)
+		changes = append(changes, Change{e.Key, e}, Change{other.Key, other})
+	}
+	both.Apply(changes)
+	for host, state := range s.hosts {
+		both.SetHost(host, state)
+		both.SetHost(twin, state)
+	}
+	twins.of, twins.has = s, both
+	return both
+}
+
+// comparable reports whether the view must get the same beside a twin. Who is elsewhere has no host of its own: bare names and
+// addresses of both hosts mean nothing to it.
+func (v *View) comparable(s *Snapshot, name string) bool {
+	if v.Asker != Elsewhere {
+		return true
+	}
+	bare := false
+	s.names.walk(func(n *node) {
+		bare = bare || slices.ContainsFunc(n.claims, func(c claimant) bool { return c.claim.Bare })
+	})
+	return !bare && !isReverseName(name)
+}
+
+// beside checks that the query gets the same beside a twin.
+func beside(s *Snapshot, q Query, want *Result) {
+	both := twinOf(s)
+	if both == nil || q.View.Hosts != nil || !q.View.comparable(s, q.Name) {
+		return
+	}
+	if q.View.Asker != Elsewhere {
+		q.View.Hosts = []container.HostID{""}
+	}
+	var got Result
+	both.Snapshot().Lookup(&q, &got)
+	if got, want := written(&got), written(want); got != want {
+		panic(fmt.Sprintf("%s %s, asker %d on %v, beside a twin host:\n%s\nalone:\n%s", q.Name, dns.TypeToString[q.Type], q.View.Asker, q.View.Networks, got, want))
+	}
+}
+
+// written is all of a result but for the serial.
+func written(r *Result) string {
+	out := []string{fmt.Sprint(r.Outcome, " ", r.Zone, " ", r.Target)}
+	for _, rr := range slices.Concat(r.Answer, r.Ns, r.Extra) {
+		if soa, ok := rr.(*dns.SOA); ok {
+			copied := *soa
+			copied.Serial = 0
+			rr = &copied
+		}
+		out = append(out, rr.String())
+	}
+	return strings.Join(out, "\n")
+}
+
+// explained checks that an explanation comes with the same answer, and has a reason for each claimant.
+func explained(s *Snapshot, q Query, want *Result) {
+	var got Result
+	verdicts := s.Explain(&q, &got)
+	if got, want := written(&got), written(want); got != want {
+		panic(fmt.Sprintf("%s %s, asker %d, explained:\n%s\nanswered:\n%s", q.Name, dns.TypeToString[q.Type], q.View.Asker, got, want))
+	}
+	n := s.names.get(q.Name)
+	if n == nil {
+		return
+	}
+	for _, c := range n.claims {
+		i := slices.IndexFunc(verdicts, func(v Verdict) bool { return v.Entry == c.entry })
+		if i < 0 {
+			panic(fmt.Sprintf("%s, asker %d: no reason for %s: %v", q.Name, q.View.Asker, c.entry.Name, verdicts))
+		}
+		if v := verdicts[i]; (v.Reason == LostTo) != (v.Winner != nil) {
+			panic(fmt.Sprintf("%s, asker %d: %+v", q.Name, q.View.Asker, v))
+		}
+	}
+}
