@@ -37,7 +37,7 @@ func viewed(s *Snapshot, v View, name string, qtype uint16) string {
 		out = append(out, dns.Field(rr, 1))
 	}
 	if len(out) == 0 {
-		return map[Outcome]string{NotOurs: "not ours", NoData: "none", Ended: "ended", EmptyNonTerminal: "empty", NameError: "nxdomain"}[r.Outcome]
+		return map[Outcome]string{NotOurs: "not ours", NoData: "none", Ended: "ended", EmptyNonTerminal: "empty", NameError: "nxdomain", NotReady: "not ready"}[r.Outcome]
 	}
 	return strings.Join(out, " ")
 }
