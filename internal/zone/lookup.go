@@ -15,9 +15,6 @@ type Query struct {
 	Type  uint16
 	View  View
 
-	// MaxTTL, if not zero, is the longest TTL of the answer, in seconds.
-	MaxTTL uint32
-
 	stale bool // what is answered may no longer be so
 }
 
@@ -115,7 +112,7 @@ func (s *Snapshot) chase(q Query, r *Result) {
 func (s *Snapshot) lookup(q *Query, r *Result) {
 	*r = Result{}
 	n, o := s.find(q.Name, &q.View)
-	q.stale = s.away > 0 && (n == nil || n.stale(s, &q.View))
+	q.stale = len(s.hosts) > 0 && (n == nil || n.stale(s, &q.View))
 	switch {
 	case n != nil:
 		s.answer(q, n, o, r)
@@ -291,29 +288,26 @@ func (s *Snapshot) apex(q *Query, o *origin, r *Result) {
 
 func (s *Snapshot) negative(q *Query, o *origin, outcome Outcome, r *Result) {
 	ttl := s.ttl(q, s.store.config.NegativeTTL) // RFC 2308 §5
-	if s.away > 0 {
-		ttl = min(ttl, staleTTL) // such a host may have the name
+	if len(s.hosts) > 0 {
+		ttl = min(ttl, staleTTL) // one of these may have the name
 	}
 	r.Outcome, r.Zone, r.Ns = outcome, o.name, s.soa(o.name, o, ttl)
 }
 
-// staleTTL is the longest TTL, in seconds, of what may no longer be so, since a host is away.
+// staleTTL is the longest TTL, in seconds, of what may not be so, since a host is not current.
 const staleTTL = 5
 
-// stale reports whether what the name answers may no longer be so: it is of a host that is away, or denies what such a
+// stale reports whether what the name answers may not be so: it is of a host that is not current, or denies what such a
 // host may have.
 func (n *node) stale(s *Snapshot, v *View) bool {
-	away := func(e *Entry) bool { return s.hosts[e.Host] == Away }
+	old := func(e *Entry) bool { return s.hosts[e.Host] != Current }
 	if all := n.reach(s, nil, v); len(all) > 0 {
-		return slices.ContainsFunc(all, func(r reached) bool { return away(r.entry) })
+		return slices.ContainsFunc(all, func(r reached) bool { return old(r.entry) })
 	}
-	return n.winners == 0 || slices.ContainsFunc(n.claims[:n.winners], func(c claimant) bool { return away(c.entry) })
+	return n.winners == 0 || slices.ContainsFunc(n.claims[:n.winners], func(c claimant) bool { return old(c.entry) })
 }
 
 func (s *Snapshot) ttl(q *Query, ttl uint32) uint32 {
-	if q.MaxTTL > 0 {
-		ttl = min(ttl, q.MaxTTL)
-	}
 	if q.stale {
 		return min(ttl, staleTTL)
 	}

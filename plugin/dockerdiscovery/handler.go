@@ -22,10 +22,6 @@ import (
 	"github.com/dockerdiscovery/dockerdiscovery/internal/zone"
 )
 
-// staleTTL is the longest TTL, in seconds, of what may no longer be so: answers while
-// the engine is away.
-const staleTTL = 5
-
 // maxFollows bounds how often a query may enter the server anew for a CNAME's target. It is the bound
 // of CoreDNS's own plugins, which count in the same place: a loop may lead through several of them.
 const maxFollows = 8

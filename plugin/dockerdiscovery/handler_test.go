@@ -32,6 +32,7 @@ func next(context.Context, dns.ResponseWriter, *dns.Msg) (int, error) {
 func newTestDocker(zones ...string) *Docker {
 	d := unsyncedDocker(0, zones...)
 	d.sink().Synced()
+	d.sink().Current(false) // so the TTLs are cut
 	return d
 }
 
@@ -188,6 +189,7 @@ func TestFallthrough(t *testing.T) {
 func TestRootZone(t *testing.T) {
 	d := unsyncedDocker(time.Hour, ".")
 	d.sink().Synced()
+	d.sink().Current(false)
 	t.Cleanup(d.catalog.Close)
 	const member, stranger, lan = "172.17.0.3", "172.18.0.3", "192.0.2.9"
 	d.sink().Apply([]container.Change{

@@ -43,9 +43,6 @@ func (e *exchange) query(q *zone.Query, asked *dns.Question) {
 		q.View.Networks, q.View.Isolate = e.client.Networks, e.config.zone.Isolate
 		q.View.Project, q.View.Service = e.client.Project, e.client.Service
 	}
-	if e.watcher == nil || !e.watcher.Current() {
-		q.MaxTTL = staleTTL
-	}
 }
 
 // plain reports whether the name is in lower case, and has no octet that may need escaping: most names do.
