@@ -7,7 +7,6 @@ import (
 
 	"github.com/coredns/caddy"
 
-	"github.com/dockerdiscovery/dockerdiscovery/internal/container"
 	"github.com/dockerdiscovery/dockerdiscovery/internal/engine"
 )
 
@@ -60,7 +59,7 @@ func running() []*Docker {
 // out to be away, or after startupTimeout.
 func (d *Docker) start() error {
 	d.watcher = engine.Watch(d.config.endpoint, observed)
-	d.host = container.HostID(d.watcher.Host())
+	d.host = d.watcher.HostID()
 	d.askers.Feed(d.host).EngineAt(remoteAddrs(d.config.endpoint.Host, &d.own))
 	d.watcher.Subscribe(d.sink(), d.config.resync)
 	instancesMu.Lock()

@@ -17,7 +17,6 @@ func (d *Docker) sink() sink { return sink{d.catalog.Feed(d.host), d.askers.Feed
 
 // Host implements engine.Sink.
 func (s sink) Host(h container.Host) {
-	h.ID = thisHost // as in the catalog
 	s.askers.Host(h)
 	s.Feed.Host(h)
 }
