@@ -52,6 +52,8 @@ func TestLastChanges(t *testing.T) {
 	old := of(facts("1", "a=10.1.0.2"), "shop", "web")
 	app := facts("app", "")
 	app.NetworkMode = "container:" + web.ID
+	called := *app
+	called.Name = "called"
 	paused := *web
 	paused.Paused = true
 	moved := facts("web", "a=10.1.0.3")
@@ -78,6 +80,19 @@ func TestLastChanges(t *testing.T) {
 			d.wait(hold)
 			step(d, container.Change{ID: web.ID, Gone: true, Cause: "destroy"})
 		}, web.ID, "runs(start) 0, changed(pause) 1, ended(die) 2, hold over 12, removed(destroy) 13"},
+		"what is told again": {func(d *rig) {
+			same := *web
+			step(d, runs(web, "start"), runs(&same, "list"))
+			step(d, container.Change{ID: web.ID, Cause: "die"}, container.Change{ID: web.ID, Cause: "list"})
+			step(d, container.Change{ID: web.ID, Cause: "list"})
+			d.wait(hold)
+			step(d, container.Change{ID: web.ID, Cause: "start"})
+		}, web.ID, "runs(start) 0, ended(die) 1, hold over 11"},
+		"a start that fails": {func(d *rig) {
+			step(d, d.created(next))
+			step(d, container.Change{ID: next.ID, Cause: "die"}, container.Change{ID: next.ID, Cause: "list"})
+			step(d, container.Change{ID: next.ID, Gone: true, Cause: "destroy"}, container.Change{ID: next.ID, Gone: true})
+		}, next.ID, "created 0, ended(die) 1, removed(destroy) 2"},
 		"a restart in one batch": {func(d *rig) {
 			step(d, runs(web, "list"))
 			step(d, container.Change{ID: web.ID, Cause: "die"}, runs(moved, "start"))
@@ -105,7 +120,7 @@ func TestLastChanges(t *testing.T) {
 		}, app.ID, "runs(start) 0, provider changed 2"},
 		"one whose provider ends while it changes itself": {func(d *rig) {
 			step(d, runs(web, "start"), runs(app, "start"))
-			step(d, container.Change{ID: web.ID}, runs(app, "rename"))
+			step(d, container.Change{ID: web.ID}, runs(&called, "rename"))
 		}, app.ID, "runs(start) 0, changed(rename) 1"},
 		"a network that spans hosts, as it turns out": {func(d *rig) {
 			step(d, runs(web, "start"), runs(app, "start"))
@@ -117,9 +132,12 @@ func TestLastChanges(t *testing.T) {
 		}, app.ID, "runs(start) 0, provider changed 1"},
 		"who was created": {func(d *rig) {
 			step(d, d.created(next))
-			created := d.created(next)
-			created.Cause, created.Since = "rename", newClock().now
-			step(d, created)
+			again := *next
+			again.Name = "other"
+			for _, c := range []*container.Container{&again, &again} {
+				d.Apply([]container.Change{{ID: c.ID, Created: c, Since: newClock().now, Cause: "rename"}})
+			}
+			d.wait(time.Second)
 			step(d, runs(next, "start"))
 		}, next.ID, "created 0, created(rename) 1, runs(start) 2"},
 		"who is taken over by a successor": {func(d *rig) {
@@ -224,7 +242,8 @@ func TestExplain(t *testing.T) {
 	if !slices.Equal(names, want) {
 		t.Errorf("all are %v, want %v", names, want)
 	}
-	d.Apply([]container.Change{{ID: all[4].ID, Container: all[4]}})
+	again := *all[4]
+	d.Apply([]container.Change{{ID: all[4].ID, Container: &again}})
 	if got, want := describeAll(d.Explain(here, "large")), "large runs as large.docker."; got != want {
 		t.Errorf("after it was read: %s, want %s", got, want)
 	}

@@ -137,7 +137,7 @@ func (f *Feed) Apply(changes []container.Change) {
 			created = append(created, c)
 			continue
 		case c.Unread != nil:
-			f.note(c, Unread, "")
+			f.note(c, Unread)
 			continue
 		case c.Starting != nil:
 			continue
@@ -159,7 +159,7 @@ func (f *Feed) Apply(changes []container.Change) {
 	renamed := false
 	for _, c := range created {
 		renamed = renamed || f.successors[c.ID] != nil // it may have other names now
-		f.note(c, Created, c.Created.Name)
+		f.noteCreated(c)
 		f.succeed(c)
 	}
 	for _, id := range past {
@@ -177,9 +177,7 @@ func (f *Feed) take(c *container.Change, affected affected) {
 	k := f.listings[c.ID]
 	switch {
 	case k == nil && c.Container == nil:
-		if f.past[c.ID] != nil {
-			f.note(c, ending(c), "")
-		}
+		f.notePast(c)
 		return
 	case k == nil:
 		k = f.list(c.ID)
@@ -187,27 +185,23 @@ func (f *Feed) take(c *container.Change, affected affected) {
 	before := k.facts
 	k.facts = c.Container
 	switch {
+	case c.Container == nil && k.end == nil:
+		k.end = &end{gone: c.Gone}
+		f.note(c, ending(c))
 	case c.Container == nil:
-		if k.end == nil {
-			k.end = &end{}
+		if c.Gone && !k.end.gone {
+			f.note(c, Removed)
 		}
 		k.end.gone = c.Gone
-		f.note(c, ending(c), "")
 	case before == nil:
-		f.note(c, Runs, c.Container.Name)
+		f.note(c, Runs)
+	case before.Equal(c.Container):
+		k.unread = nil
 	default:
-		f.note(c, Changed, c.Container.Name)
+		f.note(c, Changed)
 	}
 	f.join(before, c.Container)
 	f.affect(affected, noted, c.ID, before, c.Container)
-}
-
-// ending says how a container ends that does not run any more.
-func ending(c *container.Change) What {
-	if c.Gone {
-		return Removed
-	}
-	return Ended
 }
 
 // renewAll makes the containers' entries anew. The caller holds mu.

@@ -283,7 +283,7 @@ func views(host container.HostID) []zone.View {
 // the catalog that they share with catalogs that have one host each.
 func FuzzTwoHosts(f *testing.F) {
 	r := rand.New(rand.NewPCG(14, 2))
-	for range 60 {
+	for range 12 {
 		data := make([]byte, 200)
 		for i := range data {
 			data[i] = byte(r.Uint32())

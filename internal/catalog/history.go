@@ -75,6 +75,14 @@ func (h *history) last() time.Time {
 	return time.Unix(0, h.events[len(h.events)-1].at)
 }
 
+// lastWhat returns what the last change was.
+func (h *history) lastWhat() What {
+	if len(h.events) == 0 {
+		return noted
+	}
+	return h.events[len(h.events)-1].what
+}
+
 // over reports whether the history of a container without a listing is of no more interest.
 func (h *history) over(now time.Time) bool {
 	return h.unread == nil && now.Sub(h.last()) >= container.KeepNames
@@ -139,10 +147,12 @@ func (f *Feed) unlist(id string, k *listing) {
 }
 
 // note notes what the engine has told of a container. The caller holds mu.
-func (f *Feed) note(c *container.Change, what What, name string) {
+func (f *Feed) note(c *container.Change, what What) {
 	h := f.of(c.ID)
-	if name != "" {
-		h.name = name
+	for _, facts := range []*container.Container{c.Container, c.Created, c.Last} {
+		if facts != nil {
+			h.name = facts.Name
+		}
 	}
 	h.unread = c.Unread
 	at := f.cat.now()
@@ -150,4 +160,32 @@ func (f *Feed) note(c *container.Change, what What, name string) {
 		at = c.Since
 	}
 	h.add(at, what, c.Cause)
+}
+
+// ending says how a container ends that does not run any more.
+func ending(c *container.Change) What {
+	if c.Gone {
+		return Removed
+	}
+	return Ended
+}
+
+// noteCreated notes that a container waits to be started, unless that is noted already. The caller holds mu.
+func (f *Feed) noteCreated(c *container.Change) {
+	if h := f.past[c.ID]; h == nil || h.lastWhat() != Created || h.name != c.Created.Name {
+		f.note(c, Created)
+	}
+}
+
+// notePast notes that a container without a listing does not run, if there is something to remember of it that says otherwise.
+// The caller holds mu.
+func (f *Feed) notePast(c *container.Change) {
+	h := f.past[c.ID]
+	if h == nil {
+		return
+	}
+	last := h.lastWhat()
+	if c.Gone && last != Removed || !c.Gone && (last == Created || last == Unread) {
+		f.note(c, ending(c))
+	}
 }

@@ -10,7 +10,7 @@ import (
 // affected has, by ID, the containers whose entries are to be made anew, and what has happened to them.
 type affected map[string]What
 
-// noted stands for what the engine has told, and is noted already.
+// noted stands for what the engine has told, which is noted elsewhere.
 const noted What = 0
 
 // affect adds the container to the set, and those who have joined its network: its addresses are theirs. The caller holds mu.

@@ -147,7 +147,7 @@ func (f *Feed) remember(c *container.Change) bool {
 		k.entry = naming.Held(entry, c.Gone)
 		k.end = &end{gone: c.Gone, until: c.Since.Add(f.cat.hold)}
 	}
-	f.note(c, ending(c), c.Last.Name)
+	f.note(c, ending(c))
 	return held
 }
 
