@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/dockerdiscovery/dockerdiscovery/internal/container"
@@ -14,12 +16,12 @@ import (
 // computer is a Machine with these addresses.
 type computer struct {
 	addrs   []netip.Addr
-	reading uint64
+	reading atomic.Uint64
 }
 
 func (m *computer) Has(ip netip.Addr) bool        { return ip.IsLoopback() || slices.Contains(m.addrs, ip) }
-func (m *computer) Addrs() ([]netip.Addr, uint64) { return m.addrs, m.reading }
-func (m *computer) Forget()                       { m.reading++ }
+func (m *computer) Addrs() ([]netip.Addr, uint64) { return m.addrs, m.reading.Load() }
+func (m *computer) Forget()                       { m.reading.Add(1) }
 
 func machine(addrs ...string) *computer { return &computer{addrs: ips(addrs...)} }
 
@@ -194,4 +196,65 @@ func TestClientAddressPassesOn(t *testing.T) {
 			t.Errorf("the address is still %+v's", c)
 		}
 	})
+}
+
+// TestAllocations checks that telling who asks costs no memory, but for a container that is not known yet.
+func TestAllocations(t *testing.T) {
+	x := New(machine("192.0.2.1", "172.17.0.1"), nil, nil)
+	feed(x, "a socket bridge=172.17.0.0/16 lan:macvlan=192.0.2.0/24 | web bridge=172.17.0.2 | p lan=192.0.2.33")
+	feed(x, "b 203.0.113.5 bridge=172.17.0.0/16 lan:macvlan=192.0.2.0/24 over:overlay+=10.0.1.0/24 | web bridge=172.17.0.2 | o over=10.0.1.2")
+	for ip, want := range map[string]string{
+		"172.17.0.2": "a web", "192.0.2.33": "a p", "10.0.1.2": "b o", "172.17.0.1": "host a", "127.0.0.1": "host a", "192.0.2.1": "host a", "198.51.100.9": "elsewhere",
+	} {
+		if got := who(t, x, ip); got != want {
+			t.Errorf("%s is %s, want %s", ip, got, want)
+		}
+		from := netip.MustParseAddr(ip)
+		if n := testing.AllocsPerRun(100, func() { x.Who(from) }); n > 0 {
+			t.Errorf("%s: %v allocations", ip, n)
+		}
+	}
+}
+
+// TestChangesBesideQueries has two hosts change while queries come in. It is for the race detector; what is asked for does not
+// change.
+func TestChangesBesideQueries(t *testing.T) {
+	x := New(machine("192.0.2.1", "172.17.0.1", "10.88.0.1"), nil, nil)
+	feed(x, "a socket bridge=172.17.0.0/16 | web bridge=172.17.0.2")
+	x.Feed("b")
+	x.Feed("c")
+	var changes sync.WaitGroup
+	for _, hosts := range [][]string{
+		{"b socket podman=10.88.0.0/16 | web podman=10.88.0.2", "b socket podman=10.88.0.0/16"},
+		{"c 203.0.113.5 bridge=172.17.0.0/16 over:overlay=10.0.1.0/24 | web bridge=172.17.0.2", "c 203.0.113.5 bridge=172.17.0.0/16 over:overlay+=10.0.1.0/24 | db bridge=172.17.0.3"},
+	} {
+		changes.Go(func() {
+			for i := range 500 {
+				feed(x, hosts[i%2])
+			}
+		})
+	}
+	var queries sync.WaitGroup
+	ended := make(chan struct{})
+	for range 2 {
+		queries.Go(func() {
+			for {
+				if got := who(t, x, "172.17.0.2"); got != "a web" {
+					t.Errorf("172.17.0.2 is %s", got)
+				}
+				if got := x.Who(netip.MustParseAddr("127.0.0.1")); got.Kind != zone.Host {
+					t.Errorf("loopback is %v", got)
+				}
+				x.Network(netip.MustParseAddr("10.88.0.2"))
+				select {
+				case <-ended:
+					return
+				default:
+				}
+			}
+		})
+	}
+	changes.Wait()
+	close(ended)
+	queries.Wait()
 }

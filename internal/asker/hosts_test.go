@@ -397,22 +397,22 @@ func TestRemoteEngines(t *testing.T) {
 
 // TestBridgeIsMade has an engine make a bridge after the machine's addresses were read.
 func TestBridgeIsMade(t *testing.T) {
-	m := &lateComputer{computer: *machine("192.0.2.1"), next: ips("192.0.2.1", "172.17.0.1")}
+	m := &lateComputer{computer: machine("192.0.2.1"), next: ips("192.0.2.1", "172.17.0.1")}
 	x := New(m, nil, nil)
 	feed(x, "b 203.0.113.5 bridge=172.17.0.0/16 | web bridge=172.17.0.2")
 	feed(x, "a socket bridge=172.17.0.0/16")
-	if got := who(t, x, "127.0.0.1"); got != "host a" || m.reading != 0 {
-		t.Errorf("without a bridge: %s, after %d readings", got, m.reading)
+	if got := who(t, x, "127.0.0.1"); got != "host a" || m.reading.Load() != 0 {
+		t.Errorf("without a bridge: %s, after %d readings", got, m.reading.Load())
 	}
 	feed(x, "a socket bridge=172.17.0.0/16 | web bridge=172.17.0.2")
-	if got := who(t, x, "127.0.0.1"); got != "host a" || m.reading != 1 {
-		t.Errorf("with a bridge: %s, after %d readings", got, m.reading)
+	if got := who(t, x, "127.0.0.1"); got != "host a" || m.reading.Load() != 1 {
+		t.Errorf("with a bridge: %s, after %d readings", got, m.reading.Load())
 	}
 }
 
 // lateComputer has other addresses when they are read anew.
 type lateComputer struct {
-	computer
+	*computer
 	next []netip.Addr
 }
 
