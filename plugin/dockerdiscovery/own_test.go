@@ -146,7 +146,7 @@ func TestHostAddrs(t *testing.T) {
 			n.Gateways = append(slices.Clone(n.Gateways), netip.MustParseAddr("fd00:a::1"))
 		}
 	}
-	d.sink().Host(host)
+	d.hear(host)
 	web, web4, hostnet := facts("web", "a=10.1.0.2"), facts("web4", "a=10.1.0.3"), facts("hostnet", "")
 	web.Ports, web4.Ports = published("0.0.0.0:80", "[::]:80"), published("0.0.0.0:81")
 	hostnet.NetworkMode = "host"
@@ -200,7 +200,7 @@ func TestHostAddrs(t *testing.T) {
 
 	// Where the engine's networks are not routed the host asks by loopback for what is published there.
 	host.Routed = false
-	d.sink().Host(host)
+	d.hear(host)
 	for _, from := range []string{"127.0.0.1", "::1"} {
 		if got := digOver(t, d, "web.docker.", address("udp", from), address("udp", from)); got != "127.0.0.1 ::1" {
 			t.Errorf("not routed, from %s: %q", from, got)

@@ -30,7 +30,7 @@ func emptyDocker(change func(*config)) *Docker {
 	}
 	d := newDocker(cfg, &instance{})
 	machine("eth0 192.0.2.1/24", "br-a 10.1.0.1/16", "br-b 10.2.0.1/16", "br-c 10.3.0.1/16").at(&d.own)
-	d.sink().Host(containertest.Host())
+	d.hear(containertest.Host())
 	d.sink().Synced()
 	return d
 }
@@ -43,10 +43,10 @@ func (d *Docker) set(cs ...*container.Container) {
 	for _, c := range cs {
 		changes = append(changes, container.Change{ID: c.ID, Container: c})
 	}
-	d.sink().Apply(changes)
+	d.apply(changes)
 }
 
-func (d *Docker) remove(c *container.Container) { d.sink().Apply([]container.Change{{ID: c.ID}}) }
+func (d *Docker) remove(c *container.Container) { d.apply([]container.Change{{ID: c.ID}}) }
 
 // dig asks from the address and returns the data of the answer or its rcode; NODATA is
 // "none".
@@ -146,7 +146,7 @@ func TestHostNetwork(t *testing.T) {
 			container.Network{ID: "x", Name: "bridge", Subnets: []netip.Prefix{netip.MustParsePrefix("172.17.0.0/16")}, Gateways: []netip.Addr{netip.MustParseAddr("172.17.0.1")}},
 			container.Network{ID: "z", Name: "dual", Subnets: []netip.Prefix{netip.MustParsePrefix("10.4.0.0/16"), netip.MustParsePrefix("fd04::/64")}, Gateways: []netip.Addr{netip.MustParseAddr("10.4.0.1"), netip.MustParseAddr("fd04::1")}},
 			container.Network{ID: "y", Name: "v6", Subnets: []netip.Prefix{netip.MustParsePrefix("fd03::/64")}, Gateways: []netip.Addr{netip.MustParseAddr("fd03::1")}})
-		d.sink().Host(host)
+		d.hear(host)
 		machine("eth0 " + c.own).at(&d.own)
 		d.set(hostnet)
 		for qtype, want := range map[uint16]string{dns.TypeA: c.a, dns.TypeAAAA: c.aaaa} {
@@ -257,7 +257,7 @@ func TestHostIsElsewhere(t *testing.T) {
 	web := facts("web", "a=10.1.0.2")
 	web.Ports = published("0.0.0.0:8080")
 	for name, change := range map[string]func(*Docker){
-		"not routed":     func(d *Docker) { h := containertest.Host(); h.Routed = false; d.sink().Host(h) },
+		"not routed":     func(d *Docker) { h := containertest.Host(); h.Routed = false; d.hear(h) },
 		"remote engine":  func(d *Docker) { d.askers.Feed(d.host).EngineAt([]netip.Addr{netip.MustParseAddr("203.0.113.5")}) },
 		"remote unknown": func(d *Docker) { d.askers.Feed(d.host).EngineAt([]netip.Addr{}) },
 	} {
@@ -480,7 +480,7 @@ func TestNeighbourRestarts(t *testing.T) {
 			check("10.1.0.2")
 			d.remove(a)
 			check("none")
-			d.sink().Apply([]container.Change{{ID: a.ID, Gone: true}})
+			d.apply([]container.Change{{ID: a.ID, Gone: true}})
 			check("none")
 			d.set(a)
 			check("10.1.0.2")
@@ -514,7 +514,7 @@ func TestVantage(t *testing.T) {
 			h := containertest.Host()
 			h.Peer = netip.MustParseAddr(at)
 			d.askers.Feed(d.host).EngineAt([]netip.Addr{h.Peer}) // by its name, at the start
-			d.sink().Host(h)
+			d.hear(h)
 		}
 	}
 	proxy := func(d *Docker) { d.set(facts("proxy", "b=10.2.0.9")) }

@@ -1,0 +1,149 @@
+package dockerdiscovery
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/miekg/dns"
+
+	"github.com/dockerdiscovery/dockerdiscovery/internal/asker"
+	"github.com/dockerdiscovery/dockerdiscovery/internal/container"
+	"github.com/dockerdiscovery/dockerdiscovery/internal/containertest"
+)
+
+// besideAnother has each host of which a plugin hears in a test stand beside another one, of equal networks, names and
+// addresses, whose engine is remote. Its containers may ask, and have no names.
+var besideAnother bool
+
+var anotherAt = netip.MustParseAddr("203.0.113.77")
+
+// another is the host beside, nil if there is none.
+func (d *Docker) another() *asker.Feed {
+	if !besideAnother {
+		return nil
+	}
+	f := d.askers.Feed("another")
+	f.EngineAt([]netip.Addr{anotherAt})
+	return f
+}
+
+// hear has the plugin hear of what its host is.
+func (d *Docker) hear(h container.Host) {
+	if f := d.another(); f != nil {
+		like := h
+		like.Peer = anotherAt
+		f.Host(like)
+	}
+	d.sink().Host(h)
+}
+
+// apply has the plugin hear of changes of its host's containers.
+func (d *Docker) apply(changes []container.Change) {
+	d.sink().Apply(changes)
+	f := d.another()
+	if f == nil {
+		return
+	}
+	like := slices.Clone(changes)
+	for i := range like {
+		if c := like[i].Container; c != nil {
+			facts := *c
+			facts.Endpoints = slices.Clone(c.Endpoints)
+			for j := range facts.Endpoints {
+				if e := &facts.Endpoints[j]; e.Network == "lan" { // where each address is one host's
+					e.Addrs = []netip.Addr{e.Addrs[0].Next().Next().Next()}
+				}
+			}
+			like[i].Container = &facts
+		}
+	}
+	f.Apply(like)
+}
+
+// TestBesideAnother runs tests of who asks beside another host: its engine is remote, and nothing changes.
+func TestBesideAnother(t *testing.T) {
+	besideAnother = true
+	defer func() { besideAnother = false }()
+	for name, test := range map[string]func(*testing.T){
+		"WhoAsks": TestWhoAsks, "HostNetwork": TestHostNetwork, "DirectNetworkLast": TestDirectNetworkLast, "PublishedBesideLAN": TestPublishedBesideLAN,
+		"Peers": TestPeers, "Publish": TestPublish, "Isolate": TestIsolate, "NeighbourRestarts": TestNeighbourRestarts, "Vantage": TestVantage,
+		"PublishedServer": TestPublishedServer, "HostAddrs": TestHostAddrs, "HostAddrsOnce": TestHostAddrsOnce, "Forwarders": TestForwarders,
+		"Metadata": TestMetadata, "Transfer": TestTransfer, "ServerAddrs": TestServerAddrs, "Allocations": TestAllocations,
+	} {
+		t.Run(name, test)
+	}
+}
+
+// TestTwoHosts asks two hosts for their containers, one on this machine and a remote one, which have equal networks, names and
+// addresses beside some of their own.
+func TestTwoHosts(t *testing.T) {
+	d := emptyDocker(func(c *config) { c.publish = true })
+	far := sink{d.catalog.Feed("far"), d.askers.Feed("far")}
+	h := containertest.Host()
+	h.Peer = netip.MustParseAddr("203.0.113.5")
+	h.Networks = append(slices.Clone(h.Networks), container.Network{
+		ID: "x", Name: "x", Driver: "bridge", Subnets: []netip.Prefix{netip.MustParsePrefix("10.9.0.0/16")}, Gateways: []netip.Addr{netip.MustParseAddr("10.9.0.1")},
+	})
+	far.askers.EngineAt([]netip.Addr{h.Peer})
+	far.Host(h)
+	far.Synced()
+	onHost := func(name string) *container.Container {
+		c := facts(name, "")
+		c.NetworkMode = "host"
+		return c
+	}
+	serving := func(name, addrs string) *container.Container {
+		c := facts(name, addrs)
+		c.Ports = published("0.0.0.0:80")
+		return c
+	}
+	d.set(serving("web", "a=10.1.0.2"), facts("mine", "a=10.1.0.3"), onHost("hostnet"), facts("p", "lan=192.0.2.33"))
+	var changes []container.Change
+	for _, c := range []*container.Container{
+		serving("web", "a=10.1.0.2"), serving("theirs", "a=10.1.0.3"), facts("hidden", "b=10.2.0.2"), facts("asker", "x=10.9.0.2"),
+		onHost("hostnet"), onHost("theirnet"), facts("q", "lan=192.0.2.34"),
+	} {
+		changes = append(changes, container.Change{ID: c.ID, Container: c})
+	}
+	far.Apply(changes)
+	const both = "192.0.2.1 203.0.113.5"
+	for _, c := range []struct{ from, web, mine, theirs, hidden, hostnet, theirnet, p, q string }{
+		{fromHost, "10.1.0.2", "10.1.0.3", "203.0.113.5", "none", "10.1.0.1", "203.0.113.5", "192.0.2.33", "192.0.2.34"},
+		{"10.1.0.2", "10.1.0.2", "10.1.0.3", "203.0.113.5", "none", "10.1.0.1", "203.0.113.5", "192.0.2.33", "192.0.2.34"}, // web of this machine
+		{"10.2.0.9", "10.1.0.2", "10.1.0.3", "203.0.113.5", "none", "10.2.0.1", "203.0.113.5", "192.0.2.33", "192.0.2.34"}, // is not known yet
+		{"192.0.2.33", "10.1.0.2", "10.1.0.3", "203.0.113.5", "none", "203.0.113.5", "203.0.113.5", "192.0.2.33", "192.0.2.34"}, // does not reach its host
+		{"10.9.0.2", "10.1.0.2", "none", "10.1.0.3", "10.2.0.2", "10.9.0.1", "10.9.0.1", "192.0.2.33", "192.0.2.34"}, // its own host's, routed to us
+		{"192.0.2.34", "10.1.0.2", "none", "10.1.0.3", "10.2.0.2", "192.0.2.1", "none", "192.0.2.33", "192.0.2.34"},
+		{fromLAN, both, "none", "203.0.113.5", "none", both, "203.0.113.5", "192.0.2.33", "192.0.2.34"},
+		{"203.0.113.5", both, "none", "203.0.113.5", "none", both, "203.0.113.5", "192.0.2.33", "192.0.2.34"},
+	} {
+		for name, want := range map[string]string{"web": c.web, "mine": c.mine, "theirs": c.theirs, "hidden": c.hidden, "hostnet": c.hostnet, "theirnet": c.theirnet, "p": c.p, "q": c.q} {
+			addrs := strings.Fields(dig(t, d, c.from, name+".docker.", dns.TypeA))
+			slices.Sort(addrs)
+			if got := strings.Join(addrs, " "); got != want {
+				t.Errorf("%s asks for %s: %s, want %s", c.from, name, got, want)
+			}
+		}
+	}
+	for from, want := range map[string]string{fromHost: "mine.docker.", "10.2.0.9": "mine.docker.", "10.9.0.2": "theirs.docker."} {
+		expect(t, d, from, "3.0.1.10.in-addr.arpa.", want)
+	}
+	text, _ := dump(t, d, "docker.")
+	for owner, want := range map[string]string{"web": "10.1.0.2", "mine": "10.1.0.3", "theirs": "", "hidden": "", "hostnet": "10.1.0.1", "theirnet": "", "p": "192.0.2.33", "q": "192.0.2.34"} {
+		var got []string
+		for line := range strings.SplitSeq(text, "\n") {
+			if f := strings.Fields(line); len(f) == 5 && f[0] == owner+".docker." && f[3] == "A" {
+				got = append(got, f[4])
+			}
+		}
+		if fmt.Sprint(got) != fmt.Sprint(strings.Fields(want)) {
+			t.Errorf("%s is transferred with %s, want %s", owner, got, want)
+		}
+	}
+	if got := fmt.Sprint(d.serverAddrs()); got != "[192.0.2.1]" {
+		t.Errorf("the server is at %s", got)
+	}
+}
