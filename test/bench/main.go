@@ -4,6 +4,7 @@
 //	bench wire    CPU time, queries a second and latencies over the network
 //	bench scale   up to 100,000 containers
 //	bench engine  how soon DNS says what a real Docker Engine does
+//	bench crashes what containers that crash again and again cost who asks for other names
 //	bench before  the present state side by side with that of a git revision
 //	bench compare binaries of the product side by side, each NAME=PATH
 //	bench pgo     records coredns.pgo
@@ -31,7 +32,7 @@ func main() {
 
 // commands are what a user can have it do.
 var commands = map[string]func(context.Context, []string) error{
-	"wire": wire, "engine": engine, "scale": scale, "before": before, "compare": compare, "pgo": pgo,
+	"wire": wire, "engine": engine, "scale": scale, "crashes": crashes, "before": before, "compare": compare, "pgo": pgo,
 }
 
 func run(ctx context.Context, args []string) error {

@@ -78,6 +78,40 @@ func TestStartLatency(t *testing.T) {
 	report(t, "start call returned → name answers (a query's own time included)", lags)
 }
 
+// Containers that crash again and again keep nobody waiting who asks for other names. Events of a container that has run before
+// tell which names it can have.
+func TestCrashLoops(t *testing.T) {
+	if podman {
+		t.Skip("Podman is asked for each name that nobody has")
+	}
+	s := serve(t, config{Body: "docker " + zones})
+	for range 6 {
+		name := "crash-" + suffix()
+		machine.runAs(t, []string{"--name", name, "--restart", "always"}, image, "crash")
+		s.soon(name+".docker.", dns.TypeA, nodata)
+	}
+	const metric = "coredns_docker_arrival_waits_total"
+	before, err := s.Metric(metric)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var took []time.Duration
+	for began := time.Now(); time.Since(began) < 5*time.Second; { // they start thrice and more meanwhile
+		name := "random-" + suffix() + ".docker."
+		asked := time.Now()
+		s.check(name, dns.TypeA, nxdomain)
+		took = append(took, time.Since(asked))
+	}
+	report(t, "a name that nobody has, while six containers crash", took)
+	after, err := s.Metric(metric)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if waits := after - before; waits > float64(len(took))/100 { // others may use the engine, and start what has not run before
+		t.Errorf("%v of %d queries waited for a start", waits, len(took))
+	}
+}
+
 func report(t *testing.T, what string, times []time.Duration) {
 	t.Helper()
 	slices.Sort(times)

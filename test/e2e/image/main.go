@@ -3,6 +3,7 @@
 //
 //	image sleep             until told to stop (what a container does by default)
 //	image stubborn          the same, deaf to SIGTERM and SIGQUIT
+//	image crash             fails after a second
 //	image resolve NAME…     asks the container's own resolver; a line of addresses for each
 //	image ask SERVER NAME…  the same, but asks the server
 //	image health            exits 1 between sicken and heal, 0 else: for HEALTHCHECK
@@ -14,6 +15,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -46,6 +48,9 @@ func run(mode string, args []string) error {
 	case "stubborn":
 		signal.Ignore(syscall.SIGTERM, syscall.SIGQUIT)
 		wait(os.Interrupt)
+	case "crash":
+		time.Sleep(time.Second)
+		return errors.New("crashed")
 	case "resolve":
 		return resolve(&net.Resolver{PreferGo: true}, args)
 	case "ask":
