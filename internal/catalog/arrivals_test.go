@@ -48,7 +48,11 @@ func TestExpect(t *testing.T) {
 			t.Errorf("nothing starts: %s is expected", name)
 		}
 	}
+	before := d.zones.Snapshot()
 	d.begins(container.Starting{Container: web})
+	if d.zones.Snapshot() != before {
+		t.Error("the zones have changed although it only starts")
+	}
 	for name, want := range map[string]bool{
 		"web_1": true, "web-1": true, "web_100000000": false, web.ShortID(): true,
 		"web.shop": true, "www": true, "deep.er": true, "mail.web_1": true,

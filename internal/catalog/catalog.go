@@ -121,6 +121,9 @@ func (cat *Catalog) Changed() <-chan struct{} { return cat.changed }
 
 // publish hands the entries to the zones, and says who has lost a name by them.
 func (cat *Catalog) publish(entries []zone.Change) {
+	if len(entries) == 0 { // a container is only starting, or its facts can't be read
+		return
+	}
 	for _, l := range cat.store.Apply(entries) {
 		if l.Loser.Key == l.Winner.Key {
 			cat.warnf("Container %s%s has a CNAME at %s, where it has other records too: the CNAME is left out", l.Loser.Name, cat.on(l.Loser.Host), l.Name)
