@@ -44,7 +44,6 @@ type Catalog struct {
 	afterFunc func(time.Duration, func()) Timer
 
 	complete atomic.Bool
-	skipped  atomic.Int64
 	changed  chan struct{} // has an item when the zones may have changed
 	arrivals *Arrivals
 
@@ -113,8 +112,14 @@ func (cat *Catalog) count() {
 // host it is not.
 func (cat *Catalog) Complete() bool { return cat.complete.Load() }
 
-// Skipped returns how many names and labels are refused now that running containers ask for.
-func (cat *Catalog) Skipped() int { return int(cat.skipped.Load()) }
+// Skipped returns how many names and labels are refused now that each host's running containers ask for.
+func (cat *Catalog) Skipped() map[container.HostID]int {
+	skipped := map[container.HostID]int{}
+	for _, f := range cat.all() {
+		skipped[f.host] = int(f.skipped.Load())
+	}
+	return skipped
+}
 
 // Changed has an item when the zones may have changed since the one before was taken.
 func (cat *Catalog) Changed() <-chan struct{} { return cat.changed }

@@ -13,9 +13,10 @@ import (
 
 // Feed takes the facts of one host. It implements engine.Sink. Its methods may be called from any goroutine.
 type Feed struct {
-	cat    *Catalog
-	host   container.HostID
-	synced atomic.Bool // the store has had all of the host's containers once
+	cat     *Catalog
+	host    container.HostID
+	synced  atomic.Bool  // the store has had all of the host's containers once
+	skipped atomic.Int64 // names and labels that are refused
 
 	mu         sync.Mutex // guards the following
 	networks   *container.Networks
@@ -248,7 +249,7 @@ func (f *Feed) renew(id string) zone.Change {
 			f.cat.warnf("Container %s%s: skipped %s", k.name, f.cat.on(f.host), s)
 		}
 	}
-	f.cat.skipped.Add(int64(len(skipped) - len(k.skipped)))
+	f.skipped.Add(int64(len(skipped) - len(k.skipped)))
 	k.skipped = skipped
 	return zone.Change{Key: f.key(id), Entry: k.entry}
 }
@@ -299,9 +300,8 @@ func (f *Feed) Forget() {
 	f.forgotten = true
 	f.stop()
 	entries := make([]zone.Change, 0, len(f.listings))
-	for id, k := range f.listings {
+	for id := range f.listings {
 		entries = append(entries, zone.Change{Key: f.key(id)})
-		f.cat.skipped.Add(-int64(len(k.skipped)))
 	}
 	clear(f.listings)
 	clear(f.past)

@@ -278,12 +278,12 @@ func TestLostAndSkipped(t *testing.T) {
 	c := &container.Container{ID: "ffffffffffffffff", Name: "bad..name"}
 	for range 2 {
 		d.sink().Apply([]container.Change{{ID: c.ID, Container: c}})
-		if got := d.catalog.Skipped(); got != 1 {
+		if got := d.catalog.Skipped()[d.host]; got != 1 {
 			t.Errorf("%d skipped names, want 1", got)
 		}
 	}
 	d.sink().Apply([]container.Change{{ID: c.ID}})
-	if got := d.catalog.Skipped(); got != 0 {
+	if got := d.catalog.Skipped()[d.host]; got != 0 {
 		t.Errorf("%d skipped names after the container has gone, want none", got)
 	}
 }

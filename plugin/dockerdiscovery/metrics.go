@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
 
+	"github.com/dockerdiscovery/dockerdiscovery/internal/container"
 	"github.com/dockerdiscovery/dockerdiscovery/internal/engine"
 )
 
@@ -52,7 +53,7 @@ var (
 	namesDesc      = desc("names", "Number of owner names with records.")
 	recordsDesc    = desc("records", "Number of address and PTR records.")
 	lostDesc       = desc("lost_claims", "Number of claims to a name that another container keeps for itself.")
-	skippedDesc    = desc("skipped_names", "Number of containers' names that can't be names in DNS.")
+	skippedDesc    = desc("skipped_names", "Number of containers' names that can't be names in DNS.", "host")
 )
 
 func init() { prometheus.MustRegister(live{}) }
@@ -81,18 +82,23 @@ func (live) Collect(ch chan<- prometheus.Metric) {
 			gauge(reconciledDesc, float64(s.Reconciled.UnixNano())/1e9, host)
 		}
 	}
-	var names, records, lost, skipped int
+	var names, records, lost int
+	skipped := map[container.HostID]int{}
 	for _, d := range running() {
 		s := d.store.Snapshot()
 		names += s.Names
 		records += s.Records
 		lost += s.Lost
-		skipped += d.catalog.Skipped()
+		for host, n := range d.catalog.Skipped() {
+			skipped[host] += n
+		}
 	}
 	gauge(namesDesc, float64(names))
 	gauge(recordsDesc, float64(records))
 	gauge(lostDesc, float64(lost))
-	gauge(skippedDesc, float64(skipped))
+	for host, n := range skipped {
+		gauge(skippedDesc, float64(n), string(host))
+	}
 }
 
 // observer logs what an operator can act on and counts the rest. It implements
