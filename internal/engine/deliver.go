@@ -66,14 +66,8 @@ func (w *Watcher) apply(batch []delivery, sinks []Sink) {
 			s.Apply(changes)
 		}
 	}
-	var arrived int64
-	awaited := false
 	for i := range batch {
 		d := &batch[i]
-		awaited = awaited || d.Awaited
-		if d.Arrived {
-			arrived++
-		}
 		if d.Changed && !d.since.IsZero() {
 			w.observer.Applied(w.from, max(0, time.Since(d.since)))
 		}
@@ -88,9 +82,6 @@ func (w *Watcher) apply(batch []delivery, sinks []Sink) {
 				w.finished(r, sinks)
 			}
 		}
-	}
-	if awaited { // whoever waits has the answer, or looks on
-		w.arrived(arrived)
 	}
 }
 
@@ -113,13 +104,12 @@ func (w *Watcher) finished(r *reconciliation, sinks []Sink) {
 	current := r.session.ctx.Err() == nil
 	if current {
 		w.current.Store(true)
-		w.catching.Store(false)
 	}
 	w.mu.Unlock()
 	if current {
 		w.setCurrent(true, sinks)
+		w.caughtUp()
 	}
-	w.arrived(0)
 	if r.failed.Load() == 0 {
 		w.ended.Store(time.Now().UnixNano())
 	}

@@ -128,9 +128,6 @@ func (s *session) perform(t *tracked, f tracker.Effects, release func()) {
 	if f.Forget {
 		delete(s.tracked, id)
 	}
-	if f.Arrives {
-		s.arriving.Add(1)
-	}
 	if f.Failed != nil {
 		s.observer.InspectFailed(s.from, id, f.Failed)
 	}
@@ -225,8 +222,7 @@ func (s *session) end() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.current.Store(false)
-	s.catching.Store(false)
-	s.arrived(0)
+	s.caughtUp()
 	var all []delivery
 	for _, t := range s.tracked {
 		for _, d := range t.SessionEnded(s.moment()).Deliver {

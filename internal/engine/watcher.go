@@ -46,10 +46,8 @@ type Watcher struct {
 
 	connected atomic.Bool
 	current   atomic.Bool                   // reconciled since it was connected; set with mu held
-	catching  atomic.Bool                   // connected anew, and not current yet; set with mu held
+	catching  atomic.Pointer[chan struct{}] // while it is connected anew and not current yet; see CatchingUp
 	count     atomic.Int64                  // running containers
-	arriving  atomic.Int64                  // containers that did not run, and of which events say that they may do now
-	arrival   atomic.Pointer[chan struct{}] // closed, and replaced, when arriving has decreased
 	onDemand  atomic.Pointer[refresher]     // of the engine that is connected, if its events are late
 	ended     atomic.Int64                  // when the last reconciliation ended in which none failed, in Unix nanoseconds; 0: never
 	resync    chan struct{}                 // has an item when the time between two reconciliations has changed
@@ -79,8 +77,6 @@ func start(e Endpoint, from Source, o Observer, age time.Duration, jitter float6
 		tracked: map[string]*tracked{}, waiting: map[string]*tracked{},
 	}
 	w.idle.L = &w.mu
-	arrival := make(chan struct{})
-	w.arrival.Store(&arrival)
 	go func() {
 		defer close(w.done)
 		w.run(ctx)
@@ -109,30 +105,20 @@ func (w *Watcher) Containers() int { return int(w.count.Load()) }
 // Empty reports whether no container runs, as far as all of them could be inspected.
 func (w *Watcher) Empty() bool { return w.Containers() == 0 && !w.reconciled().IsZero() }
 
-// Arrivals returns whether containers are arriving: events say that they may run now, and
-// the engine is being asked for their facts. So do, after a time without a connection, those that may have started
-// meanwhile, until the engine has said who runs. The channel is closed when the sinks have
-// an answer for one of them. There may be further events of it, and so a further answer.
-func (w *Watcher) Arrivals() (bool, <-chan struct{}) {
-	arrival := w.arrival.Load() // before the rest: a later decrease closes this one
-	return w.arriving.Load() > 0 || w.catching.Load(), *arrival
-}
-
 // CatchingUp returns a channel that is closed when the engine has said who runs, or can't be asked any more; nil unless it is
 // connected anew, after a time without a connection in which any container may have started.
 func (w *Watcher) CatchingUp() <-chan struct{} {
-	arrival := w.arrival.Load()
-	if !w.catching.Load() {
-		return nil
+	if done := w.catching.Load(); done != nil {
+		return *done
 	}
-	return *arrival
+	return nil
 }
 
-// arrived notes that so many containers are arriving no more.
-func (w *Watcher) arrived(n int64) {
-	w.arriving.Add(-n)
-	next := make(chan struct{})
-	close(*w.arrival.Swap(&next))
+// caughtUp ends what those who catch up wait for.
+func (w *Watcher) caughtUp() {
+	if done := w.catching.Swap(nil); done != nil {
+		close(*done)
+	}
 }
 
 // Refresh reconciles now, if the engine is one whose events are late. The channel is closed when the
@@ -208,8 +194,12 @@ func (w *Watcher) session(ctx context.Context) error {
 		defer w.onDemand.Store(nil)
 	}
 	w.mu.Lock()
-	w.catching.Store(w.synced)
+	again := w.synced
 	w.mu.Unlock()
+	if again {
+		done := make(chan struct{})
+		w.catching.Store(&done)
+	}
 	w.connected.Store(true)
 	s.description = info.description
 

@@ -34,6 +34,7 @@ type recorder struct {
 	containers map[string]*container.Container
 	created    map[string]*container.Container
 	ended      map[string]*container.Container // as they were last
+	begun      map[string]bool                 // who is said to start
 	last       []container.Change              // of who had ended before
 	host       container.Host
 	gone       []string
@@ -52,7 +53,7 @@ type recorder struct {
 }
 
 func newRecorder() *recorder {
-	r := &recorder{containers: map[string]*container.Container{}, created: map[string]*container.Container{}, ended: map[string]*container.Container{}}
+	r := &recorder{containers: map[string]*container.Container{}, created: map[string]*container.Container{}, ended: map[string]*container.Container{}, begun: map[string]bool{}}
 	r.changed.L = &r.mu
 	return r
 }
@@ -77,8 +78,10 @@ func (r *recorder) network(name string) *container.Network {
 func (r *recorder) Apply(changes []container.Change) {
 	r.note(func() {
 		for _, c := range changes {
+			delete(r.begun, c.ID)
 			switch {
 			case c.Starting != nil:
+				r.begun[c.ID] = true
 				r.seam = append(r.seam, "starting by "+c.Cause)
 				if r.starting != nil {
 					r.starting(c.Starting)
@@ -177,30 +180,22 @@ func watch(t *testing.T, e *enginetest.Engine, resync time.Duration) (*Watcher, 
 	r := newRecorder()
 	w := Watch(Endpoint{Host: e.Host()}, r)
 	t.Cleanup(w.Release)
-	t.Cleanup(func() { noArrivals(t, w) })
+	t.Cleanup(func() { noStarts(t, r) })
 	w.Subscribe(r, resync)
 	return w, r
 }
 
-// noArrivals checks that in the end nothing counts as arriving.
-func noArrivals(t *testing.T, w *Watcher) {
+// starts reports whether the container starts, as far as the sink has been told.
+func (r *recorder) starts(id string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.begun[id]
+}
+
+// noStarts checks that in the end nothing is said to start.
+func noStarts(t *testing.T, r *recorder) {
 	t.Helper()
-	timeout := time.After(deadline)
-	for {
-		arrivals, arrival := w.Arrivals()
-		if !arrivals {
-			if n := w.arriving.Load(); n != 0 {
-				t.Errorf("%d containers are arriving", n)
-			}
-			return
-		}
-		select {
-		case <-arrival:
-		case <-timeout:
-			t.Errorf("%d containers are still arriving", w.arriving.Load())
-			return
-		}
-	}
+	r.wait(t, "the end of all starts", func() bool { return len(r.begun) == 0 })
 }
 
 func synced(t *testing.T, r *recorder) {
@@ -642,7 +637,7 @@ func TestEventsDuringList(t *testing.T) {
 // the inspect that this causes waits in the engine until the start is done.
 func TestInspectAtConnect(t *testing.T) {
 	e := enginetest.New(t)
-	w, r := watch(t, e, time.Hour)
+	_, r := watch(t, e, time.Hour)
 	synced(t, r)
 	release := e.BlockStarts()
 	id := e.Create(enginetest.Spec{Name: "web"})
@@ -653,23 +648,20 @@ func TestInspectAtConnect(t *testing.T) {
 	if err := e.WaitInspectCalls(ctx, id, 1); err != nil {
 		t.Fatalf("no inspect before the start is done: %v", err)
 	}
-	arrivals, arrival := w.Arrivals()
-	if !arrivals {
-		t.Error("the container is not arriving")
+	if !r.starts(id) {
+		t.Error("the container is not said to start")
 	}
 	release()
 	started.Wait()
-	<-arrival
 	r.waitNames(t, "web")
 }
 
-// bareSession is a session that reads no events and compares nothing.
-func bareSession(ctx context.Context, a api) *session {
-	w := &Watcher{tracked: map[string]*tracked{}, waiting: map[string]*tracked{}, observer: newRecorder(), host: &container.Host{}}
+// bareSession is a session that reads no events and compares nothing, and its sink.
+func bareSession(ctx context.Context, a api) (*session, *recorder) {
+	r := newRecorder()
+	w := &Watcher{tracked: map[string]*tracked{}, waiting: map[string]*tracked{}, observer: r, sinks: []Sink{r}, host: &container.Host{}}
 	w.idle.L = &w.mu
-	arrival := make(chan struct{})
-	w.arrival.Store(&arrival)
-	return &session{Watcher: w, ctx: ctx, api: a, calls: newGate(1)}
+	return &session{Watcher: w, ctx: ctx, api: a, calls: newGate(1)}, r
 }
 
 // onceAPI answers one inspect, with a container that runs, and no further one.
@@ -677,7 +669,6 @@ type onceAPI struct {
 	api
 	asked atomic.Int32
 	ready chan struct{}
-	on    []string
 }
 
 func (a *onceAPI) inspect(ctx context.Context, id string) (tracker.Answer, error) {
@@ -686,35 +677,28 @@ func (a *onceAPI) inspect(ctx context.Context, id string) (tracker.Answer, error
 		return tracker.Answer{}, ctx.Err()
 	}
 	<-a.ready
-	facts := &container.Container{ID: id, Name: id}
-	for _, n := range a.on {
-		facts.Endpoints = append(facts.Endpoints, container.Endpoint{Network: n, Addrs: []netip.Addr{netip.IPv6Loopback()}})
-	}
-	return tracker.Answer{Facts: facts}, nil
+	return tracker.Answer{Facts: &container.Container{ID: id, Name: id}}, nil
 }
 
-// TestFirstAnswer checks that whoever waits for a container is told of the first answer, though an event
-// that came meanwhile has it inspected once more.
+// TestFirstAnswer checks that the sink is told of the first answer, though an event that came meanwhile has the container
+// inspected once more.
 func TestFirstAnswer(t *testing.T) {
 	ctx, end := context.WithCancel(t.Context())
 	once := &onceAPI{ready: make(chan struct{})}
-	s := bareSession(ctx, once)
+	s, r := bareSession(ctx, once)
 	tell := func(kind tracker.Kind, at int64) {
 		s.event(event{container: "web", Event: tracker.Event{Kind: kind, At: time.Unix(at, 0)}})
 	}
 	tell(tracker.Connected, 1) // inspects, which takes a lock that is held
-	_, arrival := s.Arrivals()
 	tell(tracker.Started, 2)
+	if !r.starts("web") {
+		t.Error("it is not said to start")
+	}
 	close(once.ready)
-	<-arrival
-	if arrivals, _ := s.Arrivals(); !arrivals {
-		t.Error("it is arriving no more, although there is a second answer to come")
+	r.waitNames(t, "web")
+	if r.starts("web") {
+		t.Error("it is said to start, and runs")
 	}
-	s.mu.Lock()
-	if s.tracked["web"].Facts() == nil {
-		t.Error("the first answer was not taken")
-	}
-	s.mu.Unlock()
 	end()
 	s.end()
 }
@@ -832,7 +816,7 @@ func TestClockAhead(t *testing.T) {
 	// Whatever the clocks say, the lag is the time that went by.
 	for _, ahead := range []time.Duration{-time.Hour, 0, time.Hour} {
 		ctx, end := context.WithCancel(t.Context())
-		s := bareSession(ctx, &onceAPI{ready: make(chan struct{})})
+		s, r := bareSession(ctx, &onceAPI{ready: make(chan struct{})})
 		s.ahead = ahead
 		engine := func() time.Time { return time.Now().Round(0).Add(ahead) }
 		s.mu.Lock()
@@ -842,7 +826,7 @@ func TestClockAhead(t *testing.T) {
 		s.perform(web, web.Answer(tracker.Answer{Facts: &container.Container{ID: "web"}, Since: engine().Add(-time.Minute)}, s.moment()), nil)
 		s.mu.Unlock()
 		s.event(event{container: "web", Event: tracker.Event{Kind: tracker.Ended, At: engine().Add(-time.Second)}})
-		if lags := s.observer.(*recorder).lags; len(lags) != 1 || lags[0] < time.Second || lags[0] > time.Second+deadline {
+		if lags := r.lags; len(lags) != 1 || lags[0] < time.Second || lags[0] > time.Second+deadline {
 			t.Errorf("the engine's clock is ahead by %s: lags %v", ahead, lags)
 		}
 		end()
@@ -1092,20 +1076,20 @@ func TestDestroyWithoutDeath(t *testing.T) {
 	}
 }
 
-// TestArrivalEndsWithSession checks that nothing counts as arriving after the session in which
-// it did, even if a list came in between.
-func TestArrivalEndsWithSession(t *testing.T) {
+// TestStartEndsWithSession checks that nothing is said to start after the session in which it did, even if a list came in
+// between.
+func TestStartEndsWithSession(t *testing.T) {
 	ctx, end := context.WithCancel(t.Context())
-	s := bareSession(ctx, failingAPI{})
+	s, r := bareSession(ctx, failingAPI{})
 	end() // before it is answered
 	s.event(event{container: "web", Event: tracker.Event{Kind: tracker.Connected, At: time.Unix(1, 0)}})
-	if arrivals, _ := s.Arrivals(); !arrivals {
-		t.Error("the container is not arriving")
+	if !r.starts("web") {
+		t.Error("the container is not said to start")
 	}
 	s.compare(&reconciliation{session: s}, nil)
 	s.end()
-	if arrivals, _ := s.Arrivals(); arrivals {
-		t.Errorf("%d containers are arriving", s.arriving.Load())
+	if r.starts("web") {
+		t.Error("the container is still said to start")
 	}
 }
 

@@ -36,10 +36,7 @@ func (t *Tracker) answer(a Answer, m Moment, f *Effects) {
 		!asked.ended.After(a.Since) && includesStart(a.Since, t.due.onlyStart) {
 		t.due = due{}
 	}
-	d := Delivery{Since: asked.since, Reconciliation: asked.reconciliation, Awaited: t.arriving}
-	if t.arriving && !t.due.is {
-		t.arriving, d.Arrived = false, true
-	}
+	d := Delivery{Since: asked.since, Reconciliation: asked.reconciliation}
 	if a.Err != nil && !a.TooLarge {
 		d.Failed = true
 		t.failed(a, asked, d, m, f)
@@ -71,7 +68,7 @@ func (t *Tracker) answer(a Answer, m Moment, f *Effects) {
 	}
 	d.Change = t.change(asked.cause)
 	d.Change.Gone = a.Gone
-	if d.Changed || d.Reconciliation != 0 || d.Arrived {
+	if d.Changed || d.Reconciliation != 0 {
 		t.deliver(f, d)
 	}
 	if leftOut != nil && (!large || starting) {
@@ -129,7 +126,7 @@ func (t *Tracker) failed(a Answer, asked inflight, d Delivery, m Moment, f *Effe
 	}
 	first := t.calls.retry == 0
 	t.calls.retry = min(max(2*t.calls.retry, FirstRetry), MaxRetry)
-	if d.Reconciliation != 0 || d.Arrived {
+	if d.Reconciliation != 0 {
 		t.deliver(f, d)
 	}
 	if first || t.starting.told {

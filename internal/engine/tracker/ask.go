@@ -78,9 +78,6 @@ func (t *Tracker) ask(e Event, m Moment, f *Effects) {
 		t.due.onlyStart = time.Time{}
 	}
 	t.due.cause = e.Action
-	if t.run.facts == nil && !t.arriving && !e.Kind.takes() {
-		t.arriving, f.Arrives = true, true
-	}
 	t.kick(m, f)
 }
 

@@ -86,7 +86,6 @@ type Tracker struct {
 	ended     bool      // its last run is over, and it exists as far as is known
 	waiting   waiting
 	starting  starting
-	arriving  bool // it does not run as far as is known, events say that it may by now, and it has not been answered
 	due       due
 	inflight  inflight
 	signal    signal
@@ -127,7 +126,7 @@ func (t *Tracker) Quiet() bool { return !t.due.is && !t.inflight.is }
 
 // Idle reports whether the container does not run, and nothing is to be found out about it.
 func (t *Tracker) Idle() bool {
-	return t.run.facts == nil && t.waiting.facts == nil && t.Quiet() && !t.arriving
+	return t.run.facts == nil && t.waiting.facts == nil && t.Quiet()
 }
 
 // waits reports whether the container was created lately, and may still wait for its first start.
@@ -154,8 +153,6 @@ type Effects struct {
 	Turn bool
 	// Wake is when the input Wake is to come, by our clock; zero if it is not. It replaces what an earlier input returned.
 	Wake time.Time
-	// Arrives is set when the container counts as arriving from now on. A delivery with Arrived ends that.
-	Arrives bool
 	// Gone is set when the engine says that the container does not exist any more.
 	Gone bool
 	// Forget is set when nothing is left to be known: the tracker is of no use any more.
@@ -165,7 +162,7 @@ type Effects struct {
 	Failed, LeftOut error
 }
 
-// Delivery is something for the sinks, or for those who wait until the sinks have it.
+// Delivery is something for the sinks, or for a reconciliation that waits until the sinks have it.
 type Delivery struct {
 	// Change is for the sinks if Changed is set.
 	Change  container.Change
@@ -175,8 +172,6 @@ type Delivery struct {
 	// Reconciliation is the one that waits for this, 0 if none does. Failed is set if the inspect that it asked for has failed.
 	Reconciliation int
 	Failed         bool
-	// Awaited is set if the container was arriving, Arrived if it is no more.
-	Awaited, Arrived bool
 }
 
 // deliver adds a delivery.
@@ -208,10 +203,9 @@ func (t *Tracker) Created(now time.Time) *container.Change {
 func (t *Tracker) SessionEnded(Moment) Effects {
 	var f Effects
 	t.due, t.inflight, t.signal.until = due{}, inflight{}, time.Time{}
-	if t.arriving || t.starting.told {
-		t.deliver(&f, Delivery{Change: t.change(""), Changed: t.starting.told, Awaited: t.arriving, Arrived: t.arriving})
+	if t.starting.told {
+		t.deliver(&f, Delivery{Change: t.change(""), Changed: true})
 	}
-	t.arriving = false
 	t.starting.ends(t.waiting.facts != nil)
 	return f
 }

@@ -200,7 +200,7 @@ func TestUnread(t *testing.T) {
 		for _, d := range f.Deliver {
 			switch c := d.Change; {
 			case !d.Changed:
-				all = append(all, "nothing")
+				all = append(all, "nothing") // for a reconciliation
 			case c.Unread != nil:
 				all = append(all, "unread")
 			case c.Starting != nil:
@@ -230,7 +230,7 @@ func TestUnread(t *testing.T) {
 		{facts("web"), "web", false, true},     // what it was, which ends that
 		{facts("web"), "", false, true},
 		{large, "off unread", true, false},
-		{large, "nothing", false, false}, // whoever waited for it need not wait
+		{large, "", false, false},
 		{facts("web"), "web", false, true},
 	} {
 		if f := web.Event(Event{Kind: Changed, At: at(next)}, now(next)); !f.Inspect {
@@ -249,7 +249,7 @@ func TestUnread(t *testing.T) {
 		if got := told(web.Event(Event{Kind: Started, At: at(next)}, now(next))); got != "starting" {
 			t.Errorf("at the start: delivered %q", got)
 		}
-		if got := told(web.Answer(Answer{Err: failed}, now(next+1))); got != "nothing unread" {
+		if got := told(web.Answer(Answer{Err: failed}, now(next+1))); got != "unread" {
 			t.Errorf("failed at the start: delivered %q", got)
 		}
 		next += 10000
