@@ -66,8 +66,7 @@ func stop(t *testing.T, s *inprocess.Server) {
 // query asks the server on the port for an A record.
 func query(t *testing.T, port, name string) *dns.Msg {
 	t.Helper()
-	m := new(dns.Msg).SetQuestion(name, dns.TypeA)
-	r, _, err := (&dns.Client{Timeout: 5 * time.Second}).Exchange(m, "127.0.0.1:"+port)
+	r, err := rig.Ask("udp", "127.0.0.1:"+port, name, dns.TypeA)
 	if err != nil {
 		t.Fatalf("%s: %v", name, err)
 	}
@@ -411,8 +410,7 @@ func TestRecursionAvailable(t *testing.T) {
 		{"docker.", dns.TypeNS, true}, {"docker.", dns.TypeSOA, true}, {reverse, dns.TypePTR, true},
 		{"web.lab.", dns.TypeA, false}, {"web.lab.", dns.TypeAAAA, false}, {"nope.lab.", dns.TypeA, false}, {"lab.", dns.TypeSOA, false},
 	} {
-		m := new(dns.Msg).SetQuestion(c.name, c.qtype)
-		r, _, err := (&dns.Client{Timeout: 5 * time.Second}).Exchange(m, "127.0.0.1:"+port)
+		r, err := rig.Ask("udp", "127.0.0.1:"+port, c.name, c.qtype)
 		if err != nil {
 			t.Fatalf("%s: %v", c.name, err)
 		}

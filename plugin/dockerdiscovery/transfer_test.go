@@ -14,6 +14,7 @@ import (
 
 	"github.com/dockerdiscovery/dockerdiscovery/internal/enginetest"
 	"github.com/dockerdiscovery/dockerdiscovery/test/inprocess"
+	"github.com/dockerdiscovery/dockerdiscovery/test/rig"
 )
 
 // receive returns the owners and types of a transfer in order.
@@ -89,8 +90,7 @@ func TestNotify(t *testing.T) {
 	const source = "127.0.0.2"
 	port, secondary := freePort(t), "127.0.0.1:"+freePort(t)
 	told := make(chan string, 1000)
-	ready := make(chan struct{})
-	server := &dns.Server{Addr: secondary, Net: "udp", NotifyStartedFunc: func() { close(ready) }, Handler: dns.HandlerFunc(func(w dns.ResponseWriter, r *dns.Msg) {
+	rig.ServeDNS(t, "udp", secondary, func(w dns.ResponseWriter, r *dns.Msg) {
 		if r.Opcode == dns.OpcodeNotify {
 			if host, _, _ := net.SplitHostPort(w.RemoteAddr().String()); host != source {
 				t.Errorf("told from %s, want %s", host, source)
@@ -100,11 +100,7 @@ func TestNotify(t *testing.T) {
 		if err := w.WriteMsg(new(dns.Msg).SetReply(r)); err != nil {
 			t.Error(err)
 		}
-	})}
-	go server.ListenAndServe()
-	<-ready
-	defer server.Shutdown()
-
+	})
 	corefile := fmt.Sprintf("docker:%s {\n docker {\n endpoint %s\n }\n transfer {\n to %s %s\n source %s\n }\n}", port, e.Host(), dead.LocalAddr(), secondary, source)
 	s := inprocess.Serve(t, corefile)
 	wait := func(what string) {
@@ -164,13 +160,9 @@ func TestRefusedTransfers(t *testing.T) {
 	e.Run(enginetest.Spec{Name: "web"})
 	others := "127.0.0.1:" + freePort(t)
 	for _, network := range []string{"tcp", "udp"} {
-		ready := make(chan struct{})
-		server := &dns.Server{Addr: others, Net: network, NotifyStartedFunc: func() { close(ready) }, Handler: dns.HandlerFunc(func(w dns.ResponseWriter, r *dns.Msg) {
+		rig.ServeDNS(t, network, others, func(w dns.ResponseWriter, r *dns.Msg) {
 			w.WriteMsg(new(dns.Msg).SetRcode(r, dns.RcodeNotAuth))
-		})}
-		go server.ListenAndServe()
-		<-ready
-		defer server.Shutdown()
+		})
 	}
 	for _, c := range []struct {
 		transfer string

@@ -169,21 +169,9 @@ func startUpstream(t *testing.T) *upstream {
 	t.Helper()
 	u := &upstream{addr: loopback(freePort(t, "127.0.0.1")), asked: map[string]int{}}
 	for _, network := range []string{"udp", "tcp"} {
-		serveDNS(t, network, u.addr, u)
+		rig.ServeDNS(t, network, u.addr, u.ServeDNS)
 	}
 	return u
-}
-
-// serveDNS has the handler answer at the address until the test's end.
-func serveDNS(t *testing.T, network, addr string, handler dns.Handler) {
-	t.Helper()
-	listening := make(chan error, 1)
-	server := &dns.Server{Addr: addr, Net: network, Handler: handler, NotifyStartedFunc: func() { listening <- nil }}
-	go func() { listening <- server.ListenAndServe() }()
-	if err := <-listening; err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { server.Shutdown() })
 }
 
 // ServeDNS answers A of example.org, and no other name.

@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"github.com/miekg/dns"
+
+	"github.com/dockerdiscovery/dockerdiscovery/test/rig"
 )
 
 // ownLoopback is a loopback address that no other test uses, so that its port 53 is free.
@@ -68,11 +70,11 @@ func TestSecondNameserver(t *testing.T) {
 	}
 	up := startUpstream(t)
 	denier := ownLoopback()
-	serveDNS(t, "udp", denier+":53", dns.HandlerFunc(func(w dns.ResponseWriter, req *dns.Msg) {
+	rig.ServeDNS(t, "udp", denier+":53", func(w dns.ResponseWriter, req *dns.Msg) {
 		m := new(dns.Msg).SetRcode(req, dns.RcodeNameError)
 		m.RecursionAvailable = true
 		w.WriteMsg(m)
-	}))
+	})
 	s := serve(t, config{IP: ownLoopback(), Port: 53, Body: "docker " + zones + "\nforward . " + up.addr + "\ncache"})
 	name := "web-" + suffix()
 	addr := machine.addr(t, machine.run(t, "--name", name))

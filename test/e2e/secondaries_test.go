@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/miekg/dns"
+
+	"github.com/dockerdiscovery/dockerdiscovery/test/rig"
 )
 
 // secondary is a name server that takes zone docker. over from a primary.
@@ -234,7 +236,7 @@ type link struct {
 func newLink(t *testing.T, to string) *link {
 	t.Helper()
 	l := &link{addr: loopback(freePort(t, "127.0.0.1")), to: to}
-	serveDNS(t, "udp", l.addr, l)
+	rig.ServeDNS(t, "udp", l.addr, l.ServeDNS)
 	return l
 }
 

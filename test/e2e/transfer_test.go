@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/miekg/dns"
+
+	"github.com/dockerdiscovery/dockerdiscovery/test/rig"
 )
 
 const transferKey = "transfer.key."
@@ -218,7 +220,7 @@ type notified struct {
 func listenForNotify(t *testing.T) *notified {
 	t.Helper()
 	n := &notified{addr: loopback(freePort(t, "127.0.0.1"))}
-	serveDNS(t, "udp", n.addr, n)
+	rig.ServeDNS(t, "udp", n.addr, n.ServeDNS)
 	return n
 }
 

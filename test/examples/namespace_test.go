@@ -120,9 +120,7 @@ const exampleOrg = "198.51.100.80"
 // must not be asked for names in docker.
 func serveExampleOrg(t *testing.T, host netip.Addr) {
 	t.Helper()
-	listening := make(chan error, 1)
-	server := &dns.Server{Addr: netip.AddrPortFrom(host, 53).String(), Net: "udp", NotifyStartedFunc: func() { listening <- nil }}
-	server.Handler = dns.HandlerFunc(func(w dns.ResponseWriter, req *dns.Msg) {
+	rig.ServeDNS(t, "udp", netip.AddrPortFrom(host, 53).String(), func(w dns.ResponseWriter, req *dns.Msg) {
 		m := new(dns.Msg).SetReply(req)
 		q := req.Question[0]
 		if dns.IsSubDomain("docker.", q.Name) {
@@ -136,9 +134,4 @@ func serveExampleOrg(t *testing.T, host netip.Addr) {
 		}
 		w.WriteMsg(m)
 	})
-	go func() { listening <- server.ListenAndServe() }()
-	if err := <-listening; err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { server.Shutdown() })
 }

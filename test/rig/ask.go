@@ -3,6 +3,7 @@ package rig
 import (
 	"slices"
 	"strings"
+	"testing"
 	"time"
 
 	"github.com/miekg/dns"
@@ -60,4 +61,16 @@ func Data(rrs []dns.RR) (data []string) {
 	}
 	slices.Sort(data)
 	return data
+}
+
+// ServeDNS has the handler answer at the address, over "udp" or "tcp", until the test's end.
+func ServeDNS(t *testing.T, network, addr string, handler dns.HandlerFunc) {
+	t.Helper()
+	listening := make(chan error, 1)
+	server := &dns.Server{Addr: addr, Net: network, Handler: handler, NotifyStartedFunc: func() { listening <- nil }}
+	go func() { listening <- server.ListenAndServe() }()
+	if err := <-listening; err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { server.Shutdown() })
 }
