@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"slices"
 
 	"github.com/coredns/caddy"
 	"github.com/coredns/coredns/core/dnsserver"
@@ -13,6 +12,7 @@ import (
 
 	_ "github.com/dockerdiscovery/dockerdiscovery/plugin/dockerdiscovery"
 	_ "github.com/dockerdiscovery/dockerdiscovery/test/bench/floor"
+	"github.com/dockerdiscovery/dockerdiscovery/test/inprocess"
 )
 
 // capture is a directive that takes hold of the plugin below it.
@@ -21,8 +21,7 @@ const capture = "capture"
 var captured plugin.Handler // by the last start
 
 func init() {
-	dnsserver.Directives = slices.Insert(slices.Clone(dnsserver.Directives), slices.Index(dnsserver.Directives, "cache"), capture, "docker", "floor")
-	dnsserver.Quiet = true
+	inprocess.Use(capture, "docker", "floor")
 	plugin.Register(capture, func(c *caddy.Controller) error {
 		dnsserver.GetConfig(c).AddPlugin(func(next plugin.Handler) plugin.Handler {
 			captured = next
@@ -33,20 +32,14 @@ func init() {
 }
 
 // inProcess starts a CoreDNS in this process, for its plugin to be called directly.
-func inProcess(lines string) (plugin.Handler, *caddy.Instance, error) {
+func inProcess(lines string) (plugin.Handler, *inprocess.Server, error) {
 	captured = nil
-	corefile := fmt.Sprintf(".:0 {\n\tbind 127.0.0.1\n\t%s\n%s}\n", capture, lines)
-	i, err := caddy.Start(caddy.CaddyfileInput{Contents: []byte(corefile), Filepath: "Corefile", ServerTypeName: "dns"})
+	s, err := inprocess.Start(fmt.Sprintf(".:0 {\n\tbind 127.0.0.1\n\t%s\n%s}\n", capture, lines))
 	if err != nil {
 		return nil, nil, err
 	}
 	if captured == nil {
-		return nil, nil, errors.New("the Corefile has no plugin")
+		return nil, nil, errors.Join(errors.New("the Corefile has no plugin"), s.Stop())
 	}
-	return captured, i, nil
-}
-
-// stopInProcess ends what inProcess started.
-func stopInProcess(i *caddy.Instance) error {
-	return errors.Join(append(i.ShutdownCallbacks(), i.Stop())...)
+	return captured, s, nil
 }

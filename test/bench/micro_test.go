@@ -41,7 +41,7 @@ func BenchmarkPlugin(b *testing.B) {
 		{"docker", fmt.Sprintf("docker docker. {\nendpoint %s\n}\n", e.Host())},
 		{"floor", fmt.Sprintf("floor NOERROR %q\n", hostRecord(0))},
 	} {
-		h, instance, err := inProcess(s.lines)
+		h, server, err := inProcess(s.lines)
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -68,7 +68,7 @@ func BenchmarkPlugin(b *testing.B) {
 				})
 			}
 		}
-		if err := stopInProcess(instance); err != nil {
+		if err := server.Stop(); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -11,13 +11,14 @@ import (
 	"sync"
 	"time"
 
-	"github.com/coredns/caddy"
 	"github.com/coredns/coredns/plugin"
 	"github.com/coredns/coredns/plugin/ready"
 	"github.com/coredns/coredns/plugin/test"
 	"github.com/miekg/dns"
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sys/unix"
+
+	"github.com/dockerdiscovery/dockerdiscovery/test/inprocess"
 )
 
 // site is the plugin in this process, with an engine in another.
@@ -25,7 +26,7 @@ type site struct {
 	containers int
 	fake       *fakeEngine
 	handler    plugin.Handler
-	instance   *caddy.Instance
+	server     *inprocess.Server
 	extra      int // containers that were made later
 	renamed    int // the first ones, which have another name now
 }
@@ -41,8 +42,8 @@ func hostsSite(dir string, containers int) (*site, error) {
 	if err := os.WriteFile(file, b, 0o644); err != nil {
 		return nil, err
 	}
-	h, instance, err := inProcess(fmt.Sprintf("hosts %s docker.\n", file))
-	return &site{containers: containers, handler: h, instance: instance}, err
+	h, server, err := inProcess(fmt.Sprintf("hosts %s docker.\n", file))
+	return &site{containers: containers, handler: h, server: server}, err
 }
 
 // newSite makes an engine with containers. The plugin does not run yet.
@@ -61,15 +62,15 @@ func newSite(dir string, containers int) (*site, error) {
 // start returns once the plugin knows all names.
 func (s *site) start(resync time.Duration) (err error) {
 	lines := fmt.Sprintf("\tdocker docker. {\n\t\tendpoint %s\n\t\tresync %s\n\t}\n", s.fake.host, resync)
-	if s.handler, s.instance, err = inProcess(lines); err != nil {
+	if s.handler, s.server, err = inProcess(lines); err != nil {
 		return err
 	}
 	return until(10*time.Minute, time.Millisecond, "the plugin is not ready", s.handler.(ready.Readiness).Ready)
 }
 
 func (s *site) stop() {
-	if s.instance != nil {
-		stopInProcess(s.instance)
+	if s.server != nil {
+		s.server.Stop()
 	}
 	if s.fake != nil {
 		s.fake.stop()
