@@ -73,12 +73,14 @@ func (s *surroundings) survey(feeds []*Feed) {
 	sorted := slices.Clone(feeds)
 	slices.SortStableFunc(sorted, func(a, b *Feed) int { return a.distance() - b.distance() })
 	s.hosts = make([]container.HostID, 0, len(feeds))
+	free := slices.Clone(s.own) // those that lie in no proven host's networks
 	var unproven []*Feed
 	for _, f := range sorted {
-		v := s.stand(f)
+		v := s.stand(f, free)
 		s.vantages = append(s.vantages, v)
 		if v.proven {
 			s.proven = append(s.proven, f)
+			free = slices.DeleteFunc(free, func(ip netip.Addr) bool { return f.network(ip) != nil })
 		}
 		switch {
 		case v.Elsewhere:
@@ -111,14 +113,12 @@ func (f *Feed) distance() int {
 	}
 }
 
-// stand finds how the host stands to us. Those that are proven to be here have the addresses in their networks for themselves.
-func (s *surroundings) stand(f *Feed) *Vantage {
-	taken := func(ip netip.Addr) bool {
-		return slices.ContainsFunc(s.proven, func(p *Feed) bool { return p.network(ip) != nil })
-	}
-	known, own := f.known.Load(), slices.DeleteFunc(slices.Clone(s.own), taken)
+// stand finds how the host stands to us. Hosts that are proven to be here have the addresses in their networks for themselves,
+// and leave the own ones that are free.
+func (s *surroundings) stand(f *Feed, free []netip.Addr) *Vantage {
+	known := f.known.Load()
 	v := &Vantage{Host: f.host, feed: f, bridges: f.gateways.Load()}
-	for _, ip := range own {
+	for _, ip := range free {
 		if c := f.client(ip); c != nil && ip.IsGlobalUnicast() {
 			v.Inside = c.Container
 		}
@@ -127,13 +127,13 @@ func (s *surroundings) stand(f *Feed) *Vantage {
 		if s.isOwn(ip) {
 			return true
 		}
-		if taken(ip) {
+		if slices.ContainsFunc(s.proven, func(p *Feed) bool { return p.network(ip) != nil }) {
 			return false
 		}
 		n := f.network(ip)
 		return f.client(ip) != nil || v.Inside != nil && n != nil && slices.Contains(n.Gateways, ip)
 	})
-	bridges, here := v.inUse(known, own)
+	bridges, here := v.inUse(known, free)
 	v.proven = v.Remote == nil && (v.Inside != nil || here && known.host.Routed)
 	v.Elsewhere = v.Remote != nil || known.told && !known.host.Routed || bridges && !v.proven
 	return v
