@@ -77,6 +77,9 @@ type rig struct {
 	shared []*shared
 }
 
+// negativeTTL is that of rigs' zones, in seconds.
+const negativeTTL = 30
+
 // here and there are the hosts of rigs.
 const here, there container.HostID = "here", "there"
 
@@ -104,7 +107,7 @@ func newRig(c *clock, hold time.Duration) *rig {
 }
 
 func newCatalog(c *clock, hold time.Duration) (*Catalog, *zone.Store) {
-	cfg := zone.Config{Zones: []string{"docker.", "10.in-addr.arpa."}, TTL: 5, NegativeTTL: 5}
+	cfg := zone.Config{Zones: []string{"docker.", "10.in-addr.arpa."}, TTL: 5, NegativeTTL: negativeTTL}
 	zones := zone.NewStore(cfg)
 	return New(Config{
 		Rules: naming.Rules{Zones: cfg.Zones[:1], Sources: naming.Sources(), Reserved: cfg.Reserved, TTL: cfg.TTL},
@@ -327,4 +330,22 @@ func TestHeldNameOfAnother(t *testing.T) {
 	if got := d.look("db.docker.", dns.TypeA); got != "10.1.0.9" {
 		t.Errorf("after db was removed: %q", got)
 	}
+}
+
+// TestLateTimer has the timer of a hold go off as the container starts: it does not end the next hold.
+func TestLateTimer(t *testing.T) {
+	d := newRig(newClock(), hold)
+	web := facts("web", "a=10.1.0.2")
+	d.set(web)
+	d.Apply([]container.Change{{ID: web.ID}})
+	k := d.listings[web.ID]
+	first := k.end
+	d.wait(hold - time.Second)
+	d.set(web)
+	d.Apply([]container.Change{{ID: web.ID}})
+	d.wait(time.Second)
+	d.expire(web.ID, k, first)
+	d.exist(t, "after the first hold's time", []string{"web"}, "web")
+	d.wait(hold)
+	d.exist(t, "after the second's", []string{"web"})
 }

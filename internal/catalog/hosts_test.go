@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/miekg/dns"
+
 	"github.com/dockerdiscovery/dockerdiscovery/internal/container"
 	"github.com/dockerdiscovery/dockerdiscovery/internal/naming"
 	"github.com/dockerdiscovery/dockerdiscovery/internal/zone"
@@ -193,26 +195,68 @@ func TestNetworksOfTwoHosts(t *testing.T) {
 	}
 }
 
-// TestComplete checks that all hosts must have been reconciled before the catalog is complete.
+// relied says how far the zones rely on what they have of a host, which has the container labeled, and on what they have not.
+func relied(zones *zone.Store, host container.HostID) string {
+	lookup := func(name string) (res zone.Result) {
+		zones.Snapshot().Lookup(&zone.Query{Name: name, Asked: name, Type: dns.TypeA, View: zone.View{Hosts: []container.HostID{host}}}, &res)
+		return res
+	}
+	all := "all"
+	if lookup("nobody.docker.").Ns[0].Header().Ttl < negativeTTL {
+		all = "not all"
+	}
+	switch res := lookup("of-" + string(host) + ".docker."); {
+	case res.Outcome == zone.NotReady:
+		return "unsynced, " + all
+	case len(res.Answer) == 0:
+		return "nothing, " + all
+	case res.Answer[0].Header().Ttl == 60:
+		return "current, " + all
+	default:
+		return "away, " + all
+	}
+}
+
+// TestComplete checks that all hosts must have been reconciled before the catalog is complete, and what the zones are told of each.
 func TestComplete(t *testing.T) {
-	cat, _ := newCatalog(newClock(), hold)
+	cat, zones := newCatalog(newClock(), hold)
 	feeds := map[string]*Feed{}
 	for i, s := range []struct {
 		do   string
 		want bool
+		is   string // how far the zones rely on the host
 	}{
-		{"", false},
-		{"here begins", false}, {"here connects", false}, {"here synced", true},
-		{"there begins", false}, {"there connects", false}, {"here leaves", false}, {"there synced", true},
-		{"there leaves", true}, {"there begins", true},
-		{"third begins", false}, {"third forgotten", true},
-		{"here forgotten", true}, {"here synced", true}, {"there forgotten", false},
-		{"here begins", false}, {"here synced", true},
+		{"here begins", false, "unsynced, not all"},
+		{"here connects", false, "unsynced, not all"},
+		{"here leaves", false, "unsynced, not all"},
+		{"here connects", false, "unsynced, not all"},
+		{"here synced", true, "current, all"},
+		{"there begins", false, "unsynced, not all"},
+		{"there connects", false, "unsynced, not all"},
+		{"here leaves", false, "away, not all"},
+		{"there synced", true, "current, not all"},
+		{"there leaves", true, "away, not all"},
+		{"there begins", true, "away, not all"},
+		{"there connects", true, "current, not all"},
+		{"here connects", true, "current, all"},
+		{"third begins", false, "unsynced, not all"},
+		{"third forgotten", true, "nothing, all"},
+		{"third synced", true, "nothing, all"},
+		{"here leaves", true, "away, not all"},
+		{"here forgotten", true, "nothing, all"},
+		{"here leaves", true, "nothing, all"},
+		{"here begins", false, "unsynced, not all"},
+		{"here synced", true, "current, all"},
+		{"there forgotten", true, "nothing, all"},
+		{"here forgotten", false, "nothing, all"},
 	} {
 		host, what, _ := strings.Cut(s.do, " ")
 		switch f := feeds[host]; what {
 		case "begins":
 			feeds[host] = cat.Feed(container.HostID(host))
+			c := told("c"+host, "coredns.dockerdiscovery.ttl=60", "coredns.dockerdiscovery.host=of-"+host)
+			c.Endpoints = facts("", "a=10.1.0.2").Endpoints
+			set(feeds[host], c)
 		case "connects":
 			f.Current(true)
 		case "leaves":
@@ -224,6 +268,9 @@ func TestComplete(t *testing.T) {
 		}
 		if got := cat.Complete(); got != s.want {
 			t.Errorf("step %d, %s: complete is %t", i+1, s.do, got)
+		}
+		if got := relied(zones, container.HostID(host)); got != s.is {
+			t.Errorf("step %d, %s: %s, want %s", i+1, s.do, got, s.is)
 		}
 	}
 }
