@@ -10,7 +10,11 @@ import (
 
 // Build makes coredns as users get it, by the build.sh in the repository's root.
 func Build(root, binary string) error {
-	if out, err := exec.Command(filepath.Join(root, "build.sh"), binary).CombinedOutput(); err != nil {
+	script, err := filepath.Abs(filepath.Join(root, "build.sh")) // a name without a folder is looked for in $PATH
+	if err != nil {
+		return err
+	}
+	if out, err := exec.Command(script, binary).CombinedOutput(); err != nil {
 		return fmt.Errorf("build.sh: %w\n%s", err, out)
 	}
 	return nil
