@@ -31,11 +31,8 @@ type exchange struct {
 
 // query makes the store's query of the question.
 func (e *exchange) query(q *zone.Query, asked *dns.Question) {
-	q.Name, q.Asked, q.Type = asked.Name, asked.Name, asked.Qtype
-	if !plain(asked.Name) {
-		q.Asked = dns.Name(asked.Name).String() // as request.Request has it
-		q.Name = strings.ToLower(q.Asked)
-	}
+	q.Asked, q.Type = dns.Name(asked.Name).String(), asked.Qtype // as request.Request has it
+	q.Name = strings.ToLower(q.Asked)
 	q.View.Server = e
 	who := e.askers.Who(addr(e.w.RemoteAddr()))
 	q.View.Asker, q.View.Hosts, e.client = who.Kind, who.Hosts, who.Client
@@ -43,16 +40,6 @@ func (e *exchange) query(q *zone.Query, asked *dns.Question) {
 		q.View.Networks, q.View.Isolate = e.client.Networks, e.config.zone.Isolate
 		q.View.Project, q.View.Service = e.client.Project, e.client.Service
 	}
-}
-
-// plain reports whether the name is in lower case, and has no octet that may need escaping: most names do.
-func plain(name string) bool {
-	for i := range len(name) {
-		if c := name[i]; c-'a' > 'z'-'a' && c-'-' > '9'-'-' && c != '_' { // - . / and digits are in a row
-			return false
-		}
-	}
-	return true
 }
 
 // reply makes answer a reply to the query, without records, as its SetReply does.

@@ -633,20 +633,3 @@ func published(at ...string) []container.Port {
 	}
 	return []container.Port{port}
 }
-
-// TestPlain checks that what is done without for plain names changes nothing about them.
-func TestPlain(t *testing.T) {
-	few := 0
-	for c := range 256 {
-		name := "a" + string([]byte{byte(c)}) + "z.docker."
-		switch {
-		case !plain(name):
-			few++
-		case dns.Name(name).String() != name || strings.ToLower(name) != name:
-			t.Errorf("%q is plain, but is written %q", name, strings.ToLower(dns.Name(name).String()))
-		}
-	}
-	if few != 256-26-10-4 {
-		t.Errorf("%d octets are not plain, want all but a to z, 0 to 9, - . / and _", few)
-	}
-}
