@@ -155,12 +155,13 @@ func (e *edit) settle(n *node) {
 // contested notes who has newly lost the name, to another claimant or to the lords of a name above it, and has the
 // addresses looked at again of all whose right to it may have changed: they may resolve to another name now.
 func (e *edit) contested(old, n *node, lords []Key) {
-	for _, c := range n.claims[n.winners:] {
+	losers := n.claims[n.winners:]
+	for i, c := range losers {
 		if c.entry.Held {
 			continue
 		}
 		lost := func(o claimant) bool { return o.entry.Key == c.entry.Key }
-		if !slices.ContainsFunc(old.claims[old.winners:], lost) {
+		if !slices.ContainsFunc(old.claims[old.winners:], lost) && !slices.ContainsFunc(losers[:i], lost) {
 			l := Lost{Name: n.name, Loser: c.entry}
 			if n.winners > 0 {
 				l.Winner = n.claims[0].entry
