@@ -61,9 +61,9 @@ func (n *node) above(v *View) bool {
 }
 
 // exists reports whether the name does for the view, whatever claims there are to it: one that counts for none but the askers
-// on its network has names above it for these alone.
-func (n *node) exists(v *View) bool {
-	return n.alive || v.Asker == Container && v.Isolate && n.above(v)
+// on its network has names above it for these alone, unless it has lost to the lords of a name above it on that network too.
+func (s *Snapshot) exists(n *node, v *View) bool {
+	return n.alive || v.Asker == Container && v.Isolate && n.above(v) && (n.reverse || len(s.lords(n, v, neighbour)) == 0)
 }
 
 // shows reports whether the name is for who asks, whatever is below it: it is in scope, and

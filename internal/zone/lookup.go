@@ -128,7 +128,7 @@ func (s *Snapshot) find(name string, v *View) (*node, *origin) {
 	if seen := s.shown(n, v); seen != nil {
 		return seen, n.origin
 	}
-	for encloser := name; n == nil || !n.exists(v) || n.hidden(v); n = s.names.get(encloser) { // ends at the apex, if we have one
+	for encloser := name; n == nil || !s.exists(n, v) || n.hidden(v); n = s.names.get(encloser) { // ends at the apex, if we have one
 		if encloser == "." {
 			return nil, nil
 		}
@@ -159,7 +159,7 @@ func (s *Snapshot) shown(n *node, v *View) *node {
 	}
 	seen := s.seen(n, v)
 	v.why.weighed(s, n, seen, v)
-	if seen.winners == 0 && !seen.unready && !n.exists(v) {
+	if seen.winners == 0 && !seen.unready && !s.exists(n, v) {
 		return nil
 	}
 	return seen

@@ -3,6 +3,8 @@ package zone
 import (
 	"cmp"
 	"slices"
+
+	"github.com/dockerdiscovery/dockerdiscovery/internal/container"
 )
 
 // Rank is the right by which a name is claimed. The claims of the lowest rank at a name take it alone, and answer
@@ -22,8 +24,12 @@ const (
 // alone reports whether of one host's claims of the rank only one answers.
 func (r Rank) alone() bool { return r < ByTwin }
 
+// own reports whether the name is the container's own, be it its ID or another spelling: nobody has names of his choice
+// below it.
+func (r Rank) own() bool { return r <= ByTwin }
+
 // choose puts those of the name's claims first that answer: all claims of the containers with the best right. Below a
-// container's name only its lords, whose name that is, have names that others may claim as they like.
+// container's own name only its lords, whose name that is, have names that others may claim as they like.
 func (n *node) choose(lords []Key) {
 	slices.SortStableFunc(n.claims, func(a, b claimant) int {
 		return cmp.Or(cmp.Compare(a.claim.Rank, b.claim.Rank), compareBool(a.entry.Held, b.entry.Held), a.entry.compare(b.entry))
@@ -54,7 +60,38 @@ func (n *node) best(lords []Key) (won []*Entry) {
 			won = append(won, c.entry)
 		}
 	}
+	if n.rank.alone() {
+		for i, entry := range won {
+			won[i] = n.sole(entry.Host, lords)
+		}
+	}
 	return won
+}
+
+// sole returns the host's container that has the name alone, by the node's rank: the oldest, or one that runs in its place
+// while it is held, which is called just as it was. Who is called nearly so waits for the end of the hold.
+func (n *node) sole(host container.HostID, lords []Key) (oldest *Entry) {
+	claimants := func(yield func(*Entry) bool) {
+		for i := range n.claims {
+			c := &n.claims[i]
+			if c.claim.Rank == n.rank && c.entry.Host == host && c.allowed(lords) && !yield(c.entry) {
+				return
+			}
+		}
+	}
+	for e := range claimants {
+		if oldest == nil || e.compare(oldest) < 0 {
+			oldest = e
+		}
+	}
+	if oldest.Held {
+		for e := range claimants {
+			if !e.Held && e.Name == oldest.Name {
+				return e
+			}
+		}
+	}
+	return oldest
 }
 
 // allowed reports whether the claim counts below the name of the lords, of whom there may be none: names made of a
@@ -63,13 +100,13 @@ func (c *claimant) allowed(lords []Key) bool {
 	return len(lords) == 0 || c.claim.Rank != Shared || slices.Contains(lords, c.entry.Key)
 }
 
-// lords are the containers whose name the node's is, by the right of their names.
+// lords are the containers whose own name the node's is.
 func (n *node) lords() (lords []Key) {
 	if n == nil {
 		return nil
 	}
 	for i := range n.claims[:n.winners] {
-		if c := &n.claims[i]; c.claim.Rank == ByName && !slices.Contains(lords, c.entry.Key) {
+		if c := &n.claims[i]; c.claim.Rank.own() && !slices.Contains(lords, c.entry.Key) {
 			lords = append(lords, c.entry.Key)
 		}
 	}

@@ -88,17 +88,15 @@ func (n *node) answersJust(counts func(*claimant) bool, lords []Key) bool {
 
 // lords returns the containers whose name the node lies below, as far as the view weighs their right: a stranger's counts
 // for nothing among the claims of a nearer circle.
-func (s *Snapshot) lords(n *node, v *View, nearest circle) (lords []Key) {
+func (s *Snapshot) lords(n *node, v *View, nearest circle) []Key {
 	above := s.names.get(n.origin.child(n.name))
 	if above == nil {
 		return nil
 	}
-	for _, c := range above.claims {
-		if c.claim.Rank == ByName && v.circle(&c) <= nearest && !slices.ContainsFunc(lords, func(k Key) bool { return k.Host == c.entry.Host }) {
-			lords = append(lords, c.entry.Key)
-		}
-	}
-	return lords
+	up := *above
+	up.claims = slices.DeleteFunc(slices.Clone(up.claims), func(c claimant) bool { return v.circle(&c) > nearest })
+	up.choose(nil)
+	return up.lords()
 }
 
 // certain reports whether nothing that is not known yet can overrule the container's right to the name: its host has been

@@ -161,7 +161,7 @@ func (m model) claims(name string) (best []claimant) {
 	lords := map[*Entry]bool{}
 	if labels := dns.SplitDomainName(name); len(labels) > 2 {
 		for _, c := range m.claims(dns.Fqdn(strings.Join(labels[len(labels)-2:], "."))) {
-			if c.claim.Rank == ByName {
+			if c.claim.Rank <= ByTwin {
 				lords[c.entry] = true
 			}
 		}
