@@ -177,7 +177,10 @@ db.sub.sub.docker. project sub`, "",
 				Endpoints: []container.Endpoint{{Network: "n", Aliases: []string{"example.org", "localhost", "db"}}},
 			},
 			"0123456789ab. id\nlocalhost.n. project n scoped\ndb. shared n bare\ndb.n. project n scoped",
-			`container name "github.com": zone . is shared with the Internet; a container's names have one label in it`,
+			`container name "github.com": zone . is shared with the Internet; a container's names have one label in it
+hostname name "mail.example.org": zone . is shared with the Internet; a container's names have one label in it
+alias name "example.org": zone . is shared with the Internet; a container's names have one label in it
+alias name "localhost": localhost is everybody's own`,
 		},
 		{
 			"projects and networks in zone .", rules("."),

@@ -97,9 +97,9 @@ func (r *Rules) owner(n name, origin string) (owner, reason string) {
 	switch {
 	case reason == "":
 		return owner, ""
-	case n.written, n.own:
+	case n.written, !n.composed && !n.absolute:
 		return "", reason
-	default: // programs give such names, and mean no zone of ours
+	default: // nobody has given the whole name
 		return "", ""
 	}
 }
