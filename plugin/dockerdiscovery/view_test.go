@@ -23,6 +23,13 @@ import (
 // emptyDocker returns a plugin that knows the networks a, b, c (bridges) and lan (macvlan),
 // and no container. This machine has the address 192.0.2.1.
 func emptyDocker(change func(*config)) *Docker {
+	d := unreconciledDocker(change)
+	d.sink().Synced()
+	return d
+}
+
+// unreconciledDocker is emptyDocker before the first reconciliation.
+func unreconciledDocker(change func(*config)) *Docker {
 	cfg := config{sources: naming.Sources(), health: naming.PreferHealth, hold: 10 * time.Second}
 	cfg.zone = zone.Config{Zones: []string{"docker.", "10.in-addr.arpa."}, TTL: 5, NegativeTTL: 5}
 	if change != nil {
@@ -31,7 +38,6 @@ func emptyDocker(change func(*config)) *Docker {
 	d := newDocker(cfg, &instance{})
 	machine("eth0 192.0.2.1/24", "br-a 10.1.0.1/16", "br-b 10.2.0.1/16", "br-c 10.3.0.1/16").at(&d.own)
 	d.hear(containertest.Host())
-	d.sink().Synced()
 	return d
 }
 
