@@ -1,7 +1,6 @@
 package tracker
 
 import (
-	"slices"
 	"time"
 
 	"github.com/dockerdiscovery/dockerdiscovery/internal/container"
@@ -55,7 +54,7 @@ func (t *Tracker) answer(a Answer, m Moment, f *Effects) {
 	if !d.Since.IsZero() && a.Since.After(d.Since) {
 		d.Since = a.Since // the network's event of a start comes before the start is done
 	}
-	t.take(a)
+	t.take(a, asked)
 	t.calls.retry, t.calls.tooLarge = 0, leftOut != nil
 	f.Gone = a.Gone
 	starting := t.starting.told
@@ -84,12 +83,15 @@ func (t *Tracker) answer(a Answer, m Moment, f *Effects) {
 }
 
 // take has what is known be what the answer says.
-func (t *Tracker) take(a Answer) {
+func (t *Tracker) take(a Answer, asked inflight) {
 	t.ended = a.Facts == nil && !a.Gone && (t.run.facts != nil || t.ended)
 	if t.run.facts != nil {
 		t.starting.last = t.run.facts
 	}
-	t.run.facts, t.run.started = a.Facts, a.Since
+	t.run = run{facts: a.Facts, started: a.Since, asOf: asked.asOf}
+	if a.Facts == nil || !a.Facts.Stopping {
+		t.signal.until = time.Time{}
+	}
 	if t.waiting.facts = a.Created; a.Created == nil {
 		t.waiting = waiting{}
 	}
@@ -102,7 +104,8 @@ func (t *Tracker) correct(a *Answer, asked inflight, m Moment) {
 	}
 	if a.Facts != nil { // not yet handed on: it may be changed
 		for i := range a.Facts.Endpoints {
-			if ep := &a.Facts.Endpoints[i]; slices.Contains(asked.left, ep.Network) {
+			ep := &a.Facts.Endpoints[i]
+			if at, left := asked.left[ep.Network]; left && !a.Since.After(at) { // maybe it is back there: the next inspect tells
 				ep.Addrs, ep.Gateways = nil, nil
 			}
 		}

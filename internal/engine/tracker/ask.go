@@ -1,9 +1,6 @@
 package tracker
 
-import (
-	"slices"
-	"time"
-)
+import "time"
 
 const (
 	// A container is inspected at most PaceCalls times in a PaceWindow, so that one that crashes in a loop, or many
@@ -37,10 +34,11 @@ type inflight struct {
 	since          time.Time // due's, as the following
 	cause          string
 	reconciliation int
+	asOf           time.Time // the newest event that had been read when it began, by the engine's clock
 
 	// What was read meanwhile, of which the answer may not know.
-	ended time.Time // the latest end, by the engine's clock
-	left  []string  // networks
+	ended time.Time            // the latest end, by the engine's clock
+	left  map[string]time.Time // networks, and when it has left them, by the engine's clock
 }
 
 // calls remembers how the container's inspects went.
@@ -60,9 +58,10 @@ func (i *inflight) meanwhile(e Event) {
 	case Ended, Removed:
 		i.ended = later(i.ended, e.At)
 	case Disconnected:
-		i.left = append(i.left, e.Network)
-	case Connected:
-		i.left = slices.DeleteFunc(i.left, func(name string) bool { return name == e.Network })
+		if i.left == nil {
+			i.left = map[string]time.Time{}
+		}
+		i.left[e.Network] = later(i.left[e.Network], e.At)
 	}
 }
 
@@ -96,8 +95,7 @@ func (t *Tracker) kick(m Moment, f *Effects) {
 func (t *Tracker) begin(m Moment, f *Effects) {
 	copy(t.calls.last[:], t.calls.last[1:])
 	t.calls.last[PaceCalls-1] = m.Now
-	t.inflight = inflight{is: true, since: t.due.since, cause: t.due.cause, reconciliation: t.due.reconciliation}
-	t.run.asOf = m.Newest
+	t.inflight = inflight{is: true, since: t.due.since, cause: t.due.cause, reconciliation: t.due.reconciliation, asOf: m.Newest}
 	t.due = due{}
 	f.Inspect = true
 }

@@ -141,7 +141,7 @@ func (t *Tracker) end(at time.Time) bool {
 // inspect waits until the engine is done with the network, which takes it some milliseconds. The aliases stay until
 // the inspect, since Docker (from 26 on) tells also of a container that ends first that it leaves its networks.
 func (t *Tracker) leave(e Event) bool {
-	if t.run.facts == nil || !e.At.After(t.run.asOf) {
+	if t.run.facts == nil || !e.At.After(t.run.asOf) || !e.At.After(t.run.started) {
 		return false
 	}
 	i := slices.IndexFunc(t.run.facts.Endpoints, func(o container.Endpoint) bool { return o.Network == e.Network && len(o.Addrs) > 0 })

@@ -37,11 +37,12 @@ func sameAddrs(listed, known []netip.Addr, ipv6Off bool) bool {
 }
 
 // Listed is the input that a reconciliation's list has the container. One that matches is not touched, but for one that was
-// told to stop: a list does not show whether it has started anew. The list may be older than what is known: it decides
+// told to stop: a list does not show whether it has started anew; and one of which the sinks know that it could not be read.
+// The list may be older than what is known: it decides
 // only whether to ask.
 func (t *Tracker) Listed(s *Summary, reconciliation int) Effects {
 	var f Effects
-	if t.run.facts == nil || t.run.facts.Stopping || !s.Matches(t.run.facts) {
+	if t.run.facts == nil || t.run.facts.Stopping || t.calls.told || !s.Matches(t.run.facts) {
 		t.look(reconciliation, &f)
 	}
 	f.Wake = t.wake()
@@ -52,7 +53,7 @@ func (t *Tracker) Listed(s *Summary, reconciliation int) Effects {
 func (t *Tracker) Unlisted(reconciliation int, m Moment) Effects {
 	var f Effects
 	switch {
-	case t.run.facts != nil, t.waits(m):
+	case t.run.facts != nil, t.waits(m), t.calls.told:
 		t.look(reconciliation, &f)
 	case t.waiting.facts != nil: // for too long
 		t.waiting = waiting{}

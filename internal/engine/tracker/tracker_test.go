@@ -94,21 +94,32 @@ func addressedOn(c *container.Container) string {
 	return strings.Join(got, " ")
 }
 
-// TestLeftDuringInspect checks that an inspect that was answered before the container left a network does not bring the
-// network back, and that it does if the container is back there.
+// TestLeftDuringInspect checks that an inspect that may have been answered before the container left a network does not bring the
+// network back; if it is back there, the inspect that follows does, and a new start does at once.
 func TestLeftDuringInspect(t *testing.T) {
-	for _, back := range []bool{false, true} {
-		web := New("web", nil)
-		web.Event(Event{Kind: Connected, Network: "front", At: at(0)}, now(0))
-		web.Event(Event{Kind: Disconnected, Network: "back", At: at(1)}, now(1))
-		want := "front"
-		if back {
-			web.Event(Event{Kind: Connected, Network: "back", At: at(2)}, now(2))
-			want = "back front"
+	for name, c := range map[string]struct {
+		again bool // it has joined the network again, as an event tells
+		since int  // of the run in the answer; it was 0
+		want  string
+	}{
+		"gone":         {false, 0, "front"},
+		"joined again": {true, 0, "front"},
+		"restarted":    {true, 20, "back front"},
+	} {
+		facts := func() *container.Container { return &container.Container{ID: "web", Endpoints: on("back", "front")} }
+		web := runs(*facts())
+		web.Event(Event{Kind: Changed, At: at(9)}, now(900))
+		web.Event(Event{Kind: Disconnected, Network: "back", At: at(10)}, now(901))
+		if c.again {
+			web.Event(Event{Kind: Connected, Network: "back", At: at(11)}, now(902))
 		}
-		web.Answer(Answer{Facts: &container.Container{ID: "web", Endpoints: on("back", "front")}}, now(3))
-		if got := addressedOn(web.Facts()); got != want {
-			t.Errorf("connected again: %t: it is on %v, want %s", back, got, want)
+		f := web.Answer(Answer{Facts: facts(), Since: at(c.since)}, now(903))
+		if got := addressedOn(web.Facts()); got != c.want || !f.Inspect {
+			t.Errorf("%s: it is on %v, want %s; inspected again: %t", name, got, c.want, f.Inspect)
+		}
+		web.Answer(Answer{Facts: facts(), Since: at(c.since)}, now(904))
+		if got := addressedOn(web.Facts()); got != "back front" {
+			t.Errorf("%s: then it is on %v", name, got)
 		}
 	}
 }
