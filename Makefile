@@ -11,7 +11,7 @@ BENCHSTAT = go run golang.org/x/perf/cmd/benchstat@v0.0.0-20260908200009-22c9c6c
 E2E = go test -race -count=1 -p 1 -timeout 20m -v ./test/e2e ./test/convergence ./test/soak
 EXAMPLES = go test -race -count=1 -timeout 30m -v ./test/examples
 
-.PHONY: run build test e2e test-examples test-engines soak lint bench bench-scale bench-engine bench-crashes pgo
+.PHONY: run build test model e2e test-examples test-engines soak lint bench bench-scale bench-engine bench-crashes pgo
 
 run: build
 	./coredns -conf Corefile.example
@@ -21,6 +21,10 @@ build:
 
 test:
 	test/with-engine sh -c 'go test -race $$(go list ./... | grep -vE "/test/(e2e|convergence|soak|examples)$$") && $(BENCH) test -race ./... && $(E2E) && $(EXAMPLES)'
+
+# All schedules of up to seven steps, and long ones at random: some minutes. What it prints is the same each time.
+model:
+	go test -count=1 -timeout 60m -v ./internal/engine/tracker -run TestModel -model.depth 7 -model.seeds 100000
 
 e2e:
 	test/with-engine $(E2E)

@@ -82,9 +82,15 @@ func (w *world) noted(h *happening) {
 	}
 }
 
-// following checks what follows at once from an event.
-func (w *world) following(h *happening) {
+// following checks what follows at once from an event that was read when the sinks had the given facts.
+func (w *world) following(h *happening, had *container.Container) {
 	b := h.of
+	switch ended := had != nil && b.has == nil; {
+	case ended && w.podman && !b.gone && b.tracker.Quiet():
+		w.breaks("%s is not looked at after its end, though it may long have started anew", b.id)
+	case ended && h.Kind == Removed && !b.gone:
+		w.breaks("%s is not said to be gone", b.id)
+	}
 	if (h.Kind == Connected || h.Kind == Started) && b.has == nil && !b.starts {
 		w.breaks("%s is not said to start", b.id)
 	}
@@ -175,6 +181,9 @@ func (w *world) change(b *box, c container.Change) {
 func (w *world) inspects(b *box, turn bool) {
 	if b.call != nil {
 		w.breaks("two inspects of %s at a time", b.id)
+	}
+	if turn && b.turns == 0 {
+		w.breaks("%s is inspected at its turn, and nothing waits for that any more", b.id)
 	}
 	b.asked = append(b.asked, w.now)
 	n := len(b.asked)

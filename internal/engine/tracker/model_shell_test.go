@@ -136,6 +136,7 @@ func (w *world) reply(c *call, a Answer, run int) {
 
 // read has the shell read an event.
 func (w *world) read(h *happening) {
+	had := h.of.has
 	w.noted(h)
 	if h.At.After(w.newest) {
 		w.newest = h.At
@@ -147,7 +148,7 @@ func (w *world) read(h *happening) {
 	if !known && t.Idle() {
 		h.of.tracker = nil
 	}
-	w.following(h)
+	w.following(h, had)
 }
 
 // compare takes a list's answer.

@@ -28,7 +28,7 @@ import (
 //	go test ./internal/engine/tracker -run TestModel -model.replay 'ends:0/4.3/7.1/5'
 var (
 	modelDepth  = flag.Int("model.depth", 5, "steps of the model's exhaustive schedules")
-	modelSeeds  = flag.Uint64("model.seeds", 3000, "random schedules of the model")
+	modelSeeds  = flag.Uint64("model.seeds", 2000, "random schedules of the model")
 	modelFirst  = flag.Uint64("model.first", 1, "the first seed")
 	modelSteps  = flag.Int("model.steps", 80, "steps of a random schedule")
 	modelReplay = flag.String("model.replay", "", "run the schedule of these choices alone")

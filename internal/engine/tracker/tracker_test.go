@@ -253,6 +253,25 @@ func TestUnread(t *testing.T) {
 		}
 		next += 10000
 	}
+	// A retry that a session's end has cut off is made up for by the next one's list, though that shows nothing new.
+	for name, listed := range map[string]bool{"runs": true, "does not": false} {
+		web = runs(container.Container{Name: "web"})
+		if !listed {
+			web.Event(Event{Kind: Ended, At: at(100)}, now(100))
+		}
+		web.Event(Event{Kind: Changed, At: at(next)}, now(next))
+		web.Answer(Answer{Err: failed}, now(next+1))
+		web.SessionEnded(now(next + 2))
+		var f Effects
+		if listed {
+			f = web.Listed(&Summary{ID: "web", Name: "web"}, 1)
+		} else {
+			f = web.Unlisted(1, now(next+3))
+		}
+		if !f.Turn {
+			t.Errorf("%s: it stays as unreadable", name)
+		}
+	}
 	// One that starts and can't be inspected does not start as far as is known.
 	web = runs(container.Container{Name: "web"})
 	web.Event(Event{Kind: Ended, At: at(100)}, now(100))
