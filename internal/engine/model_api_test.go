@@ -17,14 +17,15 @@ type policy int
 
 const (
 	hold   policy = iota // the schedule answers them, if ever
-	answer               // at once, with what is true
-	refuse               // at once, with an error
+	answer               // as soon as nothing else goes on, with what is true
+	refuse               // likewise, with an error
 )
 
 func (p policy) String() string { return [...]string{"hold", "answer", "refuse"}[p] }
 
 // modelCall is a call that the engine has not answered.
 type modelCall struct {
+	ctx   context.Context // its caller's
 	kind  string
 	of    *modelContainer // of inspect
 	since time.Time       // of events
@@ -104,10 +105,10 @@ func (e *modelEngine) look(call *modelCall) *modelAnswer {
 
 var errModel = errors.New("the engine fails")
 
-// reply answers a call, if it still waits.
+// reply answers a call, if somebody still waits for that. Nothing else goes on meanwhile: it is taken.
 func (e *modelEngine) reply(call *modelCall, a *modelAnswer) {
 	i := slices.Index(e.calls, call)
-	if i < 0 {
+	if i < 0 || call.ctx.Err() != nil {
 		return
 	}
 	e.calls = slices.Delete(e.calls, i, i+1)
@@ -188,20 +189,16 @@ func (e modelAPI) close() error {
 
 // ask makes a call, which ends with its context.
 func (e modelAPI) ask(ctx context.Context, call *modelCall) *modelAnswer {
-	call.reply = make(chan *modelAnswer, 1)
+	call.ctx, call.reply = ctx, make(chan *modelAnswer, 1)
 	e.mu.Lock()
 	e.note(call)
 	e.calls = append(e.calls, call)
 	slices.SortStableFunc(e.calls, func(a, b *modelCall) int { return cmp.Compare(a.String(), b.String()) }) // together they come in any order
-	switch e.policies[call.kind] {
-	case answer:
-		if a := e.look(call); a != nil {
-			e.reply(call, a)
-		}
-	case refuse:
-		e.reply(call, &modelAnswer{err: errModel})
-	}
 	e.mu.Unlock()
+	select {
+	case e.asked <- struct{}{}:
+	default: // is noted already
+	}
 	select {
 	case a := <-call.reply:
 		return a
@@ -217,6 +214,23 @@ func (e modelAPI) ask(ctx context.Context, call *modelCall) *modelAnswer {
 		}
 		return &modelAnswer{err: ctx.Err()}
 	}
+}
+
+// answerOne answers the first call that its policy has answered, and reports whether there was one.
+func (e *modelEngine) answerOne() bool {
+	for _, call := range e.calls {
+		switch e.policies[call.kind] {
+		case answer:
+			if a := e.look(call); a != nil {
+				e.reply(call, a)
+				return true
+			}
+		case refuse:
+			e.reply(call, &modelAnswer{err: errModel})
+			return true
+		}
+	}
+	return false
 }
 
 // note counts the call.
@@ -279,6 +293,9 @@ func (s *modelStream) began() time.Time { return time.Time{} }
 
 func (s *modelStream) next(ctx context.Context) (event, error) {
 	e := s.engine
+	if ctx.Err() != nil {
+		return event{}, context.Cause(ctx)
+	}
 	e.mu.Lock()
 	s.reading = true
 	e.pump()

@@ -29,7 +29,8 @@ type modelEngine struct {
 	stream     *modelStream  // the last that was opened
 	calls      []*modelCall  // unanswered
 	policies   map[string]policy
-	prompt     bool // events are read as they come
+	prompt     bool          // events are read as they come
+	asked      chan struct{} // has an item when there is a new call
 
 	broken []string // what should not be
 
@@ -102,7 +103,7 @@ func (ev *modelEvent) String() string {
 }
 
 func newModelEngine() *modelEngine {
-	return &modelEngine{networks: 1, policies: map[string]policy{"dial": answer, "info": answer, "networks": answer, "events": answer}}
+	return &modelEngine{networks: 1, asked: make(chan struct{}, 1), policies: map[string]policy{"dial": answer, "info": answer, "networks": answer, "events": answer}}
 }
 
 // breaks notes that a property does not hold.
@@ -246,11 +247,6 @@ func (e *modelEngine) launch(c *modelContainer) {
 	c.run++
 	c.started = e.clock()
 	e.changed(c)
-	for _, call := range slices.Clone(e.calls) { // who waits for the lock
-		if call.of == c && e.policies["inspect"] == answer {
-			e.reply(call, e.look(call))
-		}
-	}
 }
 
 func (e *modelEngine) end(c *modelContainer) {

@@ -4,11 +4,11 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/dockerdiscovery/dockerdiscovery/internal/choices"
 	"github.com/dockerdiscovery/dockerdiscovery/internal/engine/tracker"
 )
 
@@ -74,20 +74,33 @@ func (s scenario) schedule(m *model) {
 
 var runs = []string{"a connecting", "a started"}
 
+// What a container's tracker makes of its events and answers the model in its own package goes through.
 var scenarios = []scenario{
-	{"ends", true, runs, []string{"a die", "a destroy"}, 1},
-	{"starts", true, []string{"a rename"}, []string{"a connecting", "a started", "a die"}, 1},
 	{"starts anew", true, runs, []string{"a die", "a connecting", "a started"}, 1},
-	{"restarts", true, runs, []string{"a restart", "a rename"}, 1},
-	{"had restarted", true, append(runs, "a restart"), []string{"a rename", "a die"}, 1},
-	{"stops", true, runs, []string{"a kill TERM", "a restart"}, 1},
-	{"stops in the host's network", true, []string{"d connecting", "d started"}, []string{"d kill TERM", "d restart"}, 1},
-	{"changes", true, runs, []string{"a pause", "a unpause"}, 1},
-	{"moves", true, runs, []string{"a connect", "a disconnect"}, 1},
 	{"two", true, append(runs, "b connecting", "b started"), []string{"a die", "b rename"}, 0},
 	{"first list", false, runs, []string{"a die", "a destroy"}, 1},
 	{"first list of a start", false, []string{"a rename"}, []string{"a connecting", "a started"}, 1},
 	{"first list of a stop", false, runs, []string{"a kill TERM", "a restart"}, 1},
+}
+
+// replayed reports whether a schedule was asked for, and runs it if it is of the name.
+func replayed(t *testing.T, name string, schedule func(*model)) bool {
+	t.Helper()
+	if *modelReplay == "" {
+		return false
+	}
+	if of, path, _ := strings.Cut(*modelReplay, ":"); of == name {
+		p, err := choices.Parse(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if m := run(t, p.Follow(choices.None), schedule); m.broken != nil {
+			m.report(t, name, p)
+		} else {
+			t.Logf("all holds in the schedule\n\t%s", strings.Join(m.steps, "\n\t"))
+		}
+	}
+	return true
 }
 
 // TestModel runs every schedule of some steps.
@@ -95,52 +108,20 @@ func TestModel(t *testing.T) {
 	for _, s := range scenarios {
 		t.Run(s.name, func(t *testing.T) {
 			t.Parallel()
-			n := 0
-			path, widths := []int(nil), []int(nil)
-			name, replay, _ := strings.Cut(*modelReplay, ":")
-			if *modelReplay != "" {
-				if name != s.name {
-					t.Skip("another schedule is replayed")
-				}
-				for _, text := range strings.Split(replay, ".") {
-					c, err := strconv.Atoi(text)
-					if err != nil {
-						t.Fatal(err)
-					}
-					path = append(path, c)
-				}
+			if replayed(t, s.name, s.schedule) {
+				return
 			}
-			for {
-				i := 0
-				m := run(t, func(width int) int {
-					if i == len(path) {
-						path = append(path, 0)
-					}
-					widths = append(widths[:i], width)
-					i++
-					return min(path[i-1], width-1)
-				}, s.schedule)
-				path = path[:i]
-				n++
+			var p choices.Path
+			for n := 1; ; n++ {
+				m := run(t, p.Follow(choices.First), s.schedule)
 				if m.broken != nil {
-					var texts []string
-					for _, c := range path {
-						texts = append(texts, strconv.Itoa(c))
-					}
-					m.report(t, fmt.Sprintf("-model.depth %d -model.replay '%s:%s'", *modelDepth, s.name, strings.Join(texts, ".")))
+					m.report(t, s.name, p)
 					return
 				}
-				if *modelReplay != "" {
-					return
-				}
-				for len(path) > 0 && path[len(path)-1] == widths[len(path)-1]-1 {
-					path = path[:len(path)-1]
-				}
-				if len(path) == 0 {
+				if !p.Next() {
 					t.Logf("%d schedules", n)
 					return
 				}
-				path[len(path)-1]++
 			}
 		})
 	}
@@ -149,13 +130,13 @@ func TestModel(t *testing.T) {
 // TestModelSlowSink has a list come while the sink is busy with a death: what is known of the
 // container must not be forgotten before the death is dealt with.
 func TestModelSlowSink(t *testing.T) {
-	m := run(t, func(int) int { return 0 }, func(m *model) {
+	m := run(t, choices.First, func(m *model) {
 		for _, text := range runs {
 			m.do(m.op(text))
 		}
 		m.policies["list"], m.policies["inspect"], m.sinking = answer, answer, true
 		m.start()
-		m.pass(modelResync - 10*time.Millisecond - time.Since(m.began))
+		m.pass(modelResync - 10*time.Millisecond - time.Since(m.lastList)) // the first list was at the same time as the connection
 		m.step([]move{m.happen(m.op("a die"))})
 		m.step(m.reads()) // takes the sink more than 10 ms
 		m.step([]move{wait(10 * time.Millisecond)})
@@ -165,25 +146,28 @@ func TestModelSlowSink(t *testing.T) {
 		m.step([]move{m.happen(m.op("a restart"))})
 	})
 	if m.broken != nil {
-		m.report(t, "this test")
+		m.report(t, t.Name(), nil)
 	}
 }
 
-// TestModelRandom runs long schedules at random, with more containers and all faults.
+// TestModelRandom runs long schedules at random, with more containers and all faults. One of each fifty runs twice: nothing but the
+// choices decides what comes of it.
 func TestModelRandom(t *testing.T) {
-	first, last := *modelFirst, *modelFirst+*modelSeeds-1
-	if name, seed, _ := strings.Cut(*modelReplay, ":"); *modelReplay != "" {
-		var err error
-		if first, err = strconv.ParseUint(seed, 10, 64); name != "random" || err != nil {
-			t.Skip("another schedule is replayed")
-		}
-		last = first
+	if replayed(t, "random", random) {
+		return
 	}
-	for seed := first; seed <= last; seed++ {
-		r := rand.New(rand.NewPCG(seed, 0))
-		if m := run(t, r.IntN, random); m.broken != nil {
-			m.report(t, fmt.Sprintf("-model.steps %d -model.replay random:%d", *modelSteps, seed))
+	for seed := *modelFirst; seed < *modelFirst+*modelSeeds; seed++ {
+		var p choices.Path
+		m := run(t, p.Follow(rand.New(rand.NewPCG(seed, 0)).IntN), random)
+		if m.broken != nil {
+			t.Logf("seed %d", seed)
+			m.report(t, "random", p)
 			return
+		}
+		if seed%50 == 0 {
+			if again := run(t, p.Follow(choices.None), random); again.broken != nil || !slices.Equal(again.steps, m.steps) {
+				t.Errorf("seed %d: the same choices lead to other steps, or to %q:\n%q\n%q", seed, again.broken, again.steps, m.steps)
+			}
 		}
 	}
 }
@@ -278,15 +262,15 @@ func (m *model) moods() (moves []move) {
 }
 
 // report tells what does not hold, and in which schedule.
-func (m *model) report(t *testing.T, replay string) {
+func (m *model) report(t *testing.T, name string, p choices.Path) {
 	t.Helper()
-	t.Errorf("%s\nin the schedule\n\t%s\nReplay it with %s", strings.Join(m.broken, "\n"), strings.Join(m.steps, "\n\t"), replay)
+	t.Errorf("%s\nin the schedule\n\t%s\nReplay it with -model.replay '%s:%s'", strings.Join(m.broken, "\n"), strings.Join(m.steps, "\n\t"), name, p)
 }
 
 // TestModelStopEnds has containers go on after a signal to stop: each is taken as stopping for as long as it may
 // take, and a stop that is told once more begins anew.
 func TestModelStopEnds(t *testing.T) {
-	m := run(t, func(int) int { return 0 }, func(m *model) {
+	m := run(t, choices.First, func(m *model) {
 		for _, id := range []string{"a", "b", "c"} {
 			m.do(m.op(id + " connecting"))
 			m.do(m.op(id + " started"))
@@ -320,6 +304,6 @@ func TestModelStopEnds(t *testing.T) {
 		expect(time.Hour, "c")
 	})
 	if m.broken != nil {
-		m.report(t, "this test")
+		m.report(t, t.Name(), nil)
 	}
 }

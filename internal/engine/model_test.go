@@ -11,8 +11,9 @@ import (
 	"github.com/dockerdiscovery/dockerdiscovery/internal/engine/tracker"
 )
 
-// The model test runs a watcher on a clock of its own against modelEngine, which does
-// nothing by itself: a schedule says step by step what happens there, which events are read
+// The model test is about the watcher and its sessions: its streams, connections and reconciliations, and what it does at once. The
+// containers' trackers have a model of their own, in their package. It runs a watcher on a clock of its own against modelEngine,
+// which does nothing by itself: a schedule says step by step what happens there, which events are read
 // in which order, what is answered to which call, and how much time goes by. Whatever the
 // schedule, these must hold:
 //
@@ -27,9 +28,9 @@ import (
 //   - Nothing is left running in the end.
 //
 // TestModel runs all schedules of some steps, TestModelRandom long ones at random. A failure
-// names its schedule:
+// names the choices of its schedule:
 //
-//	go test ./internal/engine -run TestModel -model.replay 'ends:0.3.1'
+//	go test ./internal/engine -run TestModel -model.replay 'first list:0/8.3/7.1/5'
 var (
 	modelDepth  = flag.Int("model.depth", 4, "steps of the model's schedules")
 	modelSeeds  = flag.Uint64("model.seeds", 300, "random schedules of the model")
@@ -85,9 +86,15 @@ func (m *model) start() {
 	m.settle()
 }
 
-// settle waits until nothing goes on, and checks what then must hold.
+// settle waits until nothing goes on, and checks what then must hold. Calls are answered one after the other: what follows from an
+// answer is done before the next, so that no two things happen at once.
 func (m *model) settle() {
-	synctest.Wait()
+	for again := true; again; {
+		synctest.Wait()
+		m.mu.Lock()
+		again = m.answerOne()
+		m.mu.Unlock()
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	has := 0
@@ -106,8 +113,17 @@ func (m *model) settle() {
 
 // pass lets time go by.
 func (m *model) pass(d time.Duration) {
-	time.Sleep(d)
 	m.settle()
+	for over := time.After(d); ; {
+		select {
+		case <-m.asked:
+			m.settle()
+			continue
+		case <-over:
+			m.settle()
+			return
+		}
+	}
 }
 
 // step makes one of the moves.

@@ -266,6 +266,11 @@ func (s *session) reconcile() error {
 		case <-s.ctx.Done():
 			return nil
 		}
+		select { // at the same time: one list of networks is for both
+		case <-s.networksDue:
+			networks = true
+		default:
+		}
 	}
 }
 

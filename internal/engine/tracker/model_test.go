@@ -2,11 +2,11 @@ package tracker
 
 import (
 	"flag"
-	"fmt"
 	"math/rand/v2"
-	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/dockerdiscovery/dockerdiscovery/internal/choices"
 )
 
 // The model test drives trackers by a schedule: it says step by step what happens in the engine, which events are read in which
@@ -34,67 +34,9 @@ var (
 	modelReplay = flag.String("model.replay", "", "run the schedule of these choices alone")
 )
 
-// choice is one of so many.
-type choice struct{ is, of int }
-
-// path is the choices of a schedule, as far as they are decided.
-type path []choice
-
-func (p path) String() string {
-	var all []string
-	for _, c := range p {
-		all = append(all, fmt.Sprint(c.is, "/", c.of))
-	}
-	return strings.Join(all, ".")
-}
-
-func parsePath(text string) (p path, err error) {
-	for part := range strings.SplitSeq(text, ".") {
-		is, of, _ := strings.Cut(part, "/")
-		var c choice
-		if c.is, err = strconv.Atoi(is); err == nil {
-			c.of, err = strconv.Atoi(of)
-		}
-		if err != nil {
-			return nil, fmt.Errorf("choice %q is not of the form 1/3: %w", part, err)
-		}
-		p = append(p, c)
-	}
-	return p, nil
-}
-
-// follow returns a function that chooses as the path says, and then by the other one, whose choices it adds to the path. A choice
-// of another number of things than before is a mistake: the schedule is not the one that the path was of.
-func (p *path) follow(then func(n int) int) func(int) int {
-	i := 0
-	return func(n int) int {
-		if i == len(*p) {
-			*p = append(*p, choice{then(n), n})
-		}
-		c := (*p)[i]
-		i++
-		if c.of != n {
-			panic(fmt.Sprintf("choice %d is one of %d, and was one of %d: this is not the schedule", i, n, c.of))
-		}
-		return c.is
-	}
-}
-
-// next makes the path that of the next schedule of all, and reports whether there is one.
-func (p *path) next() bool {
-	for n := len(*p); n > 0; n-- {
-		if c := &(*p)[n-1]; c.is+1 < c.of {
-			c.is++
-			*p = (*p)[:n]
-			return true
-		}
-	}
-	return false
-}
-
 // schedule runs a schedule and returns what came of it.
-func schedule(p *path, then func(int) int, traced bool, run func(*world)) (w *world) {
-	w = newWorld(p.follow(then))
+func schedule(p *choices.Path, then func(int) int, traced bool, run func(*world)) (w *world) {
+	w = newWorld(p.Follow(then))
 	w.traced = traced
 	defer func() {
 		if r := recover(); r != nil {
@@ -108,12 +50,16 @@ func schedule(p *path, then func(int) int, traced bool, run func(*world)) (w *wo
 	return w
 }
 
-// report tells what does not hold, in which schedule, which it runs once more.
-func report(t *testing.T, name string, p path, run func(*world)) {
+// report tells what does not hold in a schedule, which it runs once more.
+func report(t *testing.T, name string, p choices.Path, run func(*world)) {
 	t.Helper()
-	choices := p.String()
-	w := schedule(&p, func(int) int { panic("the schedule has further choices") }, true, run)
-	t.Errorf("%s\nin the schedule\n\t%s\nReplay it with -model.replay '%s:%s'", strings.Join(w.broken, "\n"), strings.Join(w.trace, "\n\t"), name, choices)
+	path := p.String()
+	w := schedule(&p, choices.None, true, run)
+	if w.broken == nil {
+		t.Logf("all holds in the schedule\n\t%s", strings.Join(w.trace, "\n\t"))
+		return
+	}
+	t.Errorf("%s\nin the schedule\n\t%s\nReplay it with -model.replay '%s:%s'", strings.Join(w.broken, "\n"), strings.Join(w.trace, "\n\t"), name, path)
 }
 
 // replayed reports whether a schedule was asked for, and runs it if it is of the name.
@@ -122,8 +68,8 @@ func replayed(t *testing.T, name string, run func(*world)) bool {
 	if *modelReplay == "" {
 		return false
 	}
-	if of, choices, _ := strings.Cut(*modelReplay, ":"); of == name {
-		p, err := parsePath(choices)
+	if of, path, _ := strings.Cut(*modelReplay, ":"); of == name {
+		p, err := choices.Parse(path)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -141,16 +87,16 @@ func TestModel(t *testing.T) {
 			if replayed(t, s.name, run) {
 				return
 			}
-			var p path
+			var p choices.Path
 			digest := uint64(0)
 			for n := 1; ; n++ {
-				w := schedule(&p, func(int) int { return 0 }, false, run)
+				w := schedule(&p, choices.First, false, run)
 				digest = digest*31 + w.digest
 				if w.broken != nil {
 					report(t, s.name, p, run)
 					return
 				}
-				if !p.next() {
+				if !p.Next() {
 					t.Logf("%d schedules of up to %d steps, %016x", n, *modelDepth, digest)
 					return
 				}
@@ -167,7 +113,7 @@ func TestModelRandom(t *testing.T) {
 	}
 	digest := uint64(0)
 	for seed := *modelFirst; seed < *modelFirst+*modelSeeds; seed++ {
-		var p path
+		var p choices.Path
 		w := schedule(&p, rand.New(rand.NewPCG(seed, 0)).IntN, false, run)
 		digest = digest*31 + w.digest
 		if w.broken != nil {
