@@ -183,6 +183,12 @@ alias name "example.org": zone . is shared with the Internet; a container's name
 alias name "localhost": localhost is everybody's own`,
 		},
 		{
+			"a name of the Internet's by two sources", rules("."),
+			container.Container{Name: "x", Hostname: "mail.example.org", Endpoints: []container.Endpoint{{Network: "n", Aliases: []string{"mail.example.org"}}}},
+			"x. name\n0123456789ab. id",
+			`hostname name "mail.example.org": zone . is shared with the Internet; a container's names have one label in it`,
+		},
+		{
 			"projects and networks in zone .", rules("."),
 			container.Container{
 				Name: "localhost", Labels: map[string]string{composeProject: "shop", composeService: "web_1"}, Ports: []container.Port{{Number: 80, Proto: "tcp"}},

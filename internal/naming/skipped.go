@@ -22,6 +22,9 @@ func (s Skipped) String() string {
 	return fmt.Sprintf("%s %s %q: %s", s.Source, cmp.Or(s.What, "name"), s.Name, s.Reason)
 }
 
+// same reports whether the other is the same name, refused for the same reason.
+func (s Skipped) same(o Skipped) bool { return s.What == o.What && s.Name == o.Name && s.Reason == o.Reason }
+
 const (
 	// A container may ask for any amount of nonsense. Ten refusals a source tell what is wrong with it.
 	maxSkipped = 10
@@ -37,7 +40,7 @@ type refusals struct {
 
 func (f *refusals) add(s Skipped) {
 	s.Name, s.Reason = clip(s.Name), clip(s.Reason)
-	if slices.Contains(f.list, s) { // the same in another zone
+	if slices.ContainsFunc(f.list, s.same) { // in another zone, or by another source: Docker has the host name among the aliases
 		return
 	}
 	if f.kept == nil {

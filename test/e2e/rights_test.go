@@ -21,6 +21,12 @@ func dialFrom(t *testing.T, id, network, addr string) (net.Conn, error) {
 	if id == "" {
 		return net.DialTimeout(network, addr, patience)
 	}
+	return dialIn(t, fmt.Sprintf("/proc/%d/ns/net", machine.inspect(t, id).State.Pid), network, addr)
+}
+
+// dialIn connects from within the network namespace.
+func dialIn(t *testing.T, netns, network, addr string) (net.Conn, error) {
+	t.Helper()
 	if os.Geteuid() != 0 {
 		t.Skip("not root: can't ask from another network namespace")
 	}
@@ -29,10 +35,9 @@ func dialFrom(t *testing.T, id, network, addr string) (net.Conn, error) {
 		err  error
 	}
 	done := make(chan dialled)
-	pid := machine.inspect(t, id).State.Pid
 	go func() {
 		runtime.LockOSThread() // for good: the thread ends with the goroutine, and nobody else gets its network
-		space, err := os.Open(fmt.Sprintf("/proc/%d/ns/net", pid))
+		space, err := os.Open(netns)
 		if err == nil {
 			defer space.Close()
 			err = unix.Setns(int(space.Fd()), unix.CLONE_NEWNET)
