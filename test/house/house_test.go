@@ -3,10 +3,14 @@ package house
 
 import (
 	"bytes"
+	"go/ast"
+	"go/parser"
+	"go/token"
 	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -42,8 +46,9 @@ func outsideOf(t *testing.T, dir string) (found []string) {
 
 // TestPureRooms checks that what is hard can be tested without an engine and without a server.
 func TestPureRooms(t *testing.T) {
-	for _, room := range []string{"zone", "naming", "catalog", "asker", "container"} {
-		if found := outsideOf(t, "internal/"+room); len(found) > 0 {
+	for _, room := range []string{"zone", "naming", "catalog", "asker", "container", "engine/tracker"} {
+		found := slices.DeleteFunc(outsideOf(t, "internal/"+room), func(dep string) bool { return dep == module+"/internal/"+room })
+		if len(found) > 0 {
 			t.Errorf("internal/%s imports %s", room, strings.Join(found, ", "))
 		}
 	}
@@ -51,6 +56,39 @@ func TestPureRooms(t *testing.T) {
 		if len(outsideOf(t, face)) < 2 { // itself
 			t.Errorf("%s imports nothing from outside: this test looks for what is not there", face)
 		}
+	}
+}
+
+// maxFields is how many fields a struct of the tracker may have: one with more is several states in one.
+const maxFields = 12
+
+// TestFields checks that the parts of a container's state are told apart.
+func TestFields(t *testing.T) {
+	files, err := filepath.Glob("../../internal/engine/tracker/*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	structs := 0
+	for _, path := range files {
+		if strings.HasSuffix(path, "_test.go") {
+			continue
+		}
+		file, err := parser.ParseFile(token.NewFileSet(), path, nil, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ast.Inspect(file, func(n ast.Node) bool {
+			if s, ok := n.(*ast.StructType); ok {
+				structs++
+				if n := s.Fields.NumFields(); n > maxFields {
+					t.Errorf("%s: a struct has %d fields, want %d at most", path, n, maxFields)
+				}
+			}
+			return true
+		})
+	}
+	if structs == 0 {
+		t.Error("there are no structs")
 	}
 }
 

@@ -15,6 +15,30 @@
 //	running   it runs by these facts
 //	stopping  running, and it got a signal that tells it to stop
 //
+// An input makes of that what stands in its row; - is the same as before. With ! a change is delivered to the sinks.
+//
+//	input                         off       created   ended     running   stopping
+//	Event Created                 created   -         -         -         -
+//	Event Connected, Started      - !       - !       - !       -         -           that it starts
+//	Event Ended, of this run      -         -         -         ended !   ended !
+//	Event Removed                 -         off !     off !     off !     off !       that it is gone
+//	Event Signalled, to stop      -         -         -         stopping! -
+//	Event Disconnected            -         -         -         - !       - !         without the network's addresses
+//	Event, any other              -         -         -         -         -
+//	Answer with the same facts    running ! running ! running ! -         -
+//	Answer with other facts       running ! running ! running ! running ! running !   stopping, if the signal is of this run
+//	Answer that it was created    -         -         -         ended !   ended !
+//	Answer that it is off         -         off !     -         ended !   ended !
+//	Answer that it is gone        -         off !     off !     off !     off !       that it is gone
+//	Answer too large              - !       off !     - !       ended !   ended !     the first time, that it is left out
+//	Answer failed                 - !       - !       - !       - !       - !         the first time, that it can't be read
+//	Unlisted                      -         -; off after long   -         -
+//	SessionEnded                  -         -         -         -         -
+//
+// Besides: an answer is taken for older than the events that were read since it was asked for: a run whose end was read is off, and
+// a network that was left has no addresses. What was said to start is said not to when an answer, or the session's end, leaves
+// nothing to wait for. What was said to be unreadable is told anew once it can be read.
+//
 // The other side is what is being found out:
 //
 //	quiet     nothing
@@ -22,54 +46,32 @@
 //	asking    an inspect is in flight
 //	again     likewise, and another one is due after it
 //
-// An input changes what is known as follows; it leaves alone what it does not name. "Delivers" means a change for the sinks.
+// Here ! is an inspect that begins.
 //
-//	input                      known              → known       effect
-//	Event Created              off, nothing asked → created     due after a while
-//	Event Ended, Removed       running, stopping  → ended       delivers that it does not run, if the event is
-//	                                                            newer than the run's start
-//	Event Removed              ended, created     → off         delivers that it is gone; needs no inspect
-//	Event Signalled            running            → stopping    delivers it, if the signal stops the container and is newer
-//	                                                            than the run's start; wakes when it should have ended
-//	Event Disconnected         running, stopping                delivers it without the network's addresses, if the event
-//	                                                            is newer than what the facts were read from
-//	Event Connected, Started   off, created, ended              delivers that it starts
-//	Answer with facts          any                → running     delivers them if they differ; a signal or network left that
-//	                                              or stopping   was read meanwhile is taken from them
-//	Answer with facts of a run
-//	  whose end was read       any                → ended, off  as if it did not run
-//	Answer created             off, created       → created     delivers it if it differs
-//	Answer that it is off      running, stopping  → ended       delivers it
-//	                           off, created       → off         delivers it if it was starting or created
-//	Answer that it is gone     any                → off         delivers it if it ran, ended, waited, or was starting
-//	Answer too large           any                → as if off   delivers that it can't be read, the first time
-//	Answer failed              any                              delivers that it can't be read, the first time
-//	Unlisted                   created, for long  → off
-//	SessionEnded               any                              delivers that it does not start, if it did
+//	input                         quiet     due       asking    again
+//	Event Created                 due       -         -         -           after a while; of who is off
+//	Event that takes, of who is
+//	  off and quiet               -
+//	Event Ended, of this run      -         -         -         -           but see below
+//	Event Started, included in
+//	  the known facts             -         -         -         -
+//	Event Signalled               -         -         -         -           of who is off: quiet → asking !
+//	Event, any other              asking !  asking !  again     again
+//	Listed, matches               -         -         -         -
+//	Listed, differs               due       -         again     -           at its turn
+//	Unlisted, is not off          due       -         again     -           at its turn
+//	Turn                          -         asking !  -         -           if that is what it is due for
+//	Wake, did not stop            asking !  -         again     -
+//	Wake, its time has come       -         asking !  -         -
+//	Answer                                            quiet     asking !    quiet if the answer includes the start for which
+//	                                                                        alone it was due again
+//	Answer failed                                     due       asking !    after a while
+//	SessionEnded                  quiet     quiet     quiet     quiet
 //
-// It changes what is being found out as follows. A begin is paced: where two have begun within 100 ms, the third is due when these
-// are over.
-//
-//	input                      quiet          due                   asking          again
-//	Event Created              due, later     -                     -               -
-//	Event, ends and the like   - if off, else as any other
-//	Event, any other           begins         begins, at once       again           again
-//	Event Started, included
-//	  in the known facts       -              -                     -               -
-//	Event Signalled            begins if off  -                     -               -
-//	Listed, as known           -              -                     -               -
-//	Listed, differs; Unlisted
-//	  though known             due, at turn   due, at turn as well  again           again
-//	Turn                       -              begins if at turn     -               -
-//	Wake                       begins if it   begins if it is time  -               -
-//	                           did not stop
-//	Answer                                                          quiet           begins; quiet if it includes the start
-//	                                                                                for which it alone was due
-//	Answer failed                                                   due, retried    begins
-//	SessionEnded               quiet          quiet                 quiet           quiet
-//
-// An end that is known needs no inspect, unless the container may run again: a later start was read, or the engine tells of events
-// late. Unlisted forgets a container that is off and quiet.
+// Inspects are paced: where one would begin that is the third within [PaceWindow] it is due at the window's end, but for turns. An
+// end that is known needs no inspect, unless the container may run again: a later start was read, or the engine tells of events
+// late. A list that matches counts as one that differs for who is stopping, or is said to be unreadable. Unlisted forgets who is off
+// and quiet. (table_test.go holds both tables to the code.)
 package tracker
 
 import (
