@@ -83,6 +83,12 @@ var thefts = []theft{
 	{what: "an alias below a container", thief: alias("api.web"), lost: "api.web.docker. api.web.sub.docker."},
 	{what: "an alias like a service's", thief: alias("db.gitea"), lost: "db.gitea.docker. db.gitea.sub.docker."},
 	{what: "an alias like a container's", thief: alias("web"), lost: "web.docker. web.sub.docker.", apart: true},
+	{what: "a label of who has joined the container's network", thief: func(c *container.Container) *container.Container {
+		c.Endpoints, c.NetworkMode = nil, "container:"+facts("web", "").ID
+		return labelled(c, "host=api.web, db.gitea")
+	}, lost: "api.web.docker. api.web.sub.docker. db.gitea.docker. db.gitea.sub.docker.", apart: true},
+	{what: "a name above the name server's", thief: called("dns")},
+	{what: "the name server's name", thief: host("ns.dns, ns.dns.sub.docker."), skipped: 2},
 	{what: "two claims at one name", thief: func(c *container.Container) *container.Container {
 		return labelled(aliased(c, "api.web.docker"), "host=api.web.docker", "records=api.web.docker. TXT stolen")
 	}, lost: "api.web.docker.", more: 1},
@@ -165,6 +171,7 @@ func TestTheft(t *testing.T) {
 				w.set(both[0]...)
 				w.set(both[1]...)
 				without[0].same(t, "all run", w, of.names())
+				without[0].sameTransfer(t, w, of.names())
 				if got, want := w.store.Snapshot().Lost-without[0].store.Snapshot().Lost, len(strings.Fields(of.lost))+of.more; got != want {
 					t.Errorf("%d claims are lost, want %d", got, want)
 				}

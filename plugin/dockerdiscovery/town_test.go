@@ -205,6 +205,24 @@ func (w peace) same(t *testing.T, what string, other town, names []string) {
 	}
 }
 
+// sameTransfer checks that who transfers the zone gets the same of the names in the other town.
+func (w peace) sameTransfer(t *testing.T, other town, names []string) {
+	t.Helper()
+	about := func(w town) (lines []string) {
+		text, _ := dump(t, w.Docker, "docker.")
+		for line := range strings.Lines(text) {
+			if owner, _, _ := strings.Cut(line, "\t"); slices.Contains(names, owner) && !strings.Contains(line, "\tSOA\t") {
+				lines = append(lines, line)
+			}
+		}
+		slices.Sort(lines)
+		return lines
+	}
+	if got, want := about(other), about(w.town); !slices.Equal(got, want) || len(want) == 0 {
+		t.Errorf("transferred:\n%s\nwithout the claim:\n%s", strings.Join(got, ""), strings.Join(want, ""))
+	}
+}
+
 // residentNames are the names that the residents have or may have, with such as nobody has below each.
 func residentNames() (names []string) {
 	for _, name := range strings.Fields(`web side rabbit_1 rabbit-1 gitea gitea-db-1 traefik who shop-web-1 shop-db-1 www mail.web x.web api.web
@@ -212,7 +230,7 @@ func residentNames() (names []string) {
 		_postgresql._tcp.db.gitea _http._tcp.web.shop _http._tcp.shopweb nope x.rabbit-1 x.rabbit_1 x.gitea x.traefik x.db.gitea x.web.shop`) {
 		names = append(names, name+".docker.")
 	}
-	names = append(names, "docker.", "sub.docker.", "web.sub.docker.", "rabbit-1.sub.docker.", "db.gitea.sub.docker.")
+	names = append(names, "docker.", "sub.docker.", "ns.dns.docker.", "web.sub.docker.", "rabbit-1.sub.docker.", "db.gitea.sub.docker.")
 	for _, c := range residents() {
 		for _, ep := range c.Endpoints {
 			name, _ := dns.ReverseAddr(ep.Addrs[0].String())
