@@ -23,7 +23,9 @@ func (s Skipped) String() string {
 }
 
 // same reports whether the other is the same name, refused for the same reason.
-func (s Skipped) same(o Skipped) bool { return s.What == o.What && s.Name == o.Name && s.Reason == o.Reason }
+func (s Skipped) same(o Skipped) bool {
+	return s.What == o.What && s.Name == o.Name && s.Reason == o.Reason
+}
 
 const (
 	// A container may ask for any amount of nonsense. Ten refusals a source tell what is wrong with it.
