@@ -308,7 +308,7 @@ func TestMembers(t *testing.T) {
 			t.Errorf("%s: %q, %v", text, got, err)
 		}
 	}
-	var e endpoint
+	var e jsonEndpoint
 	if err := json.Unmarshal([]byte(`{"Aliases":7,"IPAddress":"10.0.0.1"}`), &e); err != nil || e.IPAddress != "10.0.0.1" {
 		t.Errorf("aliases of another type: %+v, %v", e, err)
 	}

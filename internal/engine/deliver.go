@@ -120,6 +120,6 @@ func (w *Watcher) finished(r *reconciliation, sinks []Sink) {
 		w.settle.Do(func() { close(w.settled) })
 	}
 	w.observer.Reconciled(w.from, time.Since(r.began), int(r.failed.Load()))
-	r.session.refresher.end(r.asked)
+	r.session.refresher.end(r.request)
 	close(r.done)
 }

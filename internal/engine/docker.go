@@ -124,8 +124,8 @@ func misfit(err error) *json.UnmarshalTypeError {
 	return nil
 }
 
-// unreadable reports a part of an answer that is done without. An engine with one odd network would be as good as
-// away else.
+// unreadable reports a part of an answer that is done without. Otherwise one malformed network would make the whole engine
+// unusable.
 func (d *docker) unreadable(call string, wrong *json.UnmarshalTypeError) {
 	d.observer.Unreadable(d.from, call, fmt.Errorf("%s is of type %s", cmp.Or(wrong.Field, "an entry"), wrong.Value))
 }

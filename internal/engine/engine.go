@@ -78,7 +78,7 @@ var (
 )
 
 // Watch returns the watcher of the endpoint, started if it does not run yet. The
-// caller must [Watcher.Release] it. The observer counts for who is first.
+// caller must [Watcher.Release] it. Only the first one's observer is used.
 func Watch(e Endpoint, o Observer) *Watcher {
 	e = e.canonical()
 	watchersMu.Lock()

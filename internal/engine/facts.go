@@ -36,11 +36,11 @@ type inspected struct {
 }
 
 type networkSettings struct {
-	Ports    portMap              // only in an inspect
-	Networks map[string]*endpoint // by name
+	Ports    portMap                  // only in an inspect
+	Networks map[string]*jsonEndpoint // by name
 }
 
-type endpoint struct {
+type jsonEndpoint struct {
 	EndpointID                     string
 	Aliases                        aliasList
 	IPAddress, Gateway             string
@@ -108,7 +108,7 @@ func fromStopTimeout(seconds *float64) time.Duration {
 	}
 }
 
-func fromEndpoints(networks map[string]*endpoint) []container.Endpoint {
+func fromEndpoints(networks map[string]*jsonEndpoint) []container.Endpoint {
 	var endpoints []container.Endpoint
 	for name, ep := range networks {
 		if ep != nil {
@@ -119,7 +119,7 @@ func fromEndpoints(networks map[string]*endpoint) []container.Endpoint {
 	return endpoints
 }
 
-func fromEndpoint(name string, ep *endpoint) container.Endpoint {
+func fromEndpoint(name string, ep *jsonEndpoint) container.Endpoint {
 	return container.Endpoint{
 		ID: ep.EndpointID, Network: name, Aliases: ep.Aliases,
 		Addrs:    fromAddrs(ep.IPAddress, ep.GlobalIPv6Address),

@@ -27,7 +27,7 @@ type follower struct {
 
 	stream stream
 	ctx    context.Context // the stream's
-	close  context.CancelFunc
+	end    context.CancelFunc
 
 	began time.Time // of the engine's clock, as the following
 	last  time.Time // the last event, zero if there was none yet
@@ -37,18 +37,18 @@ type follower struct {
 // follow begins at the given time of the engine's clock. If that is zero, not known, it begins when the engine says that it has
 // accepted the stream. The caller must stop it.
 func follow(ctx context.Context, api api, since time.Time, age time.Duration) (*follower, error) {
-	f := &follower{api: api, age: age, began: since, close: func() {}}
+	f := &follower{api: api, age: age, began: since, end: func() {}}
 	if err := f.open(ctx, since); err != nil || !since.IsZero() {
 		return f, err
 	}
 	if f.began = f.stream.began(); f.began.IsZero() {
 		return f, nil // what comes before the engine has subscribed us is found by the next reconciliation
 	}
-	f.close()
+	f.end()
 	return f, f.open(ctx, f.began)
 }
 
-func (f *follower) stop() { f.close() }
+func (f *follower) stop() { f.end() }
 
 // open begins a stream. When it returns, the engine notes events for us.
 func (f *follower) open(ctx context.Context, since time.Time) error {
@@ -64,7 +64,7 @@ func (f *follower) open(ctx context.Context, since time.Time) error {
 	}
 	timer = time.AfterFunc(f.age, cancel)
 	f.stream, f.ctx = stream, streamCtx
-	f.close = func() {
+	f.end = func() {
 		timer.Stop()
 		cancel()
 	}
@@ -73,7 +73,7 @@ func (f *follower) open(ctx context.Context, since time.Time) error {
 
 // renew begins the next stream where the one before has ended.
 func (f *follower) renew(ctx context.Context) error {
-	f.close()
+	f.end()
 	ended := time.Now()
 	since := f.began
 	if !f.last.IsZero() {
@@ -90,7 +90,7 @@ func (f *follower) renew(ctx context.Context) error {
 	if now.IsZero() || since.Before(now.Add(time.Second)) {
 		return nil
 	}
-	f.close()
+	f.end()
 	return f.open(ctx, now.Add(-overlap-time.Since(ended)))
 }
 

@@ -68,8 +68,8 @@ func vanished(err error) bool {
 	return errdefs.IsInternal(err) && strings.HasSuffix(err.Error(), "no such container")
 }
 
-// refreshRest is how many times as long as a reconciliation has taken the engine rests from the next, so that
-// questions for names that do not exist keep it busy for at most a fifth of the time.
+// refreshRest times what the last reconciliation cost is the pause before the next one on demand: questions for names that do not
+// exist keep the engine busy for at most a fifth of the time.
 const refreshRest = 4
 
 // refresher begins reconciliations for those who can't wait for an event.
@@ -107,11 +107,11 @@ func (r *refresher) ask(patience time.Duration) <-chan struct{} {
 }
 
 // begin notes that a reconciliation begins, and returns what waits for it.
-func (r *refresher) begin() (asked chan struct{}) {
+func (r *refresher) begin() (request chan struct{}) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	asked, r.next, r.began = r.next, nil, time.Now()
-	return asked
+	request, r.next, r.began = r.next, nil, time.Now()
+	return request
 }
 
 // listed notes that the engine has answered with a list.
@@ -121,19 +121,19 @@ func (r *refresher) listed() {
 	r.spent(time.Since(r.began))
 }
 
-// spent has the engine rest from what it was kept busy for.
+// spent begins the pause after a reconciliation of this cost.
 func (r *refresher) spent(cost time.Duration) {
 	r.cost, r.rest = cost, time.Now().Add(refreshRest*cost)
 }
 
 // end notes that the reconciliation for which these have waited has ended.
-func (r *refresher) end(asked chan struct{}) {
+func (r *refresher) end(request chan struct{}) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	// Inspects that take longer than slowCall wait for a lock, which costs nothing.
 	r.spent(max(r.cost, min(time.Since(r.began), slowCall)))
 	r.began = time.Time{}
-	if asked != nil {
-		close(asked)
+	if request != nil {
+		close(request)
 	}
 }

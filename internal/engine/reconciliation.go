@@ -14,7 +14,7 @@ type reconciliation struct {
 	began   time.Time
 	waiting atomic.Int64 // containers still to be inspected, and 1 while they are counted
 	failed  atomic.Int64
-	asked   chan struct{} // the refresher's
+	request chan struct{} // the refresher's
 	done    chan struct{}
 }
 

@@ -41,7 +41,7 @@ type session struct {
 	refresher      *refresher
 
 	description string    // info's
-	told        sync.Once // that it is connected
+	announce    sync.Once // that it is connected
 }
 
 // tracked is a container's tracker, and what of its effects lasts.
@@ -223,6 +223,10 @@ func (s *session) end() {
 	defer s.mu.Unlock()
 	s.current.Store(false)
 	s.caughtUp()
+	if s.host == nil { // nothing has been delivered: all is forgotten, not kept for ever from an engine that never tells its networks
+		s.forget()
+		return
+	}
 	var all []delivery
 	for _, t := range s.tracked {
 		for _, d := range t.SessionEnded(s.moment()).Deliver {

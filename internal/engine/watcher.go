@@ -74,14 +74,20 @@ func start(e Endpoint, from Source, o Observer, age time.Duration, jitter float6
 	w := &Watcher{
 		endpoint: e, from: from, observer: o, dial: dial, streamAge: age, jitter: jitter,
 		cancel: cancel, done: make(chan struct{}), settled: make(chan struct{}), resync: make(chan struct{}, 1),
-		tracked: map[string]*tracked{}, waiting: map[string]*tracked{},
 	}
+	w.forget()
 	w.idle.L = &w.mu
 	go func() {
 		defer close(w.done)
 		w.run(ctx)
 	}()
 	return w
+}
+
+// forget forgets all containers. The caller holds mu, and the sinks know of none.
+func (w *Watcher) forget() {
+	w.tracked, w.waiting, w.past, w.queue = map[string]*tracked{}, map[string]*tracked{}, nil, nil
+	w.count.Store(0)
 }
 
 func (w *Watcher) stop() {
@@ -244,7 +250,7 @@ func (s *session) reconcile() error {
 			}
 			due = false
 			// Not before: an engine, or a proxy, may allow but some of the calls.
-			s.told.Do(func() { s.observer.Connected(s.from, s.description) })
+			s.announce.Do(func() { s.observer.Connected(s.from, s.description) })
 		}
 		var ended <-chan struct{}
 		if due {
@@ -279,7 +285,7 @@ func (s *session) readContainers() (*reconciliation, error) {
 	ctx, cancel := context.WithTimeout(s.ctx, callTimeout)
 	defer cancel()
 	s.begun++
-	r := &reconciliation{session: s, number: s.begun, began: time.Now(), asked: s.refresher.begin(), done: make(chan struct{})}
+	r := &reconciliation{session: s, number: s.begun, began: time.Now(), request: s.refresher.begin(), done: make(chan struct{})}
 	list, err := s.api.list(ctx)
 	if err != nil {
 		return nil, err
@@ -342,7 +348,10 @@ func (w *Watcher) Subscribe(sink Sink, resync time.Duration) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.acquire()
-	all := w.changes()
+	var all []container.Change
+	if w.host != nil { // else all is still to be delivered
+		all = w.changes()
+	}
 	w.sinks = append(slices.Clip(w.sinks), sink)
 	w.resyncs = append(w.resyncs, resync)
 	w.resyncChanged()

@@ -29,16 +29,16 @@ func (t *Tracker) Answer(a Answer, m Moment) Effects {
 }
 
 func (t *Tracker) answer(a Answer, m Moment, f *Effects) {
-	asked := t.inflight
+	question := t.inflight
 	t.inflight = inflight{}
 	if a.Err == nil && t.due.is && t.due.reconciliation == 0 && a.Facts != nil &&
-		!asked.ended.After(a.Since) && includesStart(a.Since, t.due.onlyStart) {
+		!question.ended.After(a.Since) && includesStart(a.Since, t.due.onlyStart) {
 		t.due = due{}
 	}
-	d := Delivery{Since: asked.since, Reconciliation: asked.reconciliation}
+	d := Delivery{Since: question.since, Reconciliation: question.reconciliation}
 	if a.Err != nil && !a.TooLarge {
 		d.Failed = true
-		t.failed(a, asked, d, m, f)
+		t.failed(a, question, d, m, f)
 		return
 	}
 	large := t.calls.tooLarge
@@ -46,18 +46,18 @@ func (t *Tracker) answer(a Answer, m Moment, f *Effects) {
 	if a.TooLarge {
 		a = Answer{}
 	}
-	t.correct(&a, asked, m)
-	if a.Facts != nil && t.starting.told { // by whatever event it has been asked for
-		asked.cause = t.starting.cause
+	t.correct(&a, question, m)
+	if a.Facts != nil && t.starting.announced { // by whatever event it has been asked for
+		question.cause = t.starting.cause
 	}
-	d.Changed = !same(t.run.facts, a.Facts) || !same(t.waiting.facts, a.Created) || t.ended && a.Gone || t.calls.told && leftOut == nil
+	d.Changed = !same(t.run.facts, a.Facts) || !same(t.waiting.facts, a.Created) || t.ended && a.Gone || t.calls.announced && leftOut == nil
 	if !d.Since.IsZero() && a.Since.After(d.Since) {
 		d.Since = a.Since // the network's event of a start comes before the start is done
 	}
-	t.take(a, asked)
+	t.take(a, question)
 	t.calls.retry, t.calls.tooLarge = 0, leftOut != nil
 	f.Gone = a.Gone
-	starting := t.starting.told
+	starting := t.starting.announced
 	on := starting && t.run.facts == nil && !a.Gone && t.due.is // a further inspect may find that it runs
 	if starting && !on {
 		d.Changed = d.Changed || leftOut == nil
@@ -65,30 +65,30 @@ func (t *Tracker) answer(a Answer, m Moment, f *Effects) {
 	if !on {
 		t.starting.ends(t.waiting.facts != nil)
 	}
-	d.Change = t.change(asked.cause)
+	d.Change = t.change(question.cause)
 	d.Change.Gone = a.Gone
 	if d.Changed || d.Reconciliation != 0 {
 		t.deliver(f, d)
 	}
 	if leftOut != nil && (!large || starting) {
-		t.unread(leftOut, asked.cause, f)
+		t.unread(leftOut, question.cause, f)
 	}
 	if leftOut != nil && !large {
 		f.LeftOut = leftOut
 	}
 	if on && len(f.Deliver) > 0 { // what was delivered would end it
-		t.tellStarting(asked.cause, f)
+		t.tellStarting(question.cause, f)
 	}
 	t.kick(m, f)
 }
 
 // take has what is known be what the answer says.
-func (t *Tracker) take(a Answer, asked inflight) {
+func (t *Tracker) take(a Answer, question inflight) {
 	t.ended = a.Facts == nil && !a.Gone && (t.run.facts != nil || t.ended)
 	if t.run.facts != nil {
 		t.starting.last = t.run.facts
 	}
-	t.run = run{facts: a.Facts, started: a.Since, asOf: asked.asOf}
+	t.run = run{facts: a.Facts, started: a.Since, asOf: question.asOf}
 	if a.Facts == nil || !a.Facts.Stopping {
 		t.signal.until = time.Time{}
 	}
@@ -98,14 +98,14 @@ func (t *Tracker) take(a Answer, asked inflight) {
 }
 
 // correct takes from an answer what events have told meanwhile, or what it can't tell.
-func (t *Tracker) correct(a *Answer, asked inflight, m Moment) {
-	if asked.ended.After(a.Since) { // it says what was before the end, of which we know by now
+func (t *Tracker) correct(a *Answer, question inflight, m Moment) {
+	if question.ended.After(a.Since) { // it says what was before the end, of which we know by now
 		a.Facts, a.Created = nil, nil
 	}
 	if a.Facts != nil { // not yet handed on: it may be changed
 		for i := range a.Facts.Endpoints {
 			ep := &a.Facts.Endpoints[i]
-			if at, left := asked.left[ep.Network]; left && !a.Since.After(at) { // maybe it is back there: the next inspect tells
+			if at, left := question.left[ep.Network]; left && !a.Since.After(at) { // maybe it is back there: the next inspect tells
 				ep.Addrs, ep.Gateways = nil, nil
 			}
 		}
@@ -119,7 +119,7 @@ func (t *Tracker) correct(a *Answer, asked inflight, m Moment) {
 }
 
 // failed has the container inspected again later. Until then what was known of it stands.
-func (t *Tracker) failed(a Answer, asked inflight, d Delivery, m Moment, f *Effects) {
+func (t *Tracker) failed(a Answer, question inflight, d Delivery, m Moment, f *Effects) {
 	if t.due.is { // an event has come meanwhile
 		if d.Reconciliation != 0 {
 			t.deliver(f, d)
@@ -132,15 +132,15 @@ func (t *Tracker) failed(a Answer, asked inflight, d Delivery, m Moment, f *Effe
 	if d.Reconciliation != 0 {
 		t.deliver(f, d)
 	}
-	if first || t.starting.told {
+	if first || t.starting.announced {
 		t.starting.ends(t.waiting.facts != nil)
-		t.unread(a.Err, asked.cause, f)
+		t.unread(a.Err, question.cause, f)
 	}
 	if first {
 		f.Failed = a.Err
 	}
 	wait := t.calls.retry + time.Duration(a.Spread*float64(t.calls.retry))
-	t.due = due{is: true, at: m.Now.Add(wait), since: asked.since, cause: asked.cause}
+	t.due = due{is: true, at: m.Now.Add(wait), since: question.since, cause: question.cause}
 }
 
 // unread delivers why the facts can't be read.

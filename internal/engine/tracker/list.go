@@ -42,7 +42,7 @@ func sameAddrs(listed, known []netip.Addr, ipv6Off bool) bool {
 // only whether to ask.
 func (t *Tracker) Listed(s *Summary, reconciliation int) Effects {
 	var f Effects
-	if t.run.facts == nil || t.run.facts.Stopping || t.calls.told || !s.Matches(t.run.facts) {
+	if t.run.facts == nil || t.run.facts.Stopping || t.calls.announced || !s.Matches(t.run.facts) {
 		t.look(reconciliation, &f)
 	}
 	f.Wake = t.wake()
@@ -53,7 +53,7 @@ func (t *Tracker) Listed(s *Summary, reconciliation int) Effects {
 func (t *Tracker) Unlisted(reconciliation int, m Moment) Effects {
 	var f Effects
 	switch {
-	case t.run.facts != nil, t.waits(m), t.calls.told:
+	case t.run.facts != nil, t.waits(m), t.calls.announced:
 		t.look(reconciliation, &f)
 	case t.waiting.facts != nil: // for too long
 		t.waiting = waiting{}

@@ -19,12 +19,12 @@ const maxStartNetworks = 64
 
 // starting is what is known of the container's next run before the engine has told its facts.
 type starting struct {
-	about    About                // by the newest event
-	last     *container.Container // of its last run, nil if that is not known
-	networks []string             // that it has joined
-	at       time.Time            // when the event of the start was read, by our clock
-	told     bool                 // the sinks have been told that it starts
-	cause    string               // the newest event's action by which they have
+	about     About                // by the newest event
+	last      *container.Container // of its last run, nil if that is not known
+	networks  []string             // that it has joined
+	at        time.Time            // when the event of the start was read, by our clock
+	announced bool                 // the sinks have been told that it starts
+	cause     string               // the newest event's action by which they have
 }
 
 // learn remembers what an event tells of a container that does not run.
@@ -57,12 +57,12 @@ func (t *Tracker) starts(e Event, m Moment, f *Effects) {
 	switch {
 	case e.Kind == Connected && joined < 0 && e.Network != "" && len(s.networks) < maxStartNetworks:
 		s.networks = append(slices.Clip(s.networks), e.Network)
-	case e.Kind == Connected && s.told:
+	case e.Kind == Connected && s.announced:
 		return // nothing is new
 	case e.Kind == Connected:
 	case e.Kind == Disconnected && joined >= 0:
 		s.networks = slices.Delete(slices.Clone(s.networks), joined, joined+1)
-		if !s.told {
+		if !s.announced {
 			return
 		}
 	case e.Kind.starts() && s.at.IsZero():
@@ -70,7 +70,7 @@ func (t *Tracker) starts(e Event, m Moment, f *Effects) {
 	default:
 		return
 	}
-	s.told, s.cause = true, e.Action
+	s.announced, s.cause = true, e.Action
 	t.tellStarting(e.Action, f)
 }
 
@@ -81,7 +81,7 @@ func (t *Tracker) tellStarting(cause string, f *Effects) {
 // Starting returns what is known of the container while it starts, nil if it does not as far as the sinks have been told.
 func (t *Tracker) Starting() *container.Starting {
 	s := &t.starting
-	if !s.told {
+	if !s.announced {
 		return nil
 	}
 	known := cmp.Or(t.waiting.facts, s.last)

@@ -97,7 +97,14 @@ func onEvent(e Event) func(*Tracker) Effects {
 }
 
 func onAnswer(a Answer) func(*Tracker) Effects {
-	return func(web *Tracker) Effects { return web.Answer(a, later10s) }
+	return func(web *Tracker) Effects {
+		answer := a
+		if a.Facts != nil { // which become the tracker's
+			facts := *a.Facts
+			answer.Facts = &facts
+		}
+		return web.Answer(answer, later10s)
+	}
 }
 
 // TestTableOfAsking checks the second table in the package's comment. A cell is the state that follows, with ! if an inspect begins;

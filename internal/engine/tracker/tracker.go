@@ -179,7 +179,7 @@ type Delivery struct {
 // deliver adds a delivery.
 func (t *Tracker) deliver(f *Effects, d Delivery) {
 	if d.Changed {
-		t.calls.told = d.Change.Unread != nil
+		t.calls.announced = d.Change.Unread != nil
 	}
 	f.Deliver = append(f.Deliver, d)
 }
@@ -205,7 +205,7 @@ func (t *Tracker) Created(now time.Time) *container.Change {
 func (t *Tracker) SessionEnded(Moment) Effects {
 	var f Effects
 	t.due, t.inflight, t.signal.until = due{}, inflight{}, time.Time{}
-	if t.starting.told {
+	if t.starting.announced {
 		t.deliver(&f, Delivery{Change: t.change(""), Changed: true})
 	}
 	t.starting.ends(t.waiting.facts != nil)
