@@ -209,7 +209,7 @@ func (s *shared) look(r *rig, name string, qtype uint16, alone string) (diff str
 
 func look(zones *zone.Store, name string, qtype uint16, view zone.View) string {
 	var res zone.Result
-	zones.Snapshot().Lookup(&zone.Query{Name: name, Asked: name, Type: qtype, View: view}, &res)
+	zones.Snapshot().Lookup(&zone.Query{Name: name, Spelled: name, Type: qtype, View: view}, &res)
 	if res.Outcome == zone.NameError {
 		return "NXDOMAIN"
 	}

@@ -198,7 +198,7 @@ func TestNetworksOfTwoHosts(t *testing.T) {
 // relied says how far the zones rely on what they have of a host, which has the container labeled, and on what they have not.
 func relied(zones *zone.Store, host container.HostID) string {
 	lookup := func(name string) (res zone.Result) {
-		zones.Snapshot().Lookup(&zone.Query{Name: name, Asked: name, Type: dns.TypeA, View: zone.View{Hosts: []container.HostID{host}}}, &res)
+		zones.Snapshot().Lookup(&zone.Query{Name: name, Spelled: name, Type: dns.TypeA, View: zone.View{Hosts: []container.HostID{host}}}, &res)
 		return res
 	}
 	all := "all"

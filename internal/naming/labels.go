@@ -126,12 +126,12 @@ func (l *labels) set(key, value string) (reason string) {
 	return ""
 }
 
-func byLabel(c *asked) []name {
+func byLabel(c *subject) []name {
 	return c.written(Label, strings.FieldsFunc(c.labels.host, func(r rune) bool { return r == ',' }))
 }
 
 // written returns the names that somebody wrote for the container, as many as one may have.
-func (c *asked) written(source Source, texts []string) []name {
+func (c *subject) written(source Source, texts []string) []name {
 	var names []name
 	for _, text := range texts {
 		if text = strings.TrimSpace(text); text == "" {

@@ -31,7 +31,7 @@ const (
 // sources is how each source names a container.
 var sources = []struct {
 	source Source
-	names  func(*asked) []name
+	names  func(*subject) []name
 }{
 	{Container, byContainer},
 	{ID, byID},
@@ -42,14 +42,14 @@ var sources = []struct {
 	{Template, byTemplate},
 }
 
-// asked is what a source is asked about.
-type asked struct {
+// subject is the container that is being named, with what the sources of names need.
+type subject struct {
 	*container.Container
-	rules   *Rules
-	on      *container.Networks
-	owner   *container.Container // Entry's
-	labels  *labels
-	refused *refusals
+	rules    *Rules
+	on       *container.Networks
+	provider *container.Container // Entry's
+	labels   *labels
+	refused  *refusals
 }
 
 // Sources are all sources, the default.
@@ -79,9 +79,9 @@ type Rules struct {
 }
 
 // Entry returns what the container contributes to the zones, nil if it is to be left out, why it has no names, if it has
-// none, and the names that it does not get, with the reasons. The networks are its host's. Owner is the container whose
+// none, and the names that it does not get, with the reasons. The networks are its host's. The provider is the container whose
 // network it uses: itself, or the one that it has joined, nil if that does not run.
-func (r *Rules) Entry(on *container.Networks, c, owner *container.Container) (*zone.Entry, LeftOut, []Skipped) {
+func (r *Rules) Entry(on *container.Networks, c, provider *container.Container) (*zone.Entry, LeftOut, []Skipped) {
 	var refused refusals
 	l := r.labels(c, &refused)
 	if l.leftOut != LetIn {
@@ -93,12 +93,12 @@ func (r *Rules) Entry(on *container.Networks, c, owner *container.Container) (*z
 		RequireWell: l.health == RequireHealth,
 		TTL:         l.ttl, OwnTTL: l.ownTTL,
 	}
-	if owner != nil {
-		e.Networks, e.Addresses = r.addresses(on, owner, l, &refused)
-		e.HostNetwork, e.Published = owner.HostNetwork(), owner.Published()
-		e.Joined = owner != c
+	if provider != nil {
+		e.Networks, e.Addresses = r.addresses(on, provider, l, &refused)
+		e.HostNetwork, e.Published = provider.HostNetwork(), provider.Published()
+		e.Joined = provider != c
 	}
-	a := &asked{Container: c, rules: r, on: on, owner: owner, labels: l, refused: &refused}
+	a := &subject{Container: c, rules: r, on: on, provider: provider, labels: l, refused: &refused}
 	claims := r.named(a)
 	claims.list = append(claims.list, r.services(a, claims.list)...)
 	if slices.Contains(r.Sources, Label) {
@@ -113,7 +113,7 @@ func (r *Rules) Entry(on *container.Networks, c, owner *container.Container) (*z
 }
 
 // named returns the claims to names that answer with the container's addresses.
-func (r *Rules) named(a *asked) claims {
+func (r *Rules) named(a *subject) claims {
 	var claims claims
 	var twins []name
 	for _, s := range sources {

@@ -60,9 +60,9 @@ func (n name) twin() name {
 	return n
 }
 
-// owner returns the name's owner name in the zone, "" if it has none there, or the
+// ownerName returns the name's owner name in the zone, "" if it has none there, or the
 // reason why it can't be a name.
-func (r *Rules) owner(n name, origin string) (owner, reason string) {
+func (r *Rules) ownerName(n name, origin string) (owner, reason string) {
 	text := strings.ToLower(n.text)
 	if n.written {
 		text = strings.TrimSuffix(text, ".")
@@ -184,7 +184,7 @@ type claims struct {
 func (cs *claims) add(r *Rules, n name) (reason string) {
 	placed, unfit := false, ""
 	for _, z := range r.Zones {
-		owner, why := r.owner(n, z)
+		owner, why := r.ownerName(n, z)
 		switch {
 		case owner != "":
 			cs.claim(zone.Claim{Name: owner, Rank: n.rankIn(z, owner), Network: n.network, Bare: n.bare, Scoped: n.composed && z == "."})

@@ -14,7 +14,7 @@ const maxPorts = 16
 
 // services returns the claims to the SRV names of the container's ports, RFC 2782, at each
 // name that stands for the whole container. They belong to it by the right of that name.
-func (r *Rules) services(c *asked, have []zone.Claim) []zone.Claim {
+func (r *Rules) services(c *subject, have []zone.Claim) []zone.Claim {
 	if len(c.Ports) == 0 {
 		return nil
 	}
@@ -42,15 +42,15 @@ func (r *Rules) services(c *asked, have []zone.Claim) []zone.Claim {
 }
 
 // published returns where the port is published: by the container whose network it is.
-func (c *asked) published(p container.Port) []netip.AddrPort {
-	if c.owner == nil {
+func (c *subject) published(p container.Port) []netip.AddrPort {
+	if c.provider == nil {
 		return nil
 	}
-	i := slices.IndexFunc(c.owner.Ports, func(o container.Port) bool { return o.Number == p.Number && o.Proto == p.Proto })
+	i := slices.IndexFunc(c.provider.Ports, func(o container.Port) bool { return o.Number == p.Number && o.Proto == p.Proto })
 	if i < 0 {
 		return nil
 	}
-	return c.owner.Ports[i].Published
+	return c.provider.Ports[i].Published
 }
 
 // portName returns the service's name, the port's number if it has none.

@@ -34,7 +34,7 @@ var directives = strings.NewReplacer("\r", "", "\n", "", "(", "", ")", "")
 
 // records returns the claims to the records in the container's label. A text that can't
 // be parsed is refused as a whole, a record that may not be is refused alone.
-func (r *Rules) records(c *asked, have []zone.Claim) []zone.Claim {
+func (r *Rules) records(c *subject, have []zone.Claim) []zone.Claim {
 	text := c.labels.records
 	if strings.TrimSpace(text) == "" {
 		return nil
@@ -68,14 +68,14 @@ func (r *Rules) records(c *asked, have []zone.Claim) []zone.Claim {
 }
 
 // first returns the name by which the container is known best in the zone.
-func (r *Rules) first(c *asked, have []zone.Claim, z string) string {
+func (r *Rules) first(c *subject, have []zone.Claim, z string) string {
 	for _, cl := range have {
 		if plain(&cl) && r.zone(cl.Name) == z {
 			return cl.Name
 		}
 	}
 	for _, text := range []string{unrooted(c.Name), c.ShortID()} { // none of the sources has given it one
-		if owner, _ := r.owner(r.standing(name{text: text}), z); owner != "" && r.zone(owner) == z {
+		if owner, _ := r.ownerName(r.standing(name{text: text}), z); owner != "" && r.zone(owner) == z {
 			return owner
 		}
 	}
@@ -112,7 +112,7 @@ func parseRecords(text, origin string, ttl uint32) (rrs []dns.RR, err error) {
 }
 
 // allowed returns the records that the container may have in the zone, ready to be served.
-func (r *Rules) allowed(c *asked, rrs []dns.RR, z string) []dns.RR {
+func (r *Rules) allowed(c *subject, rrs []dns.RR, z string) []dns.RR {
 	var out []dns.RR
 	size := 0
 	for i, rr := range rrs {
@@ -159,7 +159,7 @@ func (r *Rules) forbidden(rr dns.RR) string {
 	case h.Name == z:
 		return "it is the zone's apex"
 	default:
-		_, reason := r.owner(name{text: h.Name, zone: z, written: true, record: true}, z)
+		_, reason := r.ownerName(name{text: h.Name, zone: z, written: true, record: true}, z)
 		return reason
 	}
 }
@@ -208,7 +208,7 @@ func addRecord(claims []zone.Claim, rr dns.RR) []zone.Claim {
 
 // loneCNAME returns the claim's records without a CNAME that is not alone at its owner name,
 // RFC 1034 §3.6.2.
-func (c *asked) loneCNAME(claim zone.Claim, have []zone.Claim) []dns.RR {
+func (c *subject) loneCNAME(claim zone.Claim, have []zone.Claim) []dns.RR {
 	occupied := slices.ContainsFunc(have, func(o zone.Claim) bool { return o.Name == claim.Name }) ||
 		slices.ContainsFunc(claim.Data.Records, func(rr dns.RR) bool { return rr.Header().Rrtype != dns.TypeCNAME })
 	var out []dns.RR

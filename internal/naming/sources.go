@@ -12,11 +12,11 @@ import (
 // program's name may also lie in none of the zones.
 func unrooted(name string) string { return strings.TrimSuffix(name, ".") }
 
-func byContainer(c *asked) []name {
+func byContainer(c *subject) []name {
 	return []name{{text: unrooted(c.Name), rank: zone.ByName, own: true}}
 }
 
-func byID(c *asked) []name {
+func byID(c *subject) []name {
 	return []name{{text: c.ShortID(), rank: zone.ByID}}
 }
 
@@ -24,8 +24,8 @@ func byID(c *asked) []name {
 // their host name is the host's or the other's.
 // A container of "compose run" has the host name of the service for which it does not serve.
 // A host name may be a whole domain name, or its domain stand apart.
-func byHostname(c *asked) []name {
-	borrowed := c.Joined() != "" && (c.owner == nil || c.Hostname == c.owner.Hostname) || // of who may be gone
+func byHostname(c *subject) []name {
+	borrowed := c.Joined() != "" && (c.provider == nil || c.Hostname == c.provider.Hostname) || // of who may be gone
 		oneOff(c.Container) && c.Hostname != c.ShortID()
 	if c.Hostname == "" || c.HostNetwork() || borrowed {
 		return nil
@@ -61,7 +61,7 @@ func Service(c *container.Container) string {
 	return c.Labels[composeService]
 }
 
-func byCompose(c *asked) []name {
+func byCompose(c *subject) []name {
 	project, service := Project(c.Container), Service(c.Container)
 	if project == "" || service == "" {
 		return nil
@@ -76,7 +76,7 @@ const maxAliases = 256
 // byAlias leaves out the short ID, which some engines put among the aliases: it is a
 // source of its own. Docker (20.10) puts the host name there too, which a container of "compose run"
 // has only from its service.
-func byAlias(c *asked) []name {
+func byAlias(c *subject) []name {
 	var names []name
 	n := 0
 	for _, ep := range c.Endpoints {

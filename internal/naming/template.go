@@ -110,7 +110,7 @@ func lacksPart(text string) bool {
 	return false
 }
 
-func byTemplate(c *asked) []name {
+func byTemplate(c *subject) []name {
 	if len(c.rules.Templates) == 0 {
 		return nil
 	}
@@ -126,7 +126,7 @@ func byTemplate(c *asked) []name {
 	return c.written(Template, texts)
 }
 
-func (c *asked) facts() facts {
+func (c *subject) facts() facts {
 	f := facts{
 		Name: c.Name, Hostname: c.Hostname, ID: c.ShortID(), FullID: c.ID, Image: c.Image,
 		Project: Project(c.Container), Service: Service(c.Container), Number: c.Labels[composeNumber],

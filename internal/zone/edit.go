@@ -4,6 +4,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/dockerdiscovery/dockerdiscovery/internal/container"
 )
 
 // edit is a change of the data under way.
@@ -12,7 +14,7 @@ type edit struct {
 	before    *Snapshot
 	nodes     map[string]*node // touched names
 	changed   map[string]bool  // apexes of the zones whose records differ from before
-	lost      []Lost
+	losses    []Lost           // new ones
 }
 
 func (s *Store) edit(before *Snapshot) *edit {
@@ -144,7 +146,7 @@ func (e *edit) settle(n *node) {
 	n.addrs = n.addresses(e.Snapshot, &View{})
 	n.ttl = n.leastTTL(e.store.config.TTL)
 	e.count(old, n)
-	if n.lostClaims() > 0 || old.lostClaims() > 0 {
+	if n.contested() || old.contested() {
 		e.contested(old, n, lords)
 	}
 	if addrs := n.addrs; !slices.Equal(old.addrs, addrs) || len(addrs) > 0 && old.ttl != n.ttl || !old.records.equal(n.records) {
@@ -168,7 +170,7 @@ func (e *edit) contested(old, n *node, lords []Key) {
 			} else {
 				l.Winner = e.store.entries[lords[0]]
 			}
-			e.lost = append(e.lost, l)
+			e.losses = append(e.losses, l)
 		}
 	}
 	for _, c := range slices.Concat(old.claims, n.claims) {
@@ -201,7 +203,21 @@ func (e *edit) old(n *node) *node {
 func (e *edit) count(old, n *node) {
 	e.Names += n.answered() - old.answered()
 	e.Records += n.count() - old.count()
-	e.Lost += n.lostClaims() - old.lostClaims()
+	e.countLost(old, -1)
+	e.countLost(n, 1)
+}
+
+// countLost notes so many claims more of each whose claim to the name has lost.
+func (e *edit) countLost(n *node, claims int) {
+	for loser := range n.losers() {
+		e.lost = maps.Clone(e.lost) // the snapshot before has it too
+		if e.lost == nil {
+			e.lost = map[container.HostID]int{}
+		}
+		if e.lost[loser.Host] += claims; e.lost[loser.Host] == 0 {
+			delete(e.lost, loser.Host)
+		}
+	}
 }
 
 // change notes that a record of the name's zone has changed.

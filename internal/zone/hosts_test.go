@@ -147,7 +147,7 @@ func TestHostAway(t *testing.T) {
 		if got := viewed(s.Snapshot(), view, c.name, dns.TypeA); got != c.want {
 			t.Errorf("%s asks for %s: %s, want %s", c.asker, c.name, got, c.want)
 		}
-		r := lookup(s.Snapshot(), Query{Name: c.name, Asked: c.name, Type: dns.TypeA, View: view})
+		r := lookup(s.Snapshot(), Query{Name: c.name, Spelled: c.name, Type: dns.TypeA, View: view})
 		if got := append(r.Answer, r.Ns...)[0].Header().Ttl; got != c.ttl {
 			t.Errorf("%s asks for %s: TTL %d, want %d", c.asker, c.name, got, c.ttl)
 		}
@@ -261,7 +261,7 @@ func TestReasons(t *testing.T) {
 func reasons(s *Snapshot, v View, name string) string {
 	var r Result
 	var out []string
-	for _, v := range s.Explain(&Query{Name: name, Asked: name, Type: dns.TypeA, View: v}, &r) {
+	for _, v := range s.Explain(&Query{Name: name, Spelled: name, Type: dns.TypeA, View: v}, &r) {
 		text := v.Entry.Name + " " + map[Reason]string{
 			Answers: "answers", LostTo: "lost to", Nearer: "nearer", Ambiguous: "ambiguous", HasEnded: "ended", NoAddress: "no address",
 			OtherNetwork: "other network", NotReachable: "not reachable", OtherHost: "other host", HostAway: "host away", Unwell: "unwell",

@@ -10,10 +10,10 @@ import (
 
 // Query is what is asked, and by whom.
 type Query struct {
-	Name  string // lower case
-	Asked string // the same name, its case as asked: RFC 4343 §4.1 has it kept
-	Type  uint16
-	View  View
+	Name    string // lower case
+	Spelled string // the same name, in the case in which it was asked for: RFC 4343 §4.1 has it kept
+	Type    uint16
+	View    View
 
 	stale bool // what is answered may no longer be so
 }
@@ -85,7 +85,7 @@ func (s *Snapshot) chase(q Query, r *Result) {
 		if target == "" {
 			break
 		}
-		q.Name, q.Asked = strings.ToLower(target), target
+		q.Name, q.Spelled = strings.ToLower(target), target
 		var next Result
 		s.lookup(&q, &next)
 		if next.Outcome == NotOurs {
@@ -213,7 +213,7 @@ func (s *Snapshot) answer(q *Query, n *node, o *origin, r *Result) {
 		s.negative(q, o, EmptyNonTerminal, r)
 		return
 	case n.name == o.ns && !o.root:
-		r.Answer = s.addresses(q, q.Asked, serverAddrs(&q.View), s.store.config.TTL)
+		r.Answer = s.addresses(q, q.Spelled, serverAddrs(&q.View), s.store.config.TTL)
 	case n.target() != "":
 		if target != "" && (q.Type == dns.TypePTR || q.Type == dns.TypeANY) {
 			r.Answer = s.ptr(q, target)
@@ -271,10 +271,10 @@ func (s *Snapshot) apex(q *Query, o *origin, r *Result) {
 	}
 	ttl := s.ttl(q, s.store.config.TTL)
 	if q.Type == dns.TypeSOA || q.Type == dns.TypeANY {
-		r.Answer = append(r.Answer, s.soa(q.Asked, o, ttl)...)
+		r.Answer = append(r.Answer, s.soa(q.Spelled, o, ttl)...)
 	}
 	if q.Type == dns.TypeNS || q.Type == dns.TypeANY {
-		r.Answer = append(r.Answer, &dns.NS{Hdr: header(q.Asked, dns.TypeNS, ttl), Ns: o.ns})
+		r.Answer = append(r.Answer, &dns.NS{Hdr: header(q.Spelled, dns.TypeNS, ttl), Ns: o.ns})
 		both := *q
 		both.Type = dns.TypeANY
 		r.Extra = s.addresses(&both, o.ns, serverAddrs(&q.View), ttl)
@@ -336,7 +336,7 @@ func (s *Snapshot) soa(name string, o *origin, ttl uint32) []dns.RR {
 }
 
 func (s *Snapshot) ptr(q *Query, target string) []dns.RR {
-	rr := &singlePTR{PTR: dns.PTR{Hdr: header(q.Asked, dns.TypePTR, s.ttl(q, s.store.config.TTL)), Ptr: target}}
+	rr := &singlePTR{PTR: dns.PTR{Hdr: header(q.Spelled, dns.TypePTR, s.ttl(q, s.store.config.TTL)), Ptr: target}}
 	rr.rrs[0] = &rr.PTR
 	return rr.rrs[:]
 }

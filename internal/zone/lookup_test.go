@@ -88,7 +88,7 @@ func unlessTwin(host container.HostID, addrs string) []netip.Addr {
 
 // ask looks the case's question up, with the case of the name as given.
 func ask(s *Snapshot, c test.Case) Result {
-	return lookup(s, Query{Name: strings.ToLower(c.Qname), Asked: c.Qname, Type: c.Qtype, View: View{Server: server{}}})
+	return lookup(s, Query{Name: strings.ToLower(c.Qname), Spelled: c.Qname, Type: c.Qtype, View: View{Server: server{}}})
 }
 
 func lookup(s *Snapshot, q Query) (r Result) {
@@ -97,6 +97,14 @@ func lookup(s *Snapshot, q Query) (r Result) {
 	beside(s, q, &r)
 	explained(s, q, &r)
 	return r
+}
+
+// lostOf is the number of claims that have lost, of all hosts.
+func lostOf(s *Snapshot) (lost int) {
+	for _, n := range s.Lost() {
+		lost += n
+	}
+	return lost
 }
 
 // check compares an answer with the case's, apart from the SOA's serial.
@@ -253,7 +261,7 @@ func TestStale(t *testing.T) {
 	s.Apply(add(entry("web", 0, "bridge=172.17.0.2", "web.docker./name")))
 	s.SetHost("", Away)
 	for name, want := range map[string]uint32{"web.docker.": 5, "nope.docker.": 5} {
-		r := lookup(s.Snapshot(), Query{Name: name, Asked: name, Type: dns.TypeA})
+		r := lookup(s.Snapshot(), Query{Name: name, Spelled: name, Type: dns.TypeA})
 		for _, rr := range append(r.Answer, r.Ns...) {
 			if got := rr.Header().Ttl; got != want {
 				t.Errorf("%s: TTL %d, want %d", name, got, want)

@@ -158,7 +158,7 @@ func (s *Snapshot) records(q *Query, n *node) []dns.RR {
 	if len(addrs) != 1 || q.View.Asker != Host || q.View.Hosts != nil || q.View.why != nil { // of several the host may be given some
 		addrs = n.addresses(s, &q.View)
 	}
-	answer := s.addresses(q, q.Asked, addrs, n.ttl)
+	answer := s.addresses(q, q.Spelled, addrs, n.ttl)
 	if n.records == nil {
 		return answer
 	}
@@ -171,7 +171,7 @@ func (s *Snapshot) records(q *Query, n *node) []dns.RR {
 			continue
 		}
 		rr = dns.Copy(rr)
-		rr.Header().Name, rr.Header().Ttl = q.Asked, s.ttl(q, rr.Header().Ttl)
+		rr.Header().Name, rr.Header().Ttl = q.Spelled, s.ttl(q, rr.Header().Ttl)
 		switch rrtype {
 		case dns.TypeA, dns.TypeAAAA:
 			rr.Header().Ttl = s.ttl(q, n.ttl)
@@ -202,7 +202,7 @@ func (s *Snapshot) services(q *Query, n *node, answer []dns.RR) []dns.RR {
 	ttl := s.ttl(q, n.records.serviceTTL(s.store.config.TTL))
 	for _, h := range s.serving(n, &q.View) {
 		for _, port := range h.entry.ports(h.claim.Data.Service, &q.View) {
-			srv := &dns.SRV{Hdr: header(q.Asked, dns.TypeSRV, ttl), Port: port, Target: h.claim.Data.Service.Target}
+			srv := &dns.SRV{Hdr: header(q.Spelled, dns.TypeSRV, ttl), Port: port, Target: h.claim.Data.Service.Target}
 			if !slices.ContainsFunc(answer, func(o dns.RR) bool { return dns.IsDuplicate(o, srv) }) {
 				answer = append(answer, srv)
 			}
@@ -286,7 +286,7 @@ func (s *Snapshot) addExtra(asked *Query, r *Result) {
 			q := *asked
 			q.stale = len(s.hosts) > 0 && n.stale(s, &q.View)
 			for _, qtype := range []uint16{dns.TypeA, dns.TypeAAAA} {
-				q.Name, q.Asked, q.Type = name, target, qtype
+				q.Name, q.Spelled, q.Type = name, target, qtype
 				for _, rr := range s.records(&q, n) {
 					if rr.Header().Rrtype == qtype {
 						r.Extra = append(r.Extra, rr)
@@ -316,7 +316,7 @@ func (s *Snapshot) Walk(apex string, v View, yield func([]dns.RR)) bool {
 		if n = s.shown(n, &v); n == nil {
 			return
 		}
-		q.Name, q.Asked = n.name, n.name
+		q.Name, q.Spelled = n.name, n.name
 		if n.reverse {
 			if target := s.target(n, &v); target != "" {
 				yield(s.ptr(q, target))

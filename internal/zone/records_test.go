@@ -39,7 +39,7 @@ func service(e *Entry, name, target string, port uint16, published ...string) *E
 // all returns what the view gets: the answer's records without their owner, class and TTL, and
 // then the extra ones.
 func all(s *Snapshot, v View, name string, qtype uint16) string {
-	r := lookup(s, Query{Name: name, Asked: name, Type: qtype, View: v})
+	r := lookup(s, Query{Name: name, Spelled: name, Type: qtype, View: v})
 	short := func(rrs []dns.RR) string {
 		var out []string
 		for _, rr := range rrs {
@@ -113,13 +113,13 @@ func TestRecords(t *testing.T) {
 			t.Errorf("%s %s: %s, want %s", c.name, dns.TypeToString[c.qtype], got, c.want)
 		}
 	}
-	r := lookup(snap, Query{Name: "x.docker.", Asked: "X.docker.", Type: dns.TypeTXT})
+	r := lookup(snap, Query{Name: "x.docker.", Spelled: "X.docker.", Type: dns.TypeTXT})
 	for _, rr := range r.Answer {
 		if rr.Header().Ttl != 5 || rr.Header().Name != "X.docker." {
 			t.Errorf("not one TTL, or not as asked: %s", rr)
 		}
 	}
-	if got := snap.Lost; got != 3 { // the stolen TXT, late's alias, other's CNAME
+	if got := lostOf(snap); got != 3 { // the stolen TXT, late's alias, other's CNAME
 		t.Errorf("%d lost claims, want 3", got)
 	}
 	serial := snap.Serials()["docker."]
@@ -132,8 +132,8 @@ func TestRecords(t *testing.T) {
 		t.Error("the serial has not grown with a new record")
 	}
 	s.Apply([]Change{gone("web"), gone("other"), gone("late")})
-	if snap := s.Snapshot(); snap.Names != 0 || snap.Records != 0 || snap.Lost != 0 {
-		t.Errorf("%d names, %d records, %d lost claims are left", snap.Names, snap.Records, snap.Lost)
+	if snap := s.Snapshot(); snap.Names != 0 || snap.Records != 0 || lostOf(snap) != 0 {
+		t.Errorf("%d names, %d records, %d lost claims are left", snap.Names, snap.Records, lostOf(snap))
 	}
 }
 
@@ -169,7 +169,7 @@ func TestTTL(t *testing.T) {
 		{"long.docker.", dns.TypeA, 50}, {"_http._tcp.long.docker.", dns.TypeSRV, 50}, {"_http._tcp.half.docker.", dns.TypeSRV, 30},
 		{"_http._tcp.records.docker.", dns.TypeSRV, 40}, {"_x._tcp.g.docker.", dns.TypeSRV, 70},
 	} {
-		answer := lookup(s.Snapshot(), Query{Name: c.name, Asked: c.name, Type: c.qtype}).Answer
+		answer := lookup(s.Snapshot(), Query{Name: c.name, Spelled: c.name, Type: c.qtype}).Answer
 		if len(answer) == 0 {
 			t.Errorf("%s %s: no answer", c.name, dns.TypeToString[c.qtype])
 		}
@@ -217,7 +217,7 @@ func TestServices(t *testing.T) {
 			t.Errorf("asker %d: %s, want %s", c.view.Asker, got, c.want)
 		}
 	}
-	for _, rr := range lookup(s.Snapshot(), Query{Name: name, Asked: name, Type: dns.TypeSRV}).Answer {
+	for _, rr := range lookup(s.Snapshot(), Query{Name: name, Spelled: name, Type: dns.TypeSRV}).Answer {
 		if rr.Header().Ttl != 9 {
 			t.Errorf("not one TTL: %s", rr)
 		}

@@ -36,9 +36,9 @@ type Snapshot struct {
 	several       bool // hosts have entries
 	pending, away int  // of hosts, the numbers of those that are Unsynced, and Away
 
-	// Names, Records and Lost count the owner names, the address and PTR records,
-	// and the claims that have lost to a stronger one.
-	Names, Records, Lost int
+	// Names and Records count the owner names, and the address and PTR records.
+	Names, Records int
+	lost           map[container.HostID]int // the claims of each host's containers that have lost to a stronger one
 }
 
 // node is one owner name, with or without records of its own. Nodes that stand in a
@@ -124,7 +124,7 @@ func (s *Store) Apply(changes []Change) []Lost {
 	}
 	e.several = len(s.hosts) > 1
 	s.current.Store(e.publish())
-	return e.lost
+	return e.losses
 }
 
 // count notes so many entries more of the host.
@@ -153,14 +153,26 @@ func (entry *Entry) owned() iter.Seq2[string, *Claim] {
 	}
 }
 
-// lostClaims is the number of claims to the name that another container defeats.
-func (n *node) lostClaims() (lost int) {
-	for _, c := range n.claims[n.winners:] {
-		if !c.entry.Held {
-			lost++
+// Lost returns how many claims of each host's containers have lost to a stronger one. The map must not be changed.
+func (s *Snapshot) Lost() map[container.HostID]int { return s.lost }
+
+// losers yields the containers whose claims to the name have lost, each as often as it has such claims.
+func (n *node) losers() iter.Seq[*Entry] {
+	return func(yield func(*Entry) bool) {
+		for _, c := range n.claims[n.winners:] {
+			if !c.entry.Held && !yield(c.entry) {
+				return
+			}
 		}
 	}
-	return lost
+}
+
+// contested reports whether a claim to the name has lost.
+func (n *node) contested() bool {
+	for range n.losers() {
+		return true
+	}
+	return false
 }
 
 // answered is 1 if somebody answers for the name, else 0.

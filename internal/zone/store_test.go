@@ -68,7 +68,7 @@ func TestClaims(t *testing.T) {
 		if got := strings.Join(lost, ", "); got != c.lost {
 			t.Errorf("%s: lost %q, want %q", c.name, got, c.lost)
 		}
-		if got := s.Snapshot().Lost; got != c.count {
+		if got := lostOf(s.Snapshot()); got != c.count {
 			t.Errorf("%s: %d lost claims, want %d", c.name, got, c.count)
 		}
 		for name, want := range c.want {
@@ -253,9 +253,9 @@ func TestStoreAgainstModel(t *testing.T) {
 	for id := range m {
 		s.Apply([]Change{gone(id)})
 	}
-	if snap, empty := s.Snapshot(), newStore().Snapshot(); snap.Names != 0 || snap.Records != 0 || snap.Lost != 0 || count(snap.names) != count(empty.names) {
+	if snap, empty := s.Snapshot(), newStore().Snapshot(); snap.Names != 0 || snap.Records != 0 || lostOf(snap) != 0 || count(snap.names) != count(empty.names) {
 		t.Errorf("an emptied store has %d names, %d records, %d lost claims, %d nodes; a new one has %d nodes",
-			snap.Names, snap.Records, snap.Lost, count(snap.names), count(empty.names))
+			snap.Names, snap.Records, lostOf(snap), count(snap.names), count(empty.names))
 	}
 }
 

@@ -31,7 +31,7 @@ func bare(e *Entry) *Entry {
 // viewed returns what the view gets for the name: addresses, a PTR target, or the outcome if
 // there is none.
 func viewed(s *Snapshot, v View, name string, qtype uint16) string {
-	r := lookup(s, Query{Name: name, Asked: name, Type: qtype, View: v})
+	r := lookup(s, Query{Name: name, Spelled: name, Type: qtype, View: v})
 	var out []string
 	for _, rr := range r.Answer {
 		out = append(out, dns.Field(rr, 1))
@@ -205,7 +205,7 @@ func TestHeld(t *testing.T) {
 	if got := viewed(s.Snapshot(), View{}, "db.docker.", dns.TypeA); got != "172.17.0.3" {
 		t.Errorf("a new container of the name: %q", got)
 	}
-	if got := s.Snapshot().Lost; got != 1 { // the thief's
+	if got := lostOf(s.Snapshot()); got != 1 { // the thief's
 		t.Errorf("%d lost claims, want 1", got)
 	}
 	s.Apply([]Change{gone("db")})
@@ -271,7 +271,7 @@ func BenchmarkLookup(b *testing.B) {
 		view View
 	}{{"view=host", View{}}, {"view=container", inside("net7")}} {
 		b.Run(v.name, func(b *testing.B) {
-			q := Query{Name: "c7.docker.", Asked: "c7.docker.", Type: dns.TypeA, View: v.view}
+			q := Query{Name: "c7.docker.", Spelled: "c7.docker.", Type: dns.TypeA, View: v.view}
 			b.ReportAllocs()
 			for b.Loop() {
 				var r Result

@@ -272,7 +272,7 @@ func TestBeforeFirstReconciliation(t *testing.T) {
 
 func TestLostAndSkipped(t *testing.T) {
 	d := newTestDocker("docker.")
-	if got := d.store.Snapshot().Lost; got != 1 { // rabbit_1's host name web
+	if got := d.store.Snapshot().Lost()[d.host]; got != 1 { // rabbit_1's host name web
 		t.Errorf("%d lost claims, want 1", got)
 	}
 	c := &container.Container{ID: "ffffffffffffffff", Name: "bad..name"}

@@ -52,7 +52,7 @@ var (
 	containersDesc = desc("containers", "Number of running containers.", "host")
 	namesDesc      = desc("names", "Number of owner names with records.")
 	recordsDesc    = desc("records", "Number of address and PTR records.")
-	lostDesc       = desc("lost_claims", "Number of claims to a name that another container keeps for itself.")
+	lostDesc       = desc("lost_claims", "Number of claims to a name that another container keeps for itself.", "host")
 	skippedDesc    = desc("skipped_names", "Number of containers' names that can't be names in DNS.", "host")
 )
 
@@ -82,22 +82,22 @@ func (live) Collect(ch chan<- prometheus.Metric) {
 			gauge(reconciledDesc, float64(s.Reconciled.UnixNano())/1e9, host)
 		}
 	}
-	var names, records, lost int
-	skipped := map[container.HostID]int{}
+	var names, records int
+	lost, skipped := map[container.HostID]int{}, map[container.HostID]int{}
 	for _, d := range running() {
 		s := d.store.Snapshot()
 		names += s.Names
 		records += s.Records
-		lost += s.Lost
 		for host, n := range d.catalog.Skipped() {
 			skipped[host] += n
+			lost[host] += s.Lost()[host]
 		}
 	}
 	gauge(namesDesc, float64(names))
 	gauge(recordsDesc, float64(records))
-	gauge(lostDesc, float64(lost))
 	for host, n := range skipped {
 		gauge(skippedDesc, float64(n), string(host))
+		gauge(lostDesc, float64(lost[host]), string(host))
 	}
 }
 

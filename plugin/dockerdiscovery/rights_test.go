@@ -172,7 +172,7 @@ func TestTheft(t *testing.T) {
 				w.set(both[1]...)
 				without[0].same(t, "all run", w, of.names())
 				without[0].sameTransfer(t, w, of.names())
-				if got, want := w.store.Snapshot().Lost-without[0].store.Snapshot().Lost, len(strings.Fields(of.lost))+of.more; got != want {
+				if got, want := w.store.Snapshot().Lost()[w.host]-without[0].store.Snapshot().Lost()[without[0].host], len(strings.Fields(of.lost))+of.more; got != want {
 					t.Errorf("%d claims are lost, want %d", got, want)
 				}
 				if got := w.catalog.Skipped()[w.host]; got != of.skipped {

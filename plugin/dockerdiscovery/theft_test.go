@@ -170,7 +170,7 @@ func TestRootZoneThefts(t *testing.T) {
 				w.set(thief)
 				names := slices.DeleteFunc(slices.Clone(names), func(n string) bool { return n == of.gets })
 				without.same(t, of.what, w, names)
-				if got, want := w.store.Snapshot().Lost-without.store.Snapshot().Lost, len(strings.Fields(of.lost)); got != want {
+				if got, want := w.store.Snapshot().Lost()[w.host]-without.store.Snapshot().Lost()[without.host], len(strings.Fields(of.lost)); got != want {
 					t.Errorf("%d claims are lost, want %d", got, want)
 				}
 				want := without.catalog.Skipped()[without.host]
