@@ -30,10 +30,13 @@ func (t *Tracker) Answer(a Answer, m Moment) Effects {
 
 func (t *Tracker) answer(a Answer, m Moment, f *Effects) {
 	question := t.inflight
-	t.inflight = inflight{}
-	if a.Err == nil && t.due.is && t.due.reconciliation == 0 && a.Facts != nil &&
+	if question == nil {
+		return // nobody has asked
+	}
+	t.inflight = nil
+	if a.Err == nil && t.due != nil && t.due.reconciliation == 0 && a.Facts != nil &&
 		!question.ended.After(a.Since) && includesStart(a.Since, t.due.onlyStart) {
-		t.due = due{}
+		t.due = nil
 	}
 	d := Delivery{Since: question.since, Reconciliation: question.reconciliation}
 	if a.Err != nil && !a.TooLarge {
@@ -47,23 +50,23 @@ func (t *Tracker) answer(a Answer, m Moment, f *Effects) {
 		a = Answer{}
 	}
 	t.correct(&a, question, m)
-	if a.Facts != nil && t.starting.announced { // by whatever event it has been asked for
+	if a.Facts != nil && t.announced() { // by whatever event it has been asked for
 		question.cause = t.starting.cause
 	}
-	d.Changed = !same(t.run.facts, a.Facts) || !same(t.waiting.facts, a.Created) || t.ended && a.Gone || t.calls.announced && leftOut == nil
+	d.Changed = !same(t.run.facts, a.Facts) || !same(t.pending(), a.Created) || t.ended && a.Gone || t.calls.announced && leftOut == nil
 	if !d.Since.IsZero() && a.Since.After(d.Since) {
 		d.Since = a.Since // the network's event of a start comes before the start is done
 	}
 	t.take(a, question)
 	t.calls.retry, t.calls.tooLarge = 0, leftOut != nil
 	f.Gone = a.Gone
-	starting := t.starting.announced
-	on := starting && t.run.facts == nil && !a.Gone && t.due.is // a further inspect may find that it runs
+	starting := t.announced()
+	on := starting && t.run.facts == nil && !a.Gone && t.due != nil // a further inspect may find that it runs
 	if starting && !on {
 		d.Changed = d.Changed || leftOut == nil
 	}
 	if !on {
-		t.starting.ends(t.waiting.facts != nil)
+		t.startEnds()
 	}
 	d.Change = t.change(question.cause)
 	d.Change.Gone = a.Gone
@@ -83,22 +86,24 @@ func (t *Tracker) answer(a Answer, m Moment, f *Effects) {
 }
 
 // take has what is known be what the answer says.
-func (t *Tracker) take(a Answer, question inflight) {
+func (t *Tracker) take(a Answer, question *inflight) {
 	t.ended = a.Facts == nil && !a.Gone && (t.run.facts != nil || t.ended)
-	if t.run.facts != nil {
-		t.starting.last = t.run.facts
+	if t.run.facts != nil && a.Facts == nil {
+		t.starting = &starting{last: t.run.facts}
 	}
 	t.run = run{facts: a.Facts, started: a.Since, asOf: question.asOf}
 	if a.Facts == nil || !a.Facts.Stopping {
-		t.signal.until = time.Time{}
+		t.signal.recovered()
 	}
-	if t.waiting.facts = a.Created; a.Created == nil {
-		t.waiting = waiting{}
+	if a.Created == nil {
+		t.waiting = nil
+	} else {
+		t.waiting.facts = a.Created
 	}
 }
 
 // correct takes from an answer what events have told meanwhile, or what it can't tell.
-func (t *Tracker) correct(a *Answer, question inflight, m Moment) {
+func (t *Tracker) correct(a *Answer, question *inflight, m Moment) {
 	if question.ended.After(a.Since) { // it says what was before the end, of which we know by now
 		a.Facts, a.Created = nil, nil
 	}
@@ -110,7 +115,7 @@ func (t *Tracker) correct(a *Answer, question inflight, m Moment) {
 			}
 		}
 	}
-	if a.Facts != nil && t.signal.at.After(a.Since) && a.Facts.Stops(t.signal.name) { // one before it started was for the last run
+	if a.Facts != nil && t.signal != nil && t.signal.at.After(a.Since) && a.Facts.Stops(t.signal.name) { // one before it started was for the last run
 		a.Facts.Stopping = a.Facts.Stopping || t.stops(a.Facts, m)
 	}
 	if !t.waits(m) {
@@ -119,8 +124,8 @@ func (t *Tracker) correct(a *Answer, question inflight, m Moment) {
 }
 
 // failed has the container inspected again later. Until then what was known of it stands.
-func (t *Tracker) failed(a Answer, question inflight, d Delivery, m Moment, f *Effects) {
-	if t.due.is { // an event has come meanwhile
+func (t *Tracker) failed(a Answer, question *inflight, d Delivery, m Moment, f *Effects) {
+	if t.due != nil { // an event has come meanwhile
 		if d.Reconciliation != 0 {
 			t.deliver(f, d)
 		}
@@ -132,15 +137,15 @@ func (t *Tracker) failed(a Answer, question inflight, d Delivery, m Moment, f *E
 	if d.Reconciliation != 0 {
 		t.deliver(f, d)
 	}
-	if first || t.starting.announced {
-		t.starting.ends(t.waiting.facts != nil)
+	if first || t.announced() {
+		t.startEnds()
 		t.unread(a.Err, question.cause, f)
 	}
 	if first {
 		f.Failed = a.Err
 	}
 	wait := t.calls.retry + time.Duration(a.Spread*float64(t.calls.retry))
-	t.due = due{is: true, at: m.Now.Add(wait), since: question.since, cause: question.cause}
+	t.due = &due{at: m.Now.Add(wait), since: question.since, cause: question.cause}
 }
 
 // unread delivers why the facts can't be read.

@@ -19,7 +19,6 @@ const byList = "list"
 
 // due is that an inspect is to begin.
 type due struct {
-	is    bool
 	at    time.Time // when, by our clock; zero if only at its turn, or after the inspect that is in flight
 	since time.Time // when that became true for which it is due, by the engine's clock; zero if that is not known
 	// onlyStart is the time of a start's event, by the engine's clock, if the inspect is due for nothing else.
@@ -30,7 +29,6 @@ type due struct {
 
 // inflight is the inspect that has begun and is not answered.
 type inflight struct {
-	is             bool
 	since          time.Time // due's, as the following
 	cause          string
 	reconciliation int
@@ -51,7 +49,7 @@ type calls struct {
 
 // meanwhile notes what an answer that is on its way may not know.
 func (i *inflight) meanwhile(e Event) {
-	if !i.is {
+	if i == nil {
 		return
 	}
 	switch e.Kind {
@@ -68,8 +66,8 @@ func (i *inflight) meanwhile(e Event) {
 // ask has the container inspected for an event, at once as far as the pace allows.
 func (t *Tracker) ask(e Event, m Moment, f *Effects) {
 	switch {
-	case !t.due.is:
-		t.due = due{is: true, since: e.At}
+	case t.due == nil:
+		t.due = &due{since: e.At}
 		if e.Kind.starts() {
 			t.due.onlyStart = e.At
 		}
@@ -82,7 +80,7 @@ func (t *Tracker) ask(e Event, m Moment, f *Effects) {
 
 // kick begins the inspect that is due, or has it begin as soon as the pace allows.
 func (t *Tracker) kick(m Moment, f *Effects) {
-	if !t.due.is || t.inflight.is {
+	if t.due == nil || t.inflight != nil {
 		return
 	}
 	if next := t.calls.last[0].Add(PaceWindow); m.Now.Before(next) {
@@ -95,22 +93,22 @@ func (t *Tracker) kick(m Moment, f *Effects) {
 func (t *Tracker) begin(m Moment, f *Effects) {
 	copy(t.calls.last[:], t.calls.last[1:])
 	t.calls.last[PaceCalls-1] = m.Now
-	t.inflight = inflight{is: true, since: t.due.since, cause: t.due.cause, reconciliation: t.due.reconciliation, asOf: m.Newest}
-	t.due = due{}
+	t.inflight = &inflight{since: t.due.since, cause: t.due.cause, reconciliation: t.due.reconciliation, asOf: m.Newest}
+	t.due = nil
 	f.Inspect = true
 }
 
 // Wake is the input that the time has come which an earlier input returned. One that comes too early does nothing.
 func (t *Tracker) Wake(m Moment) Effects {
 	var f Effects
-	if until := t.signal.until; !until.IsZero() && !m.Now.Before(until) {
-		t.signal.until = time.Time{}
-		if t.run.facts != nil && t.run.facts.Stopping && !t.due.is { // it may run on
-			t.due = due{is: true, cause: t.signal.cause}
+	if until := t.signal.recovery(); !until.IsZero() && !m.Now.Before(until) {
+		t.signal.recovered()
+		if t.run.facts != nil && t.run.facts.Stopping && t.due == nil { // it may run on
+			t.due = &due{cause: t.signal.cause}
 			t.kick(m, &f)
 		}
 	}
-	if t.due.is && !t.due.at.IsZero() && !m.Now.Before(t.due.at) {
+	if t.due != nil && !t.due.at.IsZero() && !m.Now.Before(t.due.at) {
 		t.kick(m, &f)
 	}
 	f.Wake = t.wake()
@@ -119,8 +117,8 @@ func (t *Tracker) Wake(m Moment) Effects {
 
 // wake returns when Wake is to come.
 func (t *Tracker) wake() time.Time {
-	at := t.signal.until
-	if t.due.is && !t.inflight.is && !t.due.at.IsZero() && (at.IsZero() || t.due.at.Before(at)) {
+	at := t.signal.recovery()
+	if t.due != nil && t.inflight == nil && !t.due.at.IsZero() && (at.IsZero() || t.due.at.Before(at)) {
 		at = t.due.at
 	}
 	return at

@@ -79,9 +79,9 @@ func (t *Tracker) created(e Event, m Moment) {
 	if !t.Idle() || t.ended {
 		return
 	}
-	t.waiting.since = m.Now
-	t.starting.learn(e, nil)
-	t.due = due{is: true, at: m.Now.Add(createdWait), since: e.At, cause: e.Action}
+	t.waiting = &waiting{since: m.Now}
+	t.learn(e)
+	t.due = &due{at: m.Now.Add(createdWait), since: e.At, cause: e.Action}
 }
 
 // changed takes from the event what needs no inspect, and has the container inspected for the rest.
@@ -92,13 +92,13 @@ func (t *Tracker) changed(e Event, m Moment, f *Effects) {
 	if e.Kind.starts() && t.includes(e) {
 		return // it has been inspected since
 	}
-	t.starting.learn(e, t.run.facts)
+	t.learn(e)
 	t.inflight.meanwhile(e)
 	ended := (e.Kind == Ended || e.Kind == Removed) && t.end(e.At)
-	gone := e.Kind == Removed && t.run.facts == nil && (t.ended || t.waiting.facts != nil)
+	gone := e.Kind == Removed && t.run.facts == nil && (t.ended || t.pending() != nil)
 	if gone {
-		t.ended, t.waiting, f.Gone = false, waiting{}, true
-		t.starting.ends(false)
+		t.ended, t.waiting, f.Gone = false, nil, true
+		t.startEnds()
 	}
 	left := e.Kind == Disconnected && t.leave(e)
 	if ended || gone || left {
@@ -132,8 +132,9 @@ func (t *Tracker) end(at time.Time) bool {
 	if t.run.facts == nil || t.run.started.IsZero() || !at.After(t.run.started) {
 		return false
 	}
-	t.starting.last = t.run.facts
-	t.run.facts, t.ended, t.signal.until = nil, true, time.Time{}
+	t.starting = &starting{last: t.run.facts}
+	t.run.facts, t.ended = nil, true
+	t.signal.recovered()
 	return true
 }
 

@@ -55,8 +55,8 @@ func (t *Tracker) Unlisted(reconciliation int, m Moment) Effects {
 	switch {
 	case t.run.facts != nil, t.waits(m), t.calls.announced:
 		t.look(reconciliation, &f)
-	case t.waiting.facts != nil: // for too long
-		t.waiting = waiting{}
+	case t.pending() != nil: // for too long
+		t.waiting = nil
 	case t.Idle():
 		f.Forget = true
 	}
@@ -65,8 +65,8 @@ func (t *Tracker) Unlisted(reconciliation int, m Moment) Effects {
 }
 
 func (t *Tracker) look(reconciliation int, f *Effects) {
-	if !t.due.is {
-		t.due = due{is: true, cause: byList}
+	if t.due == nil {
+		t.due = &due{cause: byList}
 	}
 	t.due.reconciliation, t.due.since = reconciliation, time.Time{} // nobody knows since when
 	f.Turn = true
@@ -76,7 +76,7 @@ func (t *Tracker) look(reconciliation int, f *Effects) {
 // event was faster; where an inspect is in flight, the one for the reconciliation follows it.
 func (t *Tracker) Turn(reconciliation int, m Moment) Effects {
 	var f Effects
-	if t.due.is && t.due.reconciliation == reconciliation && !t.inflight.is {
+	if t.due != nil && t.due.reconciliation == reconciliation && t.inflight == nil {
 		t.begin(m, &f)
 	}
 	f.Wake = t.wake()

@@ -27,11 +27,18 @@ type starting struct {
 	cause     string               // the newest event's action by which they have
 }
 
+// announced reports whether the sinks have been told that the container starts.
+func (t *Tracker) announced() bool { return t.starting != nil && t.starting.announced }
+
 // learn remembers what an event tells of a container that does not run.
-func (s *starting) learn(e Event, facts *container.Container) {
-	if e.About == nil || facts != nil {
+func (t *Tracker) learn(e Event) {
+	if e.About == nil || t.run.facts != nil {
 		return
 	}
+	if t.starting == nil {
+		t.starting = &starting{}
+	}
+	s := t.starting
 	s.about = *e.About
 	if s.last != nil && e.About.Name != "" && e.About.Name != s.last.Name { // it was renamed
 		last := *s.last
@@ -40,19 +47,27 @@ func (s *starting) learn(e Event, facts *container.Container) {
 	}
 }
 
-// ends notes that the container has started, or does not start after all. What events have told of it is of use only while it
-// waits for its first start.
-func (s *starting) ends(waits bool) {
-	next := starting{last: s.last}
-	if waits {
-		next.about = s.about
+// startEnds notes that the container has started, or does not start after all. What events have told of it is of use only while
+// it waits for its first start.
+func (t *Tracker) startEnds() {
+	s := t.starting
+	switch {
+	case s == nil:
+	case t.run.facts != nil || s.last == nil && t.pending() == nil:
+		t.starting = nil
+	case t.pending() == nil:
+		t.starting = &starting{last: s.last}
+	default:
+		t.starting = &starting{last: s.last, about: s.about}
 	}
-	*s = next
 }
 
 // starts delivers that the container starts, if the event says so.
 func (t *Tracker) starts(e Event, m Moment, f *Effects) {
-	s := &t.starting
+	if t.starting == nil {
+		t.starting = &starting{}
+	}
+	s := t.starting
 	joined := slices.Index(s.networks, e.Network)
 	switch {
 	case e.Kind == Connected && joined < 0 && e.Network != "" && len(s.networks) < maxStartNetworks:
@@ -80,11 +95,11 @@ func (t *Tracker) tellStarting(cause string, f *Effects) {
 
 // Starting returns what is known of the container while it starts, nil if it does not as far as the sinks have been told.
 func (t *Tracker) Starting() *container.Starting {
-	s := &t.starting
-	if !s.announced {
+	if !t.announced() {
 		return nil
 	}
-	known := cmp.Or(t.waiting.facts, s.last)
+	s := t.starting
+	known := cmp.Or(t.pending(), s.last)
 	c := &container.Container{ID: t.id, Name: s.about.Name, Image: s.about.Image, Labels: s.about.Labels}
 	if known != nil {
 		facts := *known

@@ -20,6 +20,21 @@ type signal struct {
 	until time.Time // when it is to be inspected whether the container still runs, by our clock; zero if it is not
 }
 
+// recovery returns until, zero without a signal.
+func (s *signal) recovery() time.Time {
+	if s == nil {
+		return time.Time{}
+	}
+	return s.until
+}
+
+// recovered notes that nothing is to be looked at for the signal any more.
+func (s *signal) recovered() {
+	if s != nil {
+		s.until = time.Time{}
+	}
+}
+
 // signalled delivers at once that a container stops: no inspect would tell. A signal from before the start that is known was for
 // the last run. Who gets a signal runs: if that is not known yet, the facts are read, and the signal is remembered for
 // them.
@@ -28,9 +43,10 @@ func (t *Tracker) signalled(e Event, m Moment, f *Effects) {
 		return
 	}
 	known := cmp.Or(t.run.facts, new(container.Container)) // there are signals at which all stop
-	was, is := known.Stops(t.signal.name), known.Stops(e.Signal)
-	if is && !was || is == was && e.At.After(t.signal.at) {
-		t.signal = signal{name: e.Signal, cause: e.Action, at: e.At, read: m.Now, until: t.signal.until}
+	last := cmp.Or(t.signal, new(signal))
+	was, is := known.Stops(last.name), known.Stops(e.Signal)
+	if is && !was || is == was && e.At.After(last.at) {
+		t.signal = &signal{name: e.Signal, cause: e.Action, at: e.At, read: m.Now, until: last.until}
 	}
 	switch {
 	case t.Idle():

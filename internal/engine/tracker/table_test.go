@@ -15,7 +15,7 @@ func (t *Tracker) knownAs() string {
 		return "stopping"
 	case t.run.facts != nil:
 		return "running"
-	case !t.waiting.since.IsZero():
+	case t.waiting != nil:
 		return "created"
 	case t.ended:
 		return "ended"
@@ -26,11 +26,11 @@ func (t *Tracker) knownAs() string {
 
 func (t *Tracker) asking() string {
 	switch {
-	case t.inflight.is && t.due.is:
+	case t.inflight != nil && t.due != nil:
 		return "again"
-	case t.inflight.is:
+	case t.inflight != nil:
 		return "asking"
-	case t.due.is:
+	case t.due != nil:
 		return "due"
 	default:
 		return "quiet"

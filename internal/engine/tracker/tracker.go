@@ -86,11 +86,11 @@ type Tracker struct {
 	run       run
 	lastStart time.Time // the newest event of a start, by the engine's clock
 	ended     bool      // its last run is over, and it exists as far as is known
-	waiting   waiting
-	starting  starting
-	due       due
-	inflight  inflight
-	signal    signal
+	waiting   *waiting  // nil unless it was created and may wait for its first start
+	starting  *starting // nil while it runs, and if nothing is known of its next run
+	due       *due      // nil if no inspect is to begin
+	inflight  *inflight // nil if none is in flight
+	signal    *signal   // nil if it got none
 	calls     calls
 }
 
@@ -105,13 +105,17 @@ type run struct {
 
 // waiting is that it was created and may wait for its first start.
 type waiting struct {
-	since time.Time            // when we read of its creation, by our clock; zero if it does not wait
+	since time.Time            // when we read of its creation, by our clock
 	facts *container.Container // nil until they are known
 }
 
 // New returns the tracker of a container of which nothing is known but, if not nil, the facts of its last run.
 func New(id string, last *container.Container) Tracker {
-	return Tracker{id: id, starting: starting{last: last}}
+	t := Tracker{id: id}
+	if last != nil {
+		t.starting = &starting{last: last}
+	}
+	return t
 }
 
 // ID returns the container's ID.
@@ -121,19 +125,27 @@ func (t *Tracker) ID() string { return t.id }
 func (t *Tracker) Facts() *container.Container { return t.run.facts }
 
 // Waiting reports whether the container was created and not started yet, as far as is known, and so is of interest.
-func (t *Tracker) Waiting() bool { return !t.waiting.since.IsZero() }
+func (t *Tracker) Waiting() bool { return t.waiting != nil }
 
 // Quiet reports whether nothing is to be found out about the container.
-func (t *Tracker) Quiet() bool { return !t.due.is && !t.inflight.is }
+func (t *Tracker) Quiet() bool { return t.due == nil && t.inflight == nil }
 
 // Idle reports whether the container does not run, and nothing is to be found out about it.
 func (t *Tracker) Idle() bool {
-	return t.run.facts == nil && t.waiting.facts == nil && t.Quiet()
+	return t.run.facts == nil && t.pending() == nil && t.Quiet()
 }
 
 // waits reports whether the container was created lately, and may still wait for its first start.
 func (t *Tracker) waits(m Moment) bool {
-	return !t.waiting.since.IsZero() && m.Now.Sub(t.waiting.since) < container.KeepNames
+	return t.waiting != nil && m.Now.Sub(t.waiting.since) < container.KeepNames
+}
+
+// pending returns the facts of a container that waits for its first start, nil if it does not or they are not known.
+func (t *Tracker) pending() *container.Container {
+	if t.waiting == nil {
+		return nil
+	}
+	return t.waiting.facts
 }
 
 // Moment is when an input comes, by both clocks, which are never compared with each other.
@@ -186,7 +198,7 @@ func (t *Tracker) deliver(f *Effects, d Delivery) {
 
 // change is what is known of the container now, as a change.
 func (t *Tracker) change(cause string) container.Change {
-	c := container.Change{ID: t.id, Container: t.run.facts, Created: t.waiting.facts, Cause: cause}
+	c := container.Change{ID: t.id, Container: t.run.facts, Created: t.pending(), Cause: cause}
 	if c.Created != nil {
 		c.Since = t.waiting.since
 	}
@@ -195,7 +207,7 @@ func (t *Tracker) change(cause string) container.Change {
 
 // Created returns that the container was created and may wait for its first start, nil if it does not or its facts are not known.
 func (t *Tracker) Created(now time.Time) *container.Change {
-	if t.waiting.facts == nil || !t.waits(Moment{Now: now}) {
+	if t.pending() == nil || !t.waits(Moment{Now: now}) {
 		return nil
 	}
 	return &container.Change{ID: t.id, Created: t.waiting.facts, Since: t.waiting.since}
@@ -204,11 +216,12 @@ func (t *Tracker) Created(now time.Time) *container.Change {
 // SessionEnded is the input that the engine can't be asked any more. What was due is found again by the next session's list.
 func (t *Tracker) SessionEnded(Moment) Effects {
 	var f Effects
-	t.due, t.inflight, t.signal.until = due{}, inflight{}, time.Time{}
-	if t.starting.announced {
+	t.due, t.inflight = nil, nil
+	t.signal.recovered()
+	if t.announced() {
 		t.deliver(&f, Delivery{Change: t.change(""), Changed: true})
 	}
-	t.starting.ends(t.waiting.facts != nil)
+	t.startEnds()
 	return f
 }
 
