@@ -22,7 +22,7 @@ func crashes(ctx context.Context, args []string) (err error) {
 	out := set.String("out", "docs/benchmarks", "folder for crashes.json and crashes.svg")
 	c := crashing{}
 	set.IntVar(&c.containers, "containers", 6, "containers that crash")
-	set.IntVar(&c.rounds, "rounds", 6, "rounds: in each, all servers have one slice of time of each kind")
+	set.IntVar(&c.rounds, "rounds", 10, "rounds: in each, there is one slice of time of each kind")
 	set.IntVar(&c.seconds, "seconds", 4, "length of a slice")
 	set.IntVar(&c.rate, "rate", 1000, "queries a second")
 	set.IntVar(&c.flood, "flood", 20000, "queries a second of a flood")
@@ -43,7 +43,7 @@ func crashes(ctx context.Context, args []string) (err error) {
 	}
 	for round := range c.rounds {
 		fmt.Fprintln(os.Stderr, "round", round+1)
-		if err := c.round(ctx, round); err != nil {
+		if err := c.round(ctx); err != nil {
 			return err
 		}
 	}
@@ -58,6 +58,7 @@ type crashing struct {
 	engine        *realEngine
 	docker, hosts *rig.Server
 	load          load
+	from          [2]int // dnsperf's ports
 
 	quiet, crashed [2]crashSample // of docker, and of hosts
 	floods         [2]crashSample // of docker: quiet, and while containers crash
@@ -79,8 +80,10 @@ func (c *crashing) start() (err error) {
 	if err != nil {
 		return err
 	}
-	if c.load.from, err = rig.FreePort("127.0.0.1"); err != nil {
-		return err
+	for i := range c.from {
+		if c.from[i], err = rig.FreePort("127.0.0.1"); err != nil {
+			return err
+		}
 	}
 	c.load.data, c.load.seconds, c.load.latencies, c.load.cpu = filepath.Join(c.dir, "questions"), c.seconds, true, -1
 	qs := make([]question, 100_000)
@@ -110,28 +113,38 @@ func (c *crashing) stop() {
 }
 
 // round has each slice once. Docker has restart policies wait twice as long after each crash: so each slice has new containers.
-func (c *crashing) round(ctx context.Context, round int) error {
-	servers := []*rig.Server{c.docker, c.hosts}
-	for i := range servers {
-		at := (i + round) % len(servers)
-		if err := c.measure(servers[at], c.rate, &c.quiet[at]); err != nil {
-			return err
-		}
-	}
-	if err := c.measure(c.docker, c.flood, &c.floods[0]); err != nil {
+func (c *crashing) round(ctx context.Context) error {
+	if err := c.both(&c.quiet); err != nil {
 		return err
 	}
-	for i := range servers {
-		at := (i + round) % len(servers)
-		if err := c.crash(ctx, func() error { return c.measure(servers[at], c.rate, &c.crashed[at]) }, &c.crashed[at]); err != nil {
-			return err
-		}
+	if err := c.measure(c.docker, c.flood, c.from[0], &c.floods[0]); err != nil {
+		return err
 	}
-	return c.crash(ctx, func() error { return c.measure(c.docker, c.flood, &c.floods[1]) }, &c.floods[1])
+	starts, err := c.crash(ctx, func() error { return c.both(&c.crashed) })
+	if err != nil {
+		return err
+	}
+	for at := range c.crashed {
+		c.quiet[at].starts, c.crashed[at].starts = append(c.quiet[at].starts, 0), append(c.crashed[at].starts, starts)
+	}
+	starts, err = c.crash(ctx, func() error { return c.measure(c.docker, c.flood, c.from[0], &c.floods[1]) })
+	c.floods[0].starts, c.floods[1].starts = append(c.floods[0].starts, 0), append(c.floods[1].starts, starts)
+	return err
 }
 
-// crash measures while the containers crash.
-func (c *crashing) crash(ctx context.Context, measure func() error, sample *crashSample) (err error) {
+// both asks both servers at the same time: what the machine does besides meets both.
+func (c *crashing) both(samples *[2]crashSample) error {
+	var errs [2]error
+	var asking sync.WaitGroup
+	for at, s := range []*rig.Server{c.docker, c.hosts} {
+		asking.Go(func() { errs[at] = c.measure(s, c.rate, c.from[at], &samples[at]) })
+	}
+	asking.Wait()
+	return errors.Join(errs[:]...)
+}
+
+// crash measures while the containers crash, and returns how many of them start in a second.
+func (c *crashing) crash(ctx context.Context, measure func() error) (starts float64, err error) {
 	var ids []string
 	defer func() {
 		for _, id := range ids {
@@ -143,30 +156,30 @@ func (c *crashing) crash(ctx context.Context, measure func() error, sample *cras
 		host := &container.HostConfig{RestartPolicy: container.RestartPolicy{Name: container.RestartPolicyAlways}}
 		r, err := c.engine.ContainerCreate(ctx, config, host, nil, nil, c.engine.name())
 		if err != nil {
-			return err
+			return 0, err
 		}
 		ids = append(ids, r.ID)
 	}
 	if err := inParallel(len(ids), func(i int) error { return c.engine.start(ctx, ids[i]) }); err != nil {
-		return err
+		return 0, err
 	}
 	for deadline := time.Now().Add(patience); ; {
 		n, least, err := c.restarts(ctx, ids)
 		if err != nil {
-			return err
+			return 0, err
 		}
 		if least > 0 { // from now on they have run before
 			began := time.Now()
 			if err := measure(); err != nil {
-				return err
+				return 0, err
 			}
 			after, _, err := c.restarts(ctx, ids)
-			sample.starts = append(sample.starts, float64(after-n)/time.Since(began).Seconds())
-			return err
+			return float64(after-n) / time.Since(began).Seconds(), err
 		}
 		if time.Now().After(deadline) {
-			return fmt.Errorf("the containers have not crashed within %v", patience)
+			return 0, fmt.Errorf("the containers have not crashed within %v", patience)
 		}
+		time.Sleep(50 * time.Millisecond)
 	}
 }
 
@@ -186,7 +199,7 @@ func (c *crashing) restarts(ctx context.Context, ids []string) (all, least int, 
 }
 
 // measure asks the server for random names.
-func (c *crashing) measure(s *rig.Server, rate int, sample *crashSample) error {
+func (c *crashing) measure(s *rig.Server, rate, from int, sample *crashSample) error {
 	before, err := resident(s.Process)
 	if err != nil {
 		return err
@@ -215,7 +228,7 @@ func (c *crashing) measure(s *rig.Server, rate int, sample *crashSample) error {
 		}
 	})
 	l := c.load
-	l.rate = rate
+	l.rate, l.from = rate, from
 	answers, err := dnsperf(s.Addr, l)
 	close(done)
 	watching.Wait()
@@ -240,7 +253,7 @@ func (c *crashing) waits(s *rig.Server) (float64, error) {
 
 func (c *crashing) report(args []string) *report {
 	r := newReport("crashes", "What crashing containers cost those who ask for other names", args)
-	r.note("%d containers with --restart always, each of which fails after a second. Random names, %d rounds of slices of %d s, medians with their 95 %% intervals; ratios are taken in each round.",
+	r.note("%d containers with --restart always, each of which fails after a second. Random names, of which both servers are asked at the same time, %d rounds of slices of %d s, medians with their 95 %% intervals; ratios are taken in each round.",
 		c.containers, c.rounds, c.seconds)
 	latency := table{Title: fmt.Sprintf("%d queries a second", c.rate), Columns: []column{
 		{Title: "median, µs"}, {Title: "p99, µs"}, {Title: "median × quiet", Digits: 2, Plot: true, Line: 1.5}, {Title: "p99 × hosts", Digits: 2, Plot: true, Line: 1.5},
