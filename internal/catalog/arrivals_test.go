@@ -57,7 +57,7 @@ func TestExpect(t *testing.T) {
 		"web_1": true, "web-1": true, "web_100000000": false, web.ShortID(): true,
 		"web.shop": true, "www": true, "deep.er": true, "mail.web_1": true,
 		"x.apps": true, "y.x.apps": true, "apps": false, "*.apps": true,
-		"_80._tcp.web_1": true, "_http._tcp.web.shop": true, "_http._tcp.x.apps": true, "_80._tcp": false, "_80._tcp.nope": false,
+		"_80._tcp.web_1": true, "_http._tcp.web.shop": true, "_http._tcp.x.apps": true, "_80._tcp": false, "_80._tcp.x.www": false, "_80._tcp.nope": false,
 		"er": false, "shop": false, "nope": false, "db.shop": false, "x.www": false, "web": false,
 	} {
 		if news, until := d.Arrivals().Expect(name+".docker.", true); (news != nil) != want || !until.IsZero() {

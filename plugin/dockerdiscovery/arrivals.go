@@ -76,19 +76,20 @@ func mayBeAny(q *zone.Query, res *zone.Result) bool {
 // lookupArriving waits until the name may have an answer that it has not in the snapshot seen, and looks it up again, as long
 // as there is something to wait for.
 func (d *Docker) lookupArriving(q *zone.Query, res *zone.Result, seen *zone.Snapshot) {
-	missing := func() bool {
+	look := func() {
 		if now := d.store.Snapshot(); now != seen {
 			seen = now
 			seen.Lookup(q, res)
 		}
-		return mayArrive(q, res)
 	}
 	e := expectation{Docker: d}
-	for missing() {
+	for mayArrive(q, res) {
 		expects := e.next(q, res)
-		if !missing() || !expects || !e.wait() { // what was expected a moment ago may have come
+		look() // what was expected a moment ago may have come
+		if !mayArrive(q, res) || !expects || !e.wait() {
 			break
 		}
+		look() // before an engine whose events are late is asked
 	}
 	if e.result != "" && !mayArrive(q, res) {
 		e.result = waitAnswered

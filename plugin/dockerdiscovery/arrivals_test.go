@@ -15,6 +15,7 @@ import (
 
 	"github.com/dockerdiscovery/dockerdiscovery/internal/container"
 	"github.com/dockerdiscovery/dockerdiscovery/internal/enginetest"
+	"github.com/dockerdiscovery/dockerdiscovery/internal/zone"
 	"github.com/dockerdiscovery/dockerdiscovery/test/inprocess"
 )
 
@@ -121,6 +122,32 @@ func TestArrivalWaits(t *testing.T) {
 				}
 				time.Sleep(c.takes) // the fake clock's: nothing is left to run
 			})
+		})
+	}
+}
+
+// TestStartedMeanwhile has a container start between a query's look-up and its look at who is starting, with and without another
+// one that could have the name: it is answered at once.
+func TestStartedMeanwhile(t *testing.T) {
+	for _, another := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			d := emptyDocker(nil)
+			q := zone.Query{Name: "db.shop.docker.", Spelled: "db.shop.docker.", Type: dns.TypeA}
+			var res zone.Result
+			seen := d.store.Snapshot()
+			seen.Lookup(&q, &res)
+			if res.Outcome != zone.NameError {
+				t.Fatalf("before its start: %v", res.Outcome)
+			}
+			if another {
+				d.begins("other", false)
+			}
+			d.runs("new")
+			before, began := waitCounts(t), time.Now()
+			d.lookupArriving(&q, &res, seen)
+			if len(res.Answer) != 1 || time.Since(began) > 0 || waitCounts(t) != before {
+				t.Errorf("another one starts %t: %v after %v, waits %v, before %v", another, res.Answer, time.Since(began), waitCounts(t), before)
+			}
 		})
 	}
 }
