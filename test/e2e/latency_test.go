@@ -48,7 +48,25 @@ func TestFirstQuery(t *testing.T) {
 	}
 }
 
-// The same by the engine's API, which returns sooner than the docker command.
+// So can who asks for a host name or an alias, of which no event tells.
+func TestFirstQueryForAlias(t *testing.T) {
+	if podman {
+		t.Skip("Podman tells of a start only some time after the command has returned")
+	}
+	s := serve(t, config{Body: "docker " + zones})
+	network := machine.network(t)
+	for i := range 20 {
+		hostname, alias := "host-"+suffix(), "alias-"+suffix()
+		id := machine.run(t, "--hostname", hostname, "--network", network, "--network-alias", alias)
+		first := []string{hostname, alias}[i%2]
+		answer := outcome(s.ask(first+".docker.", dns.TypeA))
+		if want := machine.addr(t, id); answer != want {
+			t.Errorf("%s: the first query got %s, want %s", first, answer, want)
+		}
+	}
+}
+
+// The same for a container's name by the engine's API, which returns sooner than the docker command.
 func TestStartLatency(t *testing.T) {
 	s := serve(t, config{Body: "docker " + zones})
 	api, err := client.NewClientWithOpts(client.FromEnv, client.WithAPIVersionNegotiation())
