@@ -107,8 +107,36 @@ func (s *session) markNetworks() {
 // perform does what the tracker of a container has said after an input. Release, if not nil, gives back the place among
 // the calls that an inspect has. The caller holds mu, which perform may let go of, at its end.
 func (s *session) perform(t *tracked, f tracker.Effects, release func()) {
-	id := t.ID()
-	switch now := t.Facts(); {
+	s.note(t, f)
+	if s.ctx.Err() != nil { // nothing is asked any more: end has the trackers know that
+		f.Wake, f.Inspect = time.Time{}, false
+	}
+	s.wakeAt(t, f.Wake)
+	if f.Inspect {
+		s.begin(t, release)
+	} else if release != nil {
+		release()
+	}
+	if len(f.Deliver) == 0 {
+		return
+	}
+	all := make([]delivery, len(f.Deliver))
+	for i, d := range f.Deliver {
+		all[i] = delivery{Delivery: d}
+		if !d.Since.IsZero() {
+			all[i].since = d.Since.Add(-s.ahead)
+		}
+		if d.Reconciliation != 0 {
+			all[i].reconciliation = s.reconciliation
+		}
+	}
+	s.deliver(all...) // last, since it lets go of mu
+}
+
+// note notes what has become of a container, and tells the observer. The caller holds mu.
+func (s *session) note(t *tracked, f tracker.Effects) {
+	id, now := t.ID(), t.Facts()
+	switch {
 	case t.facts == nil && now != nil:
 		s.count.Add(1)
 		s.past.remove(id)
@@ -116,7 +144,7 @@ func (s *session) perform(t *tracked, f tracker.Effects, release func()) {
 		s.count.Add(-1)
 		s.past.add(id, t.facts)
 	}
-	t.facts = t.Facts()
+	t.facts = now
 	if f.Gone {
 		s.past.gone(id)
 	}
@@ -133,28 +161,6 @@ func (s *session) perform(t *tracked, f tracker.Effects, release func()) {
 	}
 	if f.LeftOut != nil {
 		s.observer.LeftOut(s.from, id, f.LeftOut)
-	}
-	if s.ctx.Err() != nil { // nothing is asked any more: end has the trackers know that
-		f.Wake, f.Inspect = time.Time{}, false
-	}
-	s.wakeAt(t, f.Wake)
-	if f.Inspect {
-		s.begin(t, release)
-	} else if release != nil {
-		release()
-	}
-	if len(f.Deliver) > 0 { // last, since it lets go of mu
-		all := make([]delivery, len(f.Deliver))
-		for i, d := range f.Deliver {
-			all[i] = delivery{Delivery: d}
-			if !d.Since.IsZero() {
-				all[i].since = d.Since.Add(-s.ahead)
-			}
-			if d.Reconciliation != 0 {
-				all[i].reconciliation = s.reconciliation
-			}
-		}
-		s.deliver(all...)
 	}
 }
 

@@ -2,8 +2,6 @@ package engine
 
 import (
 	"context"
-	"fmt"
-	"reflect"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -214,123 +212,23 @@ func (w *Watcher) session(ctx context.Context) error {
 			fail(err)
 		}
 	})
+	return s.readEvents(events)
+}
+
+// readEvents reads events until there can be no more.
+func (s *session) readEvents(events *follower) error {
 	for {
-		e, err := events.next(ctx)
+		e, err := events.next(s.ctx)
 		if err != nil {
 			return err
 		}
-		w.observer.Event(w.from, e.kind, e.Action)
+		s.observer.Event(s.from, e.kind, e.Action)
 		switch {
 		case e.container == "":
 			s.markNetworks()
 		case !harmless[e.Action]:
 			s.event(e)
 		}
-	}
-}
-
-// reconcile lists the networks and containers at once, then from time to time and when the refresher
-// says so, and the networks when they are due.
-func (s *session) reconcile() error {
-	every := s.leastResync()
-	tick := time.NewTicker(every)
-	defer tick.Stop()
-	var last *reconciliation
-	for networks, due := true, true; ; {
-		if networks {
-			if err := s.readNetworks(); err != nil {
-				return fmt.Errorf("listing the networks: %w", err)
-			}
-			networks = false
-		}
-		if due && last.ended() { // no two at a time
-			var err error
-			if last, err = s.readContainers(); err != nil {
-				return fmt.Errorf("listing the containers: %w", err)
-			}
-			due = false
-			// Not before: an engine, or a proxy, may allow but some of the calls.
-			s.announce.Do(func() { s.observer.Connected(s.from, s.description) })
-		}
-		var ended <-chan struct{}
-		if due {
-			ended = last.done
-		}
-		select {
-		case <-tick.C:
-			networks, due = true, true
-		case <-s.Watcher.resync:
-			if next := s.leastResync(); next != every {
-				every = next
-				tick.Reset(every)
-			}
-		case <-s.refresher.due:
-			due = true
-		case <-ended:
-		case <-s.networksDue:
-			networks = true
-		case <-s.ctx.Done():
-			return nil
-		}
-		select { // at the same time: one list of networks is for both
-		case <-s.networksDue:
-			networks = true
-		default:
-		}
-	}
-}
-
-// readContainers lists the containers, and begins to inspect those that have changed.
-func (s *session) readContainers() (*reconciliation, error) {
-	ctx, cancel := context.WithTimeout(s.ctx, callTimeout)
-	defer cancel()
-	s.begun++
-	r := &reconciliation{session: s, number: s.begun, began: time.Now(), request: s.refresher.begin(), done: make(chan struct{})}
-	list, err := s.api.list(ctx)
-	if err != nil {
-		return nil, err
-	}
-	s.refresher.listed()
-	look := s.compare(r, list)
-	s.wg.Go(func() { s.look(r, look) })
-	return r, nil
-}
-
-func (s *session) readNetworks() error {
-	ctx, cancel := context.WithTimeout(s.ctx, callTimeout)
-	defer cancel()
-	networks, err := s.api.networks(ctx)
-	if err != nil {
-		return err
-	}
-	host := &container.Host{ID: s.HostID(), Networks: networks, Routed: s.routed, Peer: s.peer}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.host == nil || !reflect.DeepEqual(s.host, host) {
-		s.host = host
-		s.deliver(delivery{host: host})
-	}
-	return nil
-}
-
-// noResync is the time between two reconciliations for nobody.
-const noResync = time.Hour
-
-// leastResync returns the time between two periodic reconciliations: the least that a sink wants.
-func (w *Watcher) leastResync() time.Duration {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if len(w.resyncs) == 0 {
-		return noResync
-	}
-	return slices.Min(w.resyncs)
-}
-
-// resyncChanged has the session look at leastResync again.
-func (w *Watcher) resyncChanged() {
-	select {
-	case w.resync <- struct{}{}:
-	default: // is noted already
 	}
 }
 

@@ -38,51 +38,53 @@ func (t *Tracker) answer(a Answer, m Moment, f *Effects) {
 		!question.ended.After(a.Since) && includesStart(a.Since, t.due.onlyStart) {
 		t.due = nil
 	}
-	d := Delivery{Since: question.since, Reconciliation: question.reconciliation}
 	if a.Err != nil && !a.TooLarge {
-		d.Failed = true
-		t.failed(a, question, d, m, f)
+		t.failed(a, question, m, f)
 		return
 	}
-	large := t.calls.tooLarge
-	leftOut := a.Err
-	if a.TooLarge {
+	t.read(a, question, m, f)
+	t.kick(m, f)
+}
+
+// read takes what the answer says. One that is too large says that the container is off, and has the sinks told why.
+func (t *Tracker) read(a Answer, question *inflight, m Moment, f *Effects) {
+	large, again := a.Err, t.calls.tooLarge
+	if large != nil {
 		a = Answer{}
 	}
 	t.correct(&a, question, m)
 	if a.Facts != nil && t.announced() { // by whatever event it has been asked for
 		question.cause = t.starting.cause
 	}
-	d.Changed = !same(t.run.facts, a.Facts) || !same(t.pending(), a.Created) || t.ended && a.Gone || t.calls.announced && leftOut == nil
+	changed := !same(t.run.facts, a.Facts) || !same(t.pending(), a.Created) || t.ended && a.Gone
+	t.take(a, question)
+	f.Gone = a.Gone
+	starting := t.announced()
+	stays := starting && a.Facts == nil && !a.Gone && t.due != nil // a further inspect may find that it runs
+	if !stays {
+		t.startEnds()
+	}
+	if large == nil { // what ends is a change by itself
+		changed = changed || t.calls.announced || starting && !stays
+	}
+	t.calls.retry, t.calls.tooLarge = 0, large != nil
+	d := Delivery{Change: t.change(question.cause), Changed: changed, Since: question.since, Reconciliation: question.reconciliation}
+	d.Change.Gone = a.Gone
 	if !d.Since.IsZero() && a.Since.After(d.Since) {
 		d.Since = a.Since // the network's event of a start comes before the start is done
 	}
-	t.take(a, question)
-	t.calls.retry, t.calls.tooLarge = 0, leftOut != nil
-	f.Gone = a.Gone
-	starting := t.announced()
-	on := starting && t.run.facts == nil && !a.Gone && t.due != nil // a further inspect may find that it runs
-	if starting && !on {
-		d.Changed = d.Changed || leftOut == nil
-	}
-	if !on {
-		t.startEnds()
-	}
-	d.Change = t.change(question.cause)
-	d.Change.Gone = a.Gone
 	if d.Changed || d.Reconciliation != 0 {
 		t.deliver(f, d)
 	}
-	if leftOut != nil && (!large || starting) {
-		t.unread(leftOut, question.cause, f)
+	if large != nil && (!again || starting) {
+		t.unread(large, question.cause, f)
 	}
-	if leftOut != nil && !large {
-		f.LeftOut = leftOut
+	if large != nil && !again {
+		f.LeftOut = large
 	}
-	if on && len(f.Deliver) > 0 { // what was delivered would end it
+	if stays && len(f.Deliver) > 0 { // what was delivered would end it
 		t.tellStarting(question.cause, f)
 	}
-	t.kick(m, f)
 }
 
 // take has what is known be what the answer says.
@@ -124,19 +126,16 @@ func (t *Tracker) correct(a *Answer, question *inflight, m Moment) {
 }
 
 // failed has the container inspected again later. Until then what was known of it stands.
-func (t *Tracker) failed(a Answer, question *inflight, d Delivery, m Moment, f *Effects) {
+func (t *Tracker) failed(a Answer, question *inflight, m Moment, f *Effects) {
+	if question.reconciliation != 0 {
+		t.deliver(f, Delivery{Reconciliation: question.reconciliation, Failed: true})
+	}
 	if t.due != nil { // an event has come meanwhile
-		if d.Reconciliation != 0 {
-			t.deliver(f, d)
-		}
 		t.kick(m, f)
 		return
 	}
 	first := t.calls.retry == 0
 	t.calls.retry = min(max(2*t.calls.retry, FirstRetry), MaxRetry)
-	if d.Reconciliation != 0 {
-		t.deliver(f, d)
-	}
 	if first || t.announced() {
 		t.startEnds()
 		t.unread(a.Err, question.cause, f)
