@@ -111,12 +111,15 @@ func TestIsolate(t *testing.T) {
 	name := "web-" + suffix()
 	web := machine.run(t, "--name", name, "--network", a, "--expose", "5432", "--label", "coredns.dockerdiscovery.records=sub.up TXT hello")
 	neighbour, stranger := machine.run(t, "--network", a, "--dns", us), machine.run(t, "--network", b, "--dns", us)
-	below := machine.run(t, "--network", b, "--label", "coredns.dockerdiscovery.host=below.side."+name+".docker.")
+	// It has the name below web's for its own network alone, where web is not.
+	side := "side-" + suffix()
+	below := machine.run(t, "--name", side, "--network", b, "--label", "coredns.dockerdiscovery.host=below.side."+name+".docker.")
 	addr := machine.addr(t, web)
 	for _, s := range []*server{s, onwards} {
 		s.soon(name+".docker.", dns.TypeA, addr)
-		s.soon("below.side."+name+".docker.", dns.TypeA, machine.addr(t, below))
+		s.soon(side+".docker.", dns.TypeA, machine.addr(t, below))
 	}
+	s.check("below.side."+name+".docker.", dns.TypeA, nxdomain)
 	s.check(reverse(t, addr), dns.TypePTR, name+".docker.")
 	s.asks(t, neighbour, name+".docker.", addr)
 	s.asks(t, stranger, name+".docker.", "")
@@ -127,6 +130,7 @@ func TestIsolate(t *testing.T) {
 	}{
 		{name + ".docker.", dns.TypeA, addr, nodata}, // since side is below it
 		{"side." + name + ".docker.", dns.TypeA, nxdomain, nodata},
+		{"below.side." + name + ".docker.", dns.TypeA, nxdomain, machine.addr(t, below)},
 		{"_postgresql._tcp." + name + ".docker.", dns.TypeSRV, "0 0 5432 " + name + ".docker.", nxdomain},
 		{"_tcp." + name + ".docker.", dns.TypeA, nodata, nxdomain},
 		{"sub.up." + name + ".docker.", dns.TypeTXT, `"hello"`, nxdomain},
