@@ -28,9 +28,10 @@ func directives(all []string) []string {
 
 func init() { dnsserver.Directives = directives(dnsserver.Directives) }
 
-// ballast is memory that is never touched, so that it costs none, and by which the garbage collector reckons: its
-// first 32 MiB of garbage come free. With the few MiB that most servers live on it would run more than
-// ten times a second under load, and take some percent of the time.
+// ballast is memory that is never touched, so that it costs none. The garbage collector reckons by it: it first runs when
+// there are 32 MiB of garbage. A server that lives on a few MiB would run it more than ten times a second under load; a
+// query costs 9 to 10 % more of the processor without the ballast (docs/benchmarks.md, "What was removed"). A higher
+// GOGC in its place takes the memory of those who have many containers.
 const ballast = 16 << 20
 
 func main() {

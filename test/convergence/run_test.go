@@ -111,7 +111,8 @@ func (r *run) stayed(results []answers, now []facts) error {
 	untouched := r.driver.untouched()
 	for i := range now {
 		f := &now[i]
-		if !slices.Contains(untouched, f.id) {
+		// Whether one without an address is known has not shown: no record is its. The event of its start may be lost.
+		if !slices.Contains(untouched, f.id) || len(f.addrs("")) == 0 {
 			continue
 		}
 		var v4 []string
