@@ -15,6 +15,7 @@ type ownAddrs struct {
 	current  atomic.Pointer[addrsAt]
 	readings atomic.Uint64 // how often they were read
 	now      func() time.Time
+	after    func(time.Duration, func())          // calls the function after a while
 	read     func() ([]net.Addr, error)           // the addresses of all interfaces
 	beside   func(netip.Addr) ([]net.Addr, error) // the addresses of the interface that has this one
 	route    func(netip.Addr) (netip.Addr, error) // the source address of packets to this one
@@ -24,8 +25,10 @@ type ownAddrs struct {
 var allAddrs = net.InterfaceAddrs
 
 func newOwnAddrs() ownAddrs {
-	return ownAddrs{now: time.Now, read: allAddrs, beside: interfaceAddrs, route: routeSource}
+	return ownAddrs{now: time.Now, after: afterFunc, read: allAddrs, beside: interfaceAddrs, route: routeSource}
 }
+
+func afterFunc(d time.Duration, f func()) { time.AfterFunc(d, f) }
 
 // addrsAt is a reading of the addresses. It also keeps the kernel's answers to later questions about single addresses.
 type addrsAt struct {
@@ -59,7 +62,7 @@ func (o *ownAddrs) Forget() { o.current.Store(nil) }
 
 func (o *ownAddrs) load() *addrsAt {
 	a := o.current.Load()
-	if a != nil && o.now().Sub(a.at) <= ownAddrsAge {
+	if a != nil {
 		return a
 	}
 	a = &addrsAt{at: o.now(), reading: o.readings.Add(1)}
@@ -69,6 +72,7 @@ func (o *ownAddrs) load() *addrsAt {
 	}
 	a.addrs = ipsOf(list)
 	o.current.Store(a)
+	o.after(ownAddrsAge, func() { o.current.CompareAndSwap(a, nil) }) // else each query would read the clock
 	return a
 }
 
