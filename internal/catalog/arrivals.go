@@ -37,11 +37,18 @@ type Arrivals struct {
 	any        atomic.Bool // a container is starting
 
 	mu       sync.Mutex             // guards the following
-	starting map[zone.Key][]string  // the names that each could have, sorted, each once
+	unnamed  map[zone.Key]unnamed   // those of which nobody has asked yet which names they could have
+	starting map[zone.Key][]string  // the names that each of the others could have, sorted, each once
 	names    map[string]*expected   // by owner name; wildcards begin with "*."
 	wild     int                    // how many of the names are wildcards
 	partial  map[zone.Key]time.Time // until when each may turn out to have unforeseen names
 	others   expected               // the unforeseen names
+}
+
+// unnamed is a starting container with what tells its names: mostly it runs before anybody asks for a name that nobody has.
+type unnamed struct {
+	name func() *zone.Entry
+	*container.Starting
 }
 
 // expected is one or more names that starting containers could have.
@@ -69,7 +76,7 @@ func (e *expected) tell() {
 func newArrivals(rules *naming.Rules, now func() time.Time) *Arrivals {
 	return &Arrivals{
 		now: now, unforeseen: unforeseen(rules),
-		starting: map[zone.Key][]string{}, names: map[string]*expected{}, partial: map[zone.Key]time.Time{},
+		unnamed: map[zone.Key]unnamed{}, starting: map[zone.Key][]string{}, names: map[string]*expected{}, partial: map[zone.Key]time.Time{},
 	}
 }
 
@@ -91,6 +98,9 @@ func (a *Arrivals) Expect(name string, any bool) (news <-chan struct{}, until ti
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	for key, u := range a.unnamed {
+		a.expect(key, u)
+	}
 	if e := a.find(name); e != nil {
 		return e.wait(), time.Time{}
 	}
@@ -135,16 +145,29 @@ func (a *Arrivals) find(name string) *expected {
 	return nil
 }
 
-// start notes that a container is starting, in place of what was known of that before. The entry is the container's as far as
-// it is known, nil if it has no names. In a start that is Complete nothing is unforeseen.
-func (a *Arrivals) start(key zone.Key, entry *zone.Entry, s *container.Starting) {
+// start notes that a container is starting, in place of what was known of that before. Name returns the container's entry as
+// far as it is known, nil if it has no names. In a start that is Complete nothing is unforeseen.
+func (a *Arrivals) start(key zone.Key, name func() *zone.Entry, s *container.Starting) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	before, known := a.starting[key]
-	if !known && len(a.starting) >= maxStarting {
+	_, named := a.starting[key]
+	_, noted := a.unnamed[key]
+	switch u := (unnamed{name, s}); {
+	case named: // who waits for a name that it could have had must know
+		a.expect(key, u)
+	case noted, len(a.starting)+len(a.unnamed) < maxStarting:
+		a.unnamed[key] = u
+	default: // a query does not wait for it
 		return
 	}
-	now := owners(entry)
+	a.any.Store(true)
+}
+
+// expect notes the names that a starting container could have. The caller holds mu.
+func (a *Arrivals) expect(key zone.Key, u unnamed) {
+	delete(a.unnamed, key)
+	entry := u.name()
+	before, now := a.starting[key], owners(entry)
 	for _, name := range now {
 		e := a.names[name]
 		if e == nil {
@@ -158,13 +181,12 @@ func (a *Arrivals) start(key zone.Key, entry *zone.Entry, s *container.Starting)
 		a.drop(name, false)
 	}
 	a.starting[key] = now
-	leftOut := entry == nil && s.Container.Labels != nil // by a label, or for want of one
-	if a.unforeseen && !s.Complete && !s.At.IsZero() && !leftOut {
-		a.partial[key] = s.At.Add(unforeseenWait)
+	leftOut := entry == nil && u.Container.Labels != nil // by a label, or for want of one
+	if a.unforeseen && !u.Complete && !u.At.IsZero() && !leftOut {
+		a.partial[key] = u.At.Add(unforeseenWait)
 	} else {
 		a.foresee(key)
 	}
-	a.any.Store(true)
 }
 
 // foresee notes that the container has no unforeseen names. The caller holds mu.
@@ -207,20 +229,22 @@ func (a *Arrivals) endHost(host container.HostID) {
 			a.endOne(key)
 		}
 	}
+	for key := range a.unnamed {
+		if key.Host == host {
+			a.endOne(key)
+		}
+	}
 }
 
 // endOne is end. The caller holds mu.
 func (a *Arrivals) endOne(key zone.Key) {
-	was, known := a.starting[key]
-	if !known {
-		return
-	}
-	for _, name := range was {
+	for _, name := range a.starting[key] {
 		a.drop(name, true)
 	}
 	a.foresee(key)
 	delete(a.starting, key)
-	a.any.Store(len(a.starting) > 0)
+	delete(a.unnamed, key)
+	a.any.Store(len(a.starting)+len(a.unnamed) > 0)
 }
 
 // drop notes that one container less could have the name. Who waits for the name is woken if there is news, or nobody left who
@@ -253,7 +277,11 @@ func (f *Feed) arrive(changes []container.Change) {
 			f.cat.arrivals.end(f.key(c.ID))
 			continue
 		}
-		entry, _, _ := f.name(c.Starting.Container)
-		f.cat.arrivals.start(f.key(c.ID), entry, c.Starting)
+		networks, facts := f.networks, c.Starting.Container
+		provider := f.provider(facts)
+		f.cat.arrivals.start(f.key(c.ID), func() *zone.Entry {
+			entry, _, _ := f.cat.rules.Entry(networks, facts, provider)
+			return entry
+		}, c.Starting)
 	}
 }

@@ -192,7 +192,7 @@ func TestArrivalWakes(t *testing.T) {
 // nothingStarts checks that no container is noted as starting, and nothing is left of those that were.
 func (r *rig) nothingStarts(t *testing.T) {
 	t.Helper()
-	if all := r.Arrivals(); len(all.starting)+len(all.names)+len(all.partial)+all.wild > 0 || all.any.Load() {
+	if all := r.Arrivals(); len(all.starting)+len(all.unnamed)+len(all.names)+len(all.partial)+all.wild > 0 || all.any.Load() {
 		t.Fatalf("something is left: %v %v %v", all.starting, all.names, all.partial)
 	}
 }
