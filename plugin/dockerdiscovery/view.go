@@ -31,7 +31,8 @@ type exchange struct {
 
 // query makes the store's query of the question.
 func (e *exchange) query(q *zone.Query, asked *dns.Question) {
-	q.Name, q.Spelled, q.Type = strings.ToLower(asked.Name), asked.Name, asked.Qtype
+	q.Spelled, q.Type = dns.Name(asked.Name).String(), asked.Qtype // as request.Request has it
+	q.Name = strings.ToLower(q.Spelled)
 	q.View.Server = e
 	who := e.askers.Who(addr(e.w.RemoteAddr()))
 	q.View.Asker, q.View.Hosts, e.client = who.Kind, who.Hosts, who.Client
