@@ -209,11 +209,13 @@ func (e *edit) count(old, n *node) {
 
 // countLost notes so many claims more of each whose claim to the name has lost.
 func (e *edit) countLost(n *node, claims int) {
+	if !n.contested() {
+		return
+	}
+	if e.lost = maps.Clone(e.lost); e.lost == nil { // the snapshot before has it too
+		e.lost = map[container.HostID]int{}
+	}
 	for loser := range n.losers() {
-		e.lost = maps.Clone(e.lost) // the snapshot before has it too
-		if e.lost == nil {
-			e.lost = map[container.HostID]int{}
-		}
 		if e.lost[loser.Host] += claims; e.lost[loser.Host] == 0 {
 			delete(e.lost, loser.Host)
 		}
