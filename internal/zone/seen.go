@@ -69,6 +69,9 @@ func (s *Snapshot) seen(n *node, v *View) *node {
 	seen.claims = slices.DeleteFunc(slices.Clone(n.claims), func(c claimant) bool { return !counts(&c) })
 	seen.unready = len(seen.claims) == 0 && len(n.claims) > 0
 	seen.choose(lords)
+	if seen.winners == 0 && !seen.unready { // nearby there are but claims without right
+		return n
+	}
 	seen.records = seen.collect()
 	seen.ttl = seen.leastTTL(s.store.config.TTL)
 	seen.addrs = nil
