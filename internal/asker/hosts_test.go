@@ -32,8 +32,13 @@ func feed(x *Index, text string) *Feed {
 			driver = "bridge"
 		}
 		prefix := netip.MustParsePrefix(subnet)
+		var reach container.Reach
+		if driver == "macvlan" || driver == "ipvlan" {
+			reach = container.OnLAN
+		}
 		h.Networks = append(h.Networks, container.Network{
 			ID: name + "-id", Name: name, Driver: driver, Spans: spans, Subnets: []netip.Prefix{prefix}, Gateways: []netip.Addr{prefix.Addr().Next()},
+			Reach4: reach, Reach6: reach,
 		})
 	}
 	f.Host(h)

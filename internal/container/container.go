@@ -29,7 +29,11 @@ type Container struct {
 	// or "host", "none", "container:<id>", "default", "bridge".
 	NetworkMode string
 	Endpoints   []Endpoint // by network name
-	IPv6Off     bool       // its interfaces have no IPv6 addresses, and Endpoints none
+	// GWBridge is the connection to docker_gwbridge, which the engine gives a container that is on none but networks without
+	// a gateway, such as overlays: there, and there alone, its host reaches it, and from there it reaches all that is not on
+	// its networks. The zero Endpoint if it has none.
+	GWBridge Endpoint
+	IPv6Off  bool // its interfaces have no IPv6 addresses, and Endpoints none
 
 	Ports []Port // that the image or whoever started the container says it serves, by protocol and number
 
@@ -63,6 +67,9 @@ type Port struct {
 	// Published are the host's addresses and ports by which it is reached from elsewhere,
 	// the address unspecified (0.0.0.0 or ::) for all of a family.
 	Published []netip.AddrPort
+	// Open is set for a port that is published, be it without a port of the host: then it is reached at the container's own
+	// addresses on networks in routed mode, where others are not.
+	Open bool
 }
 
 // Network is a network of the engine.
@@ -73,11 +80,58 @@ type Network struct {
 	Subnets  []netip.Prefix
 	Gateways []netip.Addr // the host's addresses in the subnets of a bridge
 	Compose  ComposeNetwork
+	// Reach4 and Reach6 say who reaches the containers' IPv4 and IPv6 addresses on the network.
+	Reach4, Reach6 Reach
+	// Outbound says what of other networks its containers reach.
+	Outbound Outbound
+}
+
+// Reach says who reaches a container by its address on a network, in so far as this differs from an ordinary bridge of
+// Docker's: there it is the containers on the network, and the host.
+type Reach uint8
+
+// The differences.
+const (
+	// Unshared is set where not even the network's containers reach each other: Docker's docker_gwbridge, any bridge with
+	// enable_icc=false, and a Swarm's ingress network.
+	Unshared Reach = 1 << iota
+	// OffHost is set where the host has no address in the network, and no way there: overlays, gateway mode isolated.
+	OffHost
+	// OnLAN is set where the containers are neighbours of the hosts on the LAN: macvlan and ipvlan. From the host itself and
+	// its other networks they may be out of reach.
+	OnLAN
+	// Routed is set where who is elsewhere, and containers on other networks of the host, reach all ports of the container
+	// by the host's routes: Docker's gateway mode nat-unprotected.
+	Routed
+	// RoutedPorts is Routed for published ports alone: Docker's gateway mode routed.
+	RoutedPorts
+	// Forwarded is set where the host forwards to it from its other networks: Podman's.
+	Forwarded
+	// Apart is set for a Forwarded network to which there is no way from others that are Apart: Podman's option isolate.
+	Apart
+)
+
+// Outbound says what the containers on a network reach of the other networks of their host.
+type Outbound uint8
+
+// The ways out, the widest first.
+const (
+	AnyWayOut Outbound = iota // what the host forwards, or routes
+	ApartOut                  // likewise, but no network that is Apart
+	NoWayOut                  // nothing: an internal network
+)
+
+// Reach returns who reaches the address, which lies in the network.
+func (n *Network) Reach(ip netip.Addr) Reach {
+	if ip.Is4() {
+		return n.Reach4
+	}
+	return n.Reach6
 }
 
 // Host is what is known of the engine's host.
 type Host struct {
-	ID       HostID
+	ID       HostID    // set by who takes the facts; an engine does not know how it is called
 	Networks []Network // by ID
 	// Routed is false where the host can't reach containers by their addresses, since
 	// the engine runs in a virtual machine or in a network namespace of a user's.
@@ -88,7 +142,7 @@ type Host struct {
 
 // Direct reports whether the network's containers are neighbours of the hosts on the
 // LAN, and so reached from there by their own addresses.
-func (n *Network) Direct() bool { return n.Driver == "macvlan" || n.Driver == "ipvlan" }
+func (n *Network) Direct() bool { return (n.Reach4|n.Reach6)&OnLAN != 0 }
 
 // HostNetwork reports whether the container has the host's network as its own.
 func (c *Container) HostNetwork() bool { return c.NetworkMode == "host" }
@@ -137,10 +191,12 @@ func (c *Container) Equal(o *Container) bool {
 		c.StopSignal == o.StopSignal && c.StopTimeout == o.StopTimeout &&
 		maps.Equal(c.Labels, o.Labels) &&
 		slices.EqualFunc(c.Ports, o.Ports, func(a, b Port) bool {
-			return a.Number == b.Number && a.Proto == b.Proto && slices.Equal(a.Published, b.Published)
+			return a.Number == b.Number && a.Proto == b.Proto && a.Open == b.Open && slices.Equal(a.Published, b.Published)
 		}) &&
-		slices.EqualFunc(c.Endpoints, o.Endpoints, func(a, b Endpoint) bool {
-			return a.ID == b.ID && a.Network == b.Network &&
-				slices.Equal(a.Aliases, b.Aliases) && slices.Equal(a.Addrs, b.Addrs) && slices.Equal(a.Gateways, b.Gateways)
-		})
+		slices.EqualFunc(c.Endpoints, o.Endpoints, Endpoint.equal) && c.GWBridge.equal(o.GWBridge)
+}
+
+func (e Endpoint) equal(o Endpoint) bool {
+	return e.ID == o.ID && e.Network == o.Network &&
+		slices.Equal(e.Aliases, o.Aliases) && slices.Equal(e.Addrs, o.Addrs) && slices.Equal(e.Gateways, o.Gateways)
 }

@@ -1,6 +1,9 @@
 package container
 
-import "unique"
+import (
+	"net/netip"
+	"unique"
+)
 
 // HostID tells hosts apart: each is an engine on a machine. What is known by a name, an ID or an address alone may stand for
 // something else on another host.
@@ -60,14 +63,28 @@ func (n *Networks) ID(name string) NetworkID {
 }
 
 // Compose returns what the network of the name is to Compose.
-func (n *Networks) Compose(name string) ComposeNetwork {
+func (n *Networks) Compose(name string) ComposeNetwork { return n.named(name).Compose }
+
+// ordinary stands for a network that is not known yet: it counts as an ordinary bridge.
+var ordinary Network
+
+// named returns the network of the name, which must not be changed.
+func (n *Networks) named(name string) *Network {
 	if known := n.byName[name]; known != nil {
-		return known.Compose
+		return known
 	}
-	return ComposeNetwork{}
+	return &ordinary
 }
+
+// Reach returns who reaches an address on the network of the name.
+func (n *Networks) Reach(name string, ip netip.Addr) Reach { return n.named(name).Reach(ip) }
+
+// Outbound returns what containers on the network of the name reach of the host's other networks.
+func (n *Networks) Outbound(name string) Outbound { return n.named(name).Outbound }
 
 // Same reports whether the name stands for the same network in both.
 func (n *Networks) Same(o *Networks, name string) bool {
-	return n.ID(name) == o.ID(name) && n.Compose(name) == o.Compose(name)
+	a, b := n.named(name), o.named(name)
+	return n.ID(name) == o.ID(name) && a.Compose == b.Compose &&
+		a.Reach4 == b.Reach4 && a.Reach6 == b.Reach6 && a.Outbound == b.Outbound
 }

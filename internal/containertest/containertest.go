@@ -23,12 +23,17 @@ func New(name, addrs string) *container.Container {
 // Host returns what is known of a host with the networks a, b, c (bridges) and lan (macvlan).
 func Host() container.Host {
 	h := container.Host{Routed: true}
-	for _, n := range []struct{ name, driver, subnet string }{
-		{"a", "bridge", "10.1.0.0/16"}, {"b", "bridge", "10.2.0.0/16"}, {"c", "bridge", "10.3.0.0/16"}, {"lan", "macvlan", "192.0.2.0/24"},
+	for _, n := range []struct {
+		name, driver, subnet string
+		reach                container.Reach
+	}{
+		{"a", "bridge", "10.1.0.0/16", 0}, {"b", "bridge", "10.2.0.0/16", 0}, {"c", "bridge", "10.3.0.0/16", 0},
+		{"lan", "macvlan", "192.0.2.0/24", container.OnLAN},
 	} {
 		subnet := netip.MustParsePrefix(n.subnet)
 		h.Networks = append(h.Networks, container.Network{
 			ID: n.name, Name: n.name, Driver: n.driver, Subnets: []netip.Prefix{subnet}, Gateways: []netip.Addr{subnet.Addr().Next()},
+			Reach4: n.reach, Reach6: n.reach,
 		})
 	}
 	return h

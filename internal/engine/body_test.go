@@ -109,7 +109,7 @@ func TestRefusedStream(t *testing.T) {
 	refusing := roundTripper(func(r *http.Request) (*http.Response, error) {
 		return &http.Response{StatusCode: http.StatusForbidden, Request: r, Body: io.NopCloser(strings.NewReader("no"))}, nil
 	})
-	d, err := newDocker(Source{}, newRecorder(), refusing, client.WithVersion("1.41"))
+	d, err := newDocker("", newRecorder(), refusing, client.WithVersion("1.41"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -228,8 +228,20 @@ type listedNetwork struct {
 	Labels       networkLabels
 }
 
+// reach returns who reaches the containers' addresses on the network.
+func (l *listedNetwork) reach() container.Reach {
+	switch l.Driver {
+	case "macvlan", "ipvlan":
+		return container.OnLAN
+	default:
+		return 0
+	}
+}
+
 func (l *listedNetwork) facts() container.Network {
 	n := container.Network{ID: l.ID, Name: l.Name, Driver: l.Driver, Spans: l.Scope == "swarm", Compose: l.Labels.compose(l.Name)}
+	n.Reach4 = l.reach()
+	n.Reach6 = n.Reach4
 	for _, c := range l.IPAM.Config {
 		subnet, err := netip.ParsePrefix(c.Subnet)
 		if err != nil {

@@ -37,6 +37,9 @@ func ValidHost(host string) error {
 	return fmt.Errorf("'%s' is not an endpoint: want unix:///PATH or tcp://HOST:PORT", host)
 }
 
+// Source returns the engine's address, as all write it who mean the same one.
+func (e Endpoint) Source() Source { return Source(e.canonical().Host) }
+
 // canonical returns the endpoint as all write it who mean the same one. Where a path leads through symbolic links it
 // is that of the socket itself, so that /var/run/docker.sock is /run/docker.sock.
 func (e Endpoint) canonical() Endpoint {

@@ -98,41 +98,9 @@ func TestStates(t *testing.T) {
 	defer second.Release()
 	bad.wait(t, "the failure of TLS", func() bool { return len(bad.errors) > 0 })
 	states := States()
-	if s := states["127.0.0.1"]; len(states) != 1 || !s.Connected || s.Containers != 1 || s.Reconciled.IsZero() {
+	if s := states[second.Source()]; len(states) != 1 || !s.Connected || s.Containers != 1 || s.Reconciled.IsZero() {
 		t.Errorf("states %+v", states)
 	}
-}
-
-// Engines at two addresses are of two hosts, however much alike these are called; two watchers of one address are of one.
-func TestHostIDs(t *testing.T) {
-	name, err := os.Hostname()
-	if err != nil {
-		t.Fatal(err)
-	}
-	socket, other := t.TempDir()+"/one.sock", t.TempDir()+"/two.sock"
-	var running []*Watcher
-	watch := func(e Endpoint, want string) *Watcher {
-		t.Helper()
-		w := Watch(e, newRecorder())
-		running = append(running, w)
-		if got := string(w.HostID()); got != want {
-			t.Errorf("%s is of host %s, want %s", e.Host, got, want)
-		}
-		return w
-	}
-	watch(Endpoint{Host: "unix://" + socket}, name)
-	watch(Endpoint{Host: "unix://" + other}, "unix://"+other)
-	watch(Endpoint{Host: "tcp://127.0.0.1:1"}, "127.0.0.1")
-	watch(Endpoint{Host: "tcp://127.0.0.1:2"}, "tcp://127.0.0.1:2")
-	watch(Endpoint{Host: "tcp://127.0.0.1:2", TLS: true}, "tcp://127.0.0.1:2") // in a reload
-	watch(Endpoint{Host: "tcp://[::1]:1"}, "::1")
-	if n := len(States()); n != 5 {
-		t.Errorf("%d states, want 5", n)
-	}
-	for _, w := range running {
-		w.Release()
-	}
-	watch(Endpoint{Host: "unix://" + other}, name).Release()
 }
 
 // The default is what the Docker CLI would use.

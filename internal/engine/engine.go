@@ -7,9 +7,6 @@
 package engine
 
 import (
-	"cmp"
-	"net/url"
-	"os"
 	"sync"
 	"time"
 
@@ -33,11 +30,8 @@ type Sink interface {
 	Current(bool)
 }
 
-// Source is the engine of which an [Observer] is told.
-type Source struct {
-	Host    container.HostID // for people, as a label of metrics
-	Address string           // for messages
-}
+// Source is the engine of which an [Observer] is told: its address, written as [Endpoint.Source] does.
+type Source string
 
 // Observer is told what an operator may want to know. Its methods are called from any
 // goroutine and must return soon.
@@ -85,34 +79,12 @@ func Watch(e Endpoint, o Observer) *Watcher {
 	defer watchersMu.Unlock()
 	w := watchers[e]
 	if w == nil {
-		from := Source{Host: hostID(e.Host), Address: e.Host}
+		from := Source(e.Host)
 		w = start(e, from, o, streamAge, jitter, func() (api, error) { return dial(e, from, o) })
 		watchers[e] = w
 	}
 	w.users++
 	return w
-}
-
-// hostID returns how the host of the engine at an address is called: the machine's name for a socket, else the one in the
-// address. Where another engine's host is called so already it is the address: two that had one name would be taken for one.
-// The caller holds watchersMu.
-func hostID(address string) container.HostID {
-	var name string
-	if u, err := url.Parse(address); err == nil && u.Scheme == "unix" {
-		name, _ = os.Hostname() // without one: the address
-	} else if err == nil {
-		name = u.Hostname()
-	}
-	id := container.HostID(cmp.Or(name, address))
-	for _, w := range watchers {
-		switch {
-		case w.from.Address == address:
-			return w.from.Host
-		case w.from.Host == id:
-			id = container.HostID(address)
-		}
-	}
-	return id
 }
 
 // Release ends the use of the watcher. It returns after the last user's watcher has
@@ -138,18 +110,18 @@ type State struct {
 	Reconciled time.Time
 }
 
-// States returns the state of each engine that is watched, by its host. While a reload changes how an address is
+// States returns the state of each engine that is watched. While a reload changes how an address is
 // reached, two watchers have it: then it is the better state of the two.
-func States() map[container.HostID]State {
+func States() map[Source]State {
 	watchersMu.Lock()
 	defer watchersMu.Unlock()
-	states := map[container.HostID]State{}
+	states := map[Source]State{}
 	for _, w := range watchers {
-		s := states[w.HostID()]
+		s := states[w.from]
 		s.Connected = s.Connected || w.connected.Load()
 		s.Containers = max(s.Containers, w.Containers())
 		s.Reconciled = later(s.Reconciled, w.reconciled())
-		states[w.HostID()] = s
+		states[w.from] = s
 	}
 	return states
 }

@@ -16,7 +16,7 @@ func TestWantedEvents(t *testing.T) {
 			t.Parallel()
 			e := enginetest.New(t, enginetest.WithFlavour(flavour))
 			web := e.Run(enginetest.Spec{Name: "web", Health: "healthy"})
-			d, err := dial(Endpoint{Host: e.Host()}, Source{}, newRecorder())
+			d, err := dial(Endpoint{Host: e.Host()}, "", newRecorder())
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -32,7 +32,7 @@ func answering(t testing.TB, body []byte) *docker {
 			Header: http.Header{"Content-Type": {"application/json"}}, Body: io.NopCloser(bytes.NewReader(body)),
 		}, nil
 	})
-	d, err := newDocker(Source{}, newRecorder(), transport, client.WithVersion("1.41"))
+	d, err := newDocker("", newRecorder(), transport, client.WithVersion("1.41"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -44,7 +44,7 @@ func TestRestartBackOff(t *testing.T) {
 		e.Crash(id, 1)
 		later := newRecorder()
 		endpoint := Endpoint{Host: e.Host()}
-		other := start(endpoint, Source{}, later, streamAge, jitter, func() (api, error) { return dial(endpoint, Source{}, later) }) // one of its own
+		other := start(endpoint, "", later, streamAge, jitter, func() (api, error) { return dial(endpoint, "", later) }) // one of its own
 		other.Subscribe(later, time.Hour)
 		synced(t, later)
 		later.waitNames(t)

@@ -81,7 +81,7 @@ func run(t *testing.T, choose func(int) int, schedule func(*model)) (m *model) {
 // start starts the watcher.
 func (m *model) start() {
 	sink := modelSink{m.modelEngine, m.sinking}
-	m.watcher = start(Endpoint{Host: "tcp://model:1"}, Source{}, sink, streamAge, 0, m.dial)
+	m.watcher = start(Endpoint{Host: "tcp://model:1"}, "", sink, streamAge, 0, m.dial)
 	m.watcher.Subscribe(sink, modelResync)
 	m.settle()
 }

@@ -50,7 +50,7 @@ func TestTLS(t *testing.T) {
 				t.Fatal(err)
 			}
 			c.endpoint.Host = "tcp://" + s.Listener.Addr().String()
-			d, err := dial(c.endpoint, Source{}, newRecorder())
+			d, err := dial(c.endpoint, "", newRecorder())
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -93,11 +93,8 @@ func (w *Watcher) stop() {
 	<-w.done
 }
 
-// Host is the engine's address, for messages.
-func (w *Watcher) Host() string { return w.endpoint.Host }
-
-// HostID is how the engine's host is called. Engines at different addresses have different ones.
-func (w *Watcher) HostID() container.HostID { return w.from.Host }
+// Source is the engine's address.
+func (w *Watcher) Source() Source { return w.from }
 
 // Current reports whether what the sinks have is what the engine says: it is connected
 // and has been reconciled since.

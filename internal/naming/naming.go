@@ -162,7 +162,7 @@ func (r *Rules) addresses(on *container.Networks, c *container.Container, l *lab
 		}
 		networks = append(networks, id)
 		for _, ip := range ep.Addrs {
-			addrs = append(addrs, zone.Address{IP: ip, Network: id})
+			addrs = append(addrs, zone.Address{IP: ip, Network: id, Reach: on.Reach(ep.Network, ip)})
 		}
 	}
 	if len(wanted) == 0 {

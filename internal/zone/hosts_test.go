@@ -22,10 +22,7 @@ func (twoHosts) Gateways(h container.HostID) []netip.Addr {
 func (twoHosts) HostAddrs(h container.HostID) []netip.Addr {
 	return map[container.HostID][]netip.Addr{"a": ips("192.0.2.1"), "b": ips("192.0.2.2")}[h]
 }
-func (twoHosts) Publish() bool { return true }
-func (twoHosts) Direct(n container.NetworkID) bool {
-	return n == container.LocalNetwork("a", "lan") || n == container.LocalNetwork("b", "lan")
-}
+func (twoHosts) Publish() bool                              { return true }
 func (twoHosts) OnBridge(container.HostID, netip.Addr) bool { return false }
 
 // onHosts are the views of a container and the Docker host of each host, and of who is elsewhere.

@@ -32,7 +32,11 @@ func entry(id string, age int, addrs string, names ...string) *Entry {
 	e := &Entry{Key: Key{ID: id}, Name: id, Created: created.Add(time.Duration(age) * time.Second)}
 	for a := range strings.FieldsSeq(addrs) {
 		network, ip, _ := strings.Cut(a, "=")
-		e.Addresses = append(e.Addresses, Address{IP: netip.MustParseAddr(ip), Network: on(network)})
+		a := Address{IP: netip.MustParseAddr(ip), Network: on(network)}
+		if network == "lan" {
+			a.Reach = container.OnLAN
+		}
+		e.Addresses = append(e.Addresses, a)
 		if !slices.Contains(e.Networks, on(network)) {
 			e.Networks = append(e.Networks, on(network))
 		}
@@ -72,8 +76,7 @@ func (server) Gateways(h container.HostID) []netip.Addr { return unlessTwin(h, "
 func (server) HostAddrs(h container.HostID) []netip.Addr {
 	return unlessTwin(h, "192.0.2.1 2001:db8::1")
 }
-func (s server) Publish() bool                         { return s.publish }
-func (server) Direct(network container.NetworkID) bool { return network == on("lan") }
+func (s server) Publish() bool { return s.publish }
 func (server) OnBridge(_ container.HostID, ip netip.Addr) bool {
 	return slices.Contains(server{}.Gateways(""), ip)
 }

@@ -113,7 +113,7 @@ func (v *View) on(all []reached, g guard, claims []claimant, k kind) []reached {
 	for i := range claims {
 		if c := &claims[i]; g.usable(c, v) {
 			for _, a := range c.entry.Addresses {
-				if c.claim.gives(a) && v.is(a.Network, k) {
+				if c.claim.gives(a) && v.is(a, k) {
 					all = append(all, reached{a.IP, c.entry})
 				}
 			}
@@ -182,16 +182,16 @@ const (
 	bridge             // any other
 )
 
-func (v *View) is(network container.NetworkID, k kind) bool {
+func (v *View) is(a Address, k kind) bool {
 	if k == own {
-		return slices.Contains(v.Networks, network)
+		return slices.Contains(v.Networks, a.Network)
 	}
-	return (k == direct) == (v.Server != nil && v.Server.Direct(network))
+	return (k == direct) == (a.Reach&container.OnLAN != 0)
 }
 
 // neighbour reports whether who is elsewhere reaches the container by an address of its own, on the LAN.
 func (entry *Entry) neighbour(v *View) bool {
-	return slices.ContainsFunc(entry.Addresses, func(a Address) bool { return v.is(a.Network, direct) })
+	return slices.ContainsFunc(entry.Addresses, func(a Address) bool { return v.is(a, direct) })
 }
 
 // published returns where the container's ports are published for those elsewhere: on the addresses

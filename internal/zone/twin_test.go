@@ -31,7 +31,7 @@ func atHost(host container.HostID, e *Entry) *Entry {
 	}
 	moved.Addresses = nil
 	for _, a := range e.Addresses {
-		moved.Addresses = append(moved.Addresses, Address{a.IP, at(a.Network)})
+		moved.Addresses = append(moved.Addresses, Address{a.IP, at(a.Network), a.Reach})
 	}
 	moved.Claims = slices.Clone(e.Claims)
 	for i := range moved.Claims {

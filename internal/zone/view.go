@@ -17,6 +17,8 @@ type View struct {
 	// Networks are those of the container that asks, Project and Service Compose's for it.
 	Networks         []container.NetworkID
 	Project, Service string
+	// Outbound says what the container that asks reaches of other networks of its host.
+	Outbound container.Outbound
 	// Isolate hides from a container that asks what shares no network with it.
 	Isolate bool
 	// Server may be nil: then what only it knows is not answered.
@@ -65,9 +67,6 @@ type Server interface {
 	HostAddrs(container.HostID) []netip.Addr
 	// Publish reports whether published ports are to be answered for.
 	Publish() bool
-	// Direct reports whether containers on the network are reached from elsewhere by
-	// their own addresses.
-	Direct(network container.NetworkID) bool
 	// OnBridge reports whether the address lies in a network of the host's containers, which from elsewhere is not reached.
 	OnBridge(host container.HostID, ip netip.Addr) bool
 }

@@ -69,6 +69,7 @@ type Entry struct {
 type Address struct {
 	IP      netip.Addr
 	Network container.NetworkID
+	Reach   container.Reach // who reaches it, other than as on an ordinary bridge
 }
 
 // Claim says that a container wants to answer for a name, with its addresses unless

@@ -82,7 +82,7 @@ func addOnce[T ~string](all []T, values []string) ([]T, error) {
 }
 
 func (cfg *config) setEndpoint(args []string) error {
-	cfg.endpoint.Host = args[0]
+	cfg.endpoints = append(cfg.endpoints, endpoint{Endpoint: engine.Endpoint{Host: args[0]}})
 	if engine.ValidHost(args[0]) != nil {
 		return fmt.Errorf("'%s' is not an endpoint", args[0])
 	}
@@ -110,12 +110,12 @@ func (cfg *config) setTLS(args []string) error {
 	if _, err := tls.NewTLSConfigFromArgs(args...); err != nil {
 		return err
 	}
-	cfg.endpoint.TLS = true
+	cfg.tls.TLS = true
 	if len(args)%2 == 1 {
-		cfg.endpoint.CACert = args[len(args)-1]
+		cfg.tls.CACert = args[len(args)-1]
 	}
 	if len(args) > 1 {
-		cfg.endpoint.Cert, cfg.endpoint.Key = args[0], args[1]
+		cfg.tls.Cert, cfg.tls.Key = args[0], args[1]
 	}
 	return nil
 }

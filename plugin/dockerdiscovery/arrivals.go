@@ -108,7 +108,7 @@ type expectation struct {
 
 	result    string    // how the last wait has ended, if it was in vain; "" before the first
 	began     time.Time // of the first wait
-	refreshed bool      // the engine has been asked whether a container has started
+	refreshed int       // of so many hosts the engines have been asked whether a container has started
 }
 
 // next finds out what the query is to wait for, and reports whether there is something. That is: a container that could have
@@ -118,13 +118,18 @@ func (e *expectation) next(q *zone.Query, res *zone.Result) bool {
 	any := mayBeAny(q, res)
 	e.news, e.deadline = e.catalog.Arrivals().Expect(last(q, res), any)
 	e.forAny = e.news == nil || !e.deadline.IsZero()
-	if e.news != nil || !any || e.watcher == nil {
+	if e.news != nil || !any {
 		return e.news != nil
 	}
-	e.news = e.watcher.CatchingUp()
-	if e.news == nil && !e.refreshed {
-		e.refreshed = true
-		e.news = e.watcher.Refresh(e.arrivalWait)
+	for _, h := range e.hosts {
+		if e.news == nil && h.watcher != nil {
+			e.news = h.watcher.CatchingUp()
+		}
+	}
+	for ; e.news == nil && e.refreshed < len(e.hosts); e.refreshed++ {
+		if w := e.hosts[e.refreshed].watcher; w != nil {
+			e.news = w.Refresh(e.arrivalWait)
+		}
 	}
 	return e.news != nil
 }

@@ -28,7 +28,7 @@ func (d *Docker) begins(name string, started bool) {
 	if started {
 		s.At = time.Now()
 	}
-	d.sink().Apply([]container.Change{{ID: s.Container.ID, Starting: s}})
+	d.sink(d.hosts[0]).Apply([]container.Change{{ID: s.Container.ID, Starting: s}})
 }
 
 // runs has the container of begins run.

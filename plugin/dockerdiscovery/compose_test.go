@@ -31,33 +31,33 @@ func TestComposeNetworks(t *testing.T) {
 	const name = "db.back.docker."
 	none := test.Case{Qname: name, Qtype: dns.TypeA, Rcode: dns.RcodeNameError, Ns: soa}
 
-	d.sink().Host(container.Host{Routed: true})
-	d.sink().Apply([]container.Change{on("a", "shop", "a_1", "a_2"), {ID: "joined", Container: &container.Container{
+	d.sink(d.hosts[0]).Host(container.Host{Routed: true})
+	d.sink(d.hosts[0]).Apply([]container.Change{on("a", "shop", "a_1", "a_2"), {ID: "joined", Container: &container.Container{
 		ID: "joined", Name: "joined", NetworkMode: "container:a", Labels: map[string]string{"com.docker.compose.project": "shop", "coredns.dockerdiscovery.network": "back"}}}})
 	serve(t, d, handlerCase{Case: none})
 
-	d.sink().Host(container.Host{Routed: true, Networks: []container.Network{network("a_2", "shop"), {ID: "x", Name: "x"}}})
+	d.sink(d.hosts[0]).Host(container.Host{Routed: true, Networks: []container.Network{network("a_2", "shop"), {ID: "x", Name: "x"}}})
 	for _, n := range []string{name, "a.docker.", "joined.docker."} {
 		serve(t, d, handlerCase{Case: test.Case{Qname: n, Qtype: dns.TypeA, Answer: a(n, "10.97.1.2")}})
 	}
 
 	// Another project's: each container has its own, and others none.
-	d.sink().Host(container.Host{Routed: true, Networks: []container.Network{network("a_2", "shop"), network("b", "blog")}})
-	d.sink().Apply([]container.Change{on("b", "blog", "b")})
+	d.sink(d.hosts[0]).Host(container.Host{Routed: true, Networks: []container.Network{network("a_2", "shop"), network("b", "blog")}})
+	d.sink(d.hosts[0]).Apply([]container.Change{on("b", "blog", "b")})
 	serve(t, d, handlerCase{Case: test.Case{Qname: name, Qtype: dns.TypeA, Ns: soa}})
 	serve(t, d, handlerCase{Case: test.Case{Qname: name, Qtype: dns.TypeA, Answer: a(name, "10.97.1.2")}, From: "10.97.1.2"})
 	serve(t, d, handlerCase{Case: test.Case{Qname: name, Qtype: dns.TypeA, Answer: a(name, "10.98.0.2")}, From: "10.98.0.2"})
 
 	// A project that is called as the networks has the name for itself, but on these.
-	d.sink().Apply([]container.Change{{ID: "c", Container: &container.Container{ID: "c", Name: "c",
+	d.sink(d.hosts[0]).Apply([]container.Change{{ID: "c", Container: &container.Container{ID: "c", Name: "c",
 		Labels:    map[string]string{"com.docker.compose.project": "back", "com.docker.compose.service": "db"},
 		Endpoints: []container.Endpoint{{Network: "c", Addrs: []netip.Addr{netip.MustParseAddr("10.99.0.2")}}}}}})
 	for from, want := range map[string]string{"": "10.99.0.2", "10.99.0.2": "10.99.0.2", "10.97.1.2": "10.97.1.2", "10.98.0.2": "10.98.0.2"} {
 		serve(t, d, handlerCase{Case: test.Case{Qname: name, Qtype: dns.TypeA, Answer: a(name, want)}, From: from})
 	}
-	d.sink().Apply([]container.Change{{ID: "c", Gone: true}})
+	d.sink(d.hosts[0]).Apply([]container.Change{{ID: "c", Gone: true}})
 
-	d.sink().Host(container.Host{Routed: true})
+	d.sink(d.hosts[0]).Host(container.Host{Routed: true})
 	serve(t, d, handlerCase{Case: none})
 	serve(t, d, handlerCase{Case: test.Case{Qname: "a.docker.", Qtype: dns.TypeA, Answer: append(a("a.docker.", "10.97.0.2"), a("a.docker.", "10.97.1.2")...)}})
 }

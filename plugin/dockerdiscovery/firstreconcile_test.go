@@ -127,7 +127,7 @@ func TestHalfReconciled(t *testing.T) {
 		check("half is known", d, r.query, r.before)
 	}
 	d.set(unknown...)
-	d.sink().Synced()
+	d.sink(d.hosts[0]).Synced()
 	for _, r := range rows {
 		check("all is known", d, r.query, r.after)
 	}

@@ -17,8 +17,6 @@ import (
 
 	"github.com/dockerdiscovery/dockerdiscovery/internal/asker"
 	"github.com/dockerdiscovery/dockerdiscovery/internal/catalog"
-	"github.com/dockerdiscovery/dockerdiscovery/internal/container"
-	"github.com/dockerdiscovery/dockerdiscovery/internal/engine"
 	"github.com/dockerdiscovery/dockerdiscovery/internal/zone"
 )
 
@@ -42,9 +40,8 @@ type Docker struct {
 	instance *instance
 	block    serverBlock
 
-	watcher     *engine.Watcher  // nil before startup
-	host        container.HostID // its engine's
-	arrivalWait time.Duration    // bounds how long a query waits for a name that is not known yet
+	hosts       []*watchedHost // as the Corefile has them
+	arrivalWait time.Duration  // bounds how long a query waits for a name that is not known yet
 
 	upstream  *upstream.Upstream
 	following atomic.Int32 // queries that wait for it

@@ -31,18 +31,18 @@ func next(context.Context, dns.ResponseWriter, *dns.Msg) (int, error) {
 // newTestDocker returns a plugin that knows two containers without an engine.
 func newTestDocker(zones ...string) *Docker {
 	d := unsyncedDocker(0, zones...)
-	d.sink().Synced()
-	d.sink().Current(false) // so the TTLs are cut
+	d.sink(d.hosts[0]).Synced()
+	d.sink(d.hosts[0]).Current(false) // so the TTLs are cut
 	return d
 }
 
 // unsyncedDocker is newTestDocker before the first reconciliation.
 func unsyncedDocker(hold time.Duration, zones ...string) *Docker {
-	cfg := config{sources: naming.Sources(), hold: hold}
+	cfg := config{endpoints: make([]endpoint, 1), sources: naming.Sources(), hold: hold}
 	cfg.zone = zone.Config{Zones: zones, TTL: 30, NegativeTTL: 7}
 	d := newDocker(cfg, &instance{})
 	d.Next = plugin.HandlerFunc(next)
-	d.sink().Apply([]container.Change{
+	d.sink(d.hosts[0]).Apply([]container.Change{
 		{ID: "0123456789abcdef", Container: &container.Container{
 			ID: "0123456789abcdef", Name: "web", Hostname: "www", Created: time.Unix(1, 0),
 			Labels: map[string]string{"com.docker.compose.project": "shop", "com.docker.compose.service": "front"},
@@ -188,17 +188,17 @@ func TestFallthrough(t *testing.T) {
 
 func TestRootZone(t *testing.T) {
 	d := unsyncedDocker(time.Hour, ".")
-	d.sink().Synced()
-	d.sink().Current(false)
+	d.sink(d.hosts[0]).Synced()
+	d.sink(d.hosts[0]).Current(false)
 	t.Cleanup(d.catalog.Close)
 	const member, stranger, lan = "172.17.0.3", "172.18.0.3", "192.0.2.9"
-	d.sink().Apply([]container.Change{
+	d.sink(d.hosts[0]).Apply([]container.Change{
 		{ID: "c1", Container: &container.Container{ID: "c1", Name: "example.org", Hostname: "mail.example.com", Endpoints: []container.Endpoint{
 			{Network: "other", Aliases: []string{"github.com"}, Addrs: []netip.Addr{netip.MustParseAddr(stranger)}}}}},
 		{ID: "c2", Container: &container.Container{ID: "c2", Name: "ended", Labels: map[string]string{"com.docker.compose.project": "shop", "com.docker.compose.service": "ended"},
 			Endpoints: []container.Endpoint{{Network: "net", Aliases: []string{"gone"}}}}},
 	})
-	d.sink().Apply([]container.Change{{ID: "c2"}})
+	d.sink(d.hosts[0]).Apply([]container.Change{{ID: "c2"}})
 	soa := []dns.RR{test.SOA(soaRoot)}
 	soon := []dns.RR{test.SOA(". 1 IN SOA ns.dns. hostmaster. 1 60 15 3600 1")}
 	cases := []handlerCase{
@@ -246,7 +246,7 @@ func TestRootZone(t *testing.T) {
 // TestBeforeFirstReconciliation checks that nothing is denied that may exist.
 func TestBeforeFirstReconciliation(t *testing.T) {
 	d := unsyncedDocker(0, "docker.", "17.172.in-addr.arpa.")
-	d.sink().Apply([]container.Change{{ID: "c1", Container: &container.Container{ID: "c1", Name: "c1", Labels: map[string]string{
+	d.sink(d.hosts[0]).Apply([]container.Change{{ID: "c1", Container: &container.Container{ID: "c1", Name: "c1", Labels: map[string]string{
 		"coredns.dockerdiscovery.records": "x.docker. CNAME nope.docker."}}}})
 	cases := []handlerCase{
 		{Case: test.Case{Qname: "x.docker.", Qtype: dns.TypeA, Rcode: dns.RcodeServerFailure}},
@@ -264,7 +264,7 @@ func TestBeforeFirstReconciliation(t *testing.T) {
 	}
 	d.Fall.SetZonesFromArgs(nil)
 	serve(t, d, handlerCase{Case: test.Case{Qname: "nope.docker.", Qtype: dns.TypeA, Rcode: toNext}})
-	d.sink().Synced()
+	d.sink(d.hosts[0]).Synced()
 	if !d.Ready() {
 		t.Error("not ready after the first reconciliation")
 	}
@@ -272,18 +272,18 @@ func TestBeforeFirstReconciliation(t *testing.T) {
 
 func TestLostAndSkipped(t *testing.T) {
 	d := newTestDocker("docker.")
-	if got := d.store.Snapshot().Lost()[d.host]; got != 1 { // rabbit_1's host name web
+	if got := d.store.Snapshot().Lost()[d.hosts[0].id]; got != 1 { // rabbit_1's host name web
 		t.Errorf("%d lost claims, want 1", got)
 	}
 	c := &container.Container{ID: "ffffffffffffffff", Name: "bad..name"}
 	for range 2 {
-		d.sink().Apply([]container.Change{{ID: c.ID, Container: c}})
-		if got := d.catalog.Skipped()[d.host]; got != 1 {
+		d.sink(d.hosts[0]).Apply([]container.Change{{ID: c.ID, Container: c}})
+		if got := d.catalog.Skipped()[d.hosts[0].id]; got != 1 {
 			t.Errorf("%d skipped names, want 1", got)
 		}
 	}
-	d.sink().Apply([]container.Change{{ID: c.ID}})
-	if got := d.catalog.Skipped()[d.host]; got != 0 {
+	d.sink(d.hosts[0]).Apply([]container.Change{{ID: c.ID}})
+	if got := d.catalog.Skipped()[d.hosts[0].id]; got != 0 {
 		t.Errorf("%d skipped names after the container has gone, want none", got)
 	}
 }

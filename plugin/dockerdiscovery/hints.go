@@ -68,9 +68,17 @@ func listenHint(network, addr string, err error) string {
 
 // suggest says what to try where no container runs, to who has just installed the server.
 func (d *Docker) suggest(cfg *dnsserver.Config) {
-	if d.catalog.Complete() && d.watcher.Containers() == 0 && !d.config.optIn && slices.Contains(d.config.sources, naming.Container) {
+	if d.catalog.Complete() && d.containers() == 0 && !d.config.optIn && slices.Contains(d.config.sources, naming.Container) {
 		log.Info(firstContainer(d.config.forward()[0], cfg.ListenHosts[0], cfg.Port))
 	}
+}
+
+// containers is the number of running containers on all hosts.
+func (d *Docker) containers() (n int) {
+	for _, h := range d.hosts {
+		n += h.watcher.Containers()
+	}
+	return n
 }
 
 func firstContainer(zone, listen, port string) string {

@@ -3,6 +3,7 @@ package dockerdiscovery
 import (
 	"fmt"
 	"net/netip"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -12,6 +13,7 @@ import (
 	"github.com/dockerdiscovery/dockerdiscovery/internal/asker"
 	"github.com/dockerdiscovery/dockerdiscovery/internal/container"
 	"github.com/dockerdiscovery/dockerdiscovery/internal/containertest"
+	"github.com/dockerdiscovery/dockerdiscovery/internal/engine"
 )
 
 // besideAnother has each host of which a plugin hears in a test stand beside another one, of equal networks, names and
@@ -37,12 +39,12 @@ func (d *Docker) hear(h container.Host) {
 		like.Peer = anotherAt
 		f.Host(like)
 	}
-	d.sink().Host(h)
+	d.sink(d.hosts[0]).Host(h)
 }
 
 // apply has the plugin hear of changes of its host's containers.
 func (d *Docker) apply(changes []container.Change) {
-	d.sink().Apply(changes)
+	d.sink(d.hosts[0]).Apply(changes)
 	f := d.another()
 	if f == nil {
 		return
@@ -146,4 +148,38 @@ func TestTwoHosts(t *testing.T) {
 	if got := fmt.Sprint(d.serverAddrs()); got != "[192.0.2.1]" {
 		t.Errorf("the server is at %s", got)
 	}
+}
+
+// TestLabels checks that engines at two addresses are of two hosts, however much alike these are called, and that two which use
+// one address are of one.
+func TestLabels(t *testing.T) {
+	name, err := os.Hostname()
+	if err != nil {
+		t.Fatal(err)
+	}
+	one, two := "unix://"+t.TempDir()+"/one.sock", "unix://"+t.TempDir()+"/two.sock"
+	var used []*endpoint
+	for _, c := range []struct{ url, name, want string }{
+		{one, "", name},
+		{two, "", two},
+		{"tcp://127.0.0.1:1", "", "127.0.0.1"},
+		{"tcp://127.0.0.1:2", "", "tcp://127.0.0.1:2"},
+		{"tcp://127.0.0.1:2", "", "tcp://127.0.0.1:2"}, // in a reload
+		{"tcp://[::1]:1", "", "::1"},
+		{"tcp://192.0.2.1:1", "nas", "nas"},
+	} {
+		e := &endpoint{Endpoint: engine.Endpoint{Host: c.url}, name: c.name}
+		used = append(used, e)
+		if got := string(e.label()); got != c.want {
+			t.Errorf("%s is of host %s, want %s", c.url, got, c.want)
+		}
+	}
+	for _, e := range used {
+		e.unlabel()
+	}
+	e := &endpoint{Endpoint: engine.Endpoint{Host: two}}
+	if got := string(e.label()); got != name {
+		t.Errorf("the socket that is alone is of host %s, want %s", got, name)
+	}
+	e.unlabel()
 }

@@ -58,18 +58,24 @@ func running() []*Docker {
 // start begins to watch the engine. It returns when the names of all running containers are known, when the engine turns
 // out to be away, or after startupTimeout.
 func (d *Docker) start() error {
-	d.watcher = engine.Watch(d.config.endpoint, observed)
-	d.host = d.watcher.HostID()
-	d.askers.Feed(d.host).EngineAt(remoteAddrs(d.config.endpoint.Host, &d.own))
-	d.watcher.Subscribe(d.sink(), d.config.resync)
+	for _, h := range d.hosts {
+		h.id = h.label()
+		h.watcher = engine.Watch(h.Endpoint, observed)
+		d.askers.Feed(h.id).EngineAt(remoteAddrs(h.Host, &d.own))
+		h.watcher.Subscribe(d.sink(h), d.config.resync)
+	}
 	instancesMu.Lock()
 	active = append(active, d)
 	instancesMu.Unlock()
-	select {
-	case <-d.watcher.Settled():
-		d.askers.Vantage(d.host) // so that its warning comes at the start
-	case <-time.After(startupTimeout):
-		log.Warningf("Docker Engine at %s has not told its containers in %s; starting without", d.watcher.Host(), startupTimeout)
+	timeout := time.After(startupTimeout)
+	for _, h := range d.hosts {
+		select {
+		case <-h.watcher.Settled():
+			d.askers.Vantage(h.id) // so that its warning comes at the start
+		case <-timeout:
+			log.Warningf("Docker Engine at %s has not told its containers in %s; starting without", h.watcher.Source(), startupTimeout)
+			return nil
+		}
 	}
 	return nil
 }
@@ -83,8 +89,11 @@ func (d *Docker) stop() error {
 	}
 	instancesMu.Unlock()
 	if i >= 0 {
-		d.watcher.Unsubscribe(d.sink())
-		d.watcher.Release()
+		for _, h := range d.hosts {
+			h.watcher.Unsubscribe(d.sink(h))
+			h.watcher.Release()
+			h.unlabel()
+		}
 		d.catalog.Close()
 		d.notifier.stop()
 	}

@@ -70,8 +70,8 @@ func (live) Collect(ch chan<- prometheus.Metric) {
 	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
 		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
 	}
-	for id, s := range engine.States() {
-		host := string(id)
+	for source, s := range engine.States() {
+		host := labelOf(source)
 		connected := 0.
 		if s.Connected {
 			connected = 1
@@ -104,15 +104,15 @@ func (live) Collect(ch chan<- prometheus.Metric) {
 // observer logs what an operator can act on and counts the rest. It implements
 // engine.Observer.
 type observer struct {
-	mu         sync.Mutex         // guards the following
-	links      map[string]*link   // by the engine's address
+	mu         sync.Mutex // guards the following
+	links      map[engine.Source]*link
 	unreadable map[[2]string]bool // addresses and calls whose odd answers have been logged
 }
 
 var observed = newObserver()
 
 func newObserver() *observer {
-	return &observer{links: map[string]*link{}, unreadable: map[[2]string]bool{}}
+	return &observer{links: map[engine.Source]*link{}, unreadable: map[[2]string]bool{}}
 }
 
 // link says what the log has last about the connection to an engine.
@@ -130,29 +130,29 @@ const (
 	flapAfter = time.Minute
 )
 
-func (o *observer) link(address string) *link {
-	if o.links[address] == nil {
-		o.links[address] = &link{}
+func (o *observer) link(from engine.Source) *link {
+	if o.links[from] == nil {
+		o.links[from] = &link{}
 	}
-	return o.links[address]
+	return o.links[from]
 }
 
 func (o *observer) Connected(from engine.Source, description string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	l := o.link(from.Address)
+	l := o.link(from)
 	if !l.away && !l.at.IsZero() { // its last absence was not logged either
-		log.Debugf("Watching Docker Engine %s at %s", description, from.Address)
+		log.Debugf("Watching Docker Engine %s at %s", description, from)
 		return
 	}
 	l.away = false
-	log.Infof("Watching Docker Engine %s at %s", description, from.Address)
+	log.Infof("Watching Docker Engine %s at %s", description, from)
 }
 
 func (o *observer) Disconnected(from engine.Source, err error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	l, now := o.link(from.Address), time.Now()
+	l, now := o.link(from), time.Now()
 	cause := strings.Map(func(r rune) rune {
 		if r >= '0' && r <= '9' {
 			return -1
@@ -164,15 +164,15 @@ func (o *observer) Disconnected(from engine.Source, err error) {
 		quiet = flapAfter
 	}
 	if l.away && cause == l.cause || !l.at.IsZero() && now.Sub(l.at) < quiet {
-		log.Debugf("Docker Engine at %s: %v", from.Address, err)
+		log.Debugf("Docker Engine at %s: %v", from, err)
 		return
 	}
 	*l = link{away: true, cause: cause, at: now}
-	log.Errorf("Docker Engine at %s: %v%s; retrying until it answers", from.Address, err, engineHint(from.Address, err))
+	log.Errorf("Docker Engine at %s: %v%s; retrying until it answers", from, err, engineHint(string(from), err))
 }
 
 func (o *observer) Event(from engine.Source, kind, action string) {
-	eventsTotal.WithLabelValues(string(from.Host), kind, action).Inc()
+	eventsTotal.WithLabelValues(labelOf(from), kind, action).Inc()
 }
 
 func (o *observer) Call(from engine.Source, name string, _ time.Duration, err error) {
@@ -185,11 +185,11 @@ func (o *observer) Call(from engine.Source, name string, _ time.Duration, err er
 	case err != nil:
 		result = "error"
 	}
-	apiCallsTotal.WithLabelValues(string(from.Host), name, result).Inc()
+	apiCallsTotal.WithLabelValues(labelOf(from), name, result).Inc()
 }
 
 func (o *observer) Reconciled(from engine.Source, took time.Duration, _ int) {
-	reconcileDuration.WithLabelValues(string(from.Host)).Observe(took.Seconds())
+	reconcileDuration.WithLabelValues(labelOf(from)).Observe(took.Seconds())
 }
 
 func (o *observer) InspectFailed(_ engine.Source, id string, err error) {
@@ -205,12 +205,12 @@ func (o *observer) LeftOut(_ engine.Source, id string, err error) {
 func (o *observer) Unreadable(from engine.Source, call string, err error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if key := [2]string{from.Address, call}; !o.unreadable[key] {
+	if key := [2]string{string(from), call}; !o.unreadable[key] {
 		o.unreadable[key] = true
-		log.Warningf("Docker Engine at %s: part of its answer to %s can't be read and is done without: %v", from.Address, call, err)
+		log.Warningf("Docker Engine at %s: part of its answer to %s can't be read and is done without: %v", from, call, err)
 	}
 }
 
 func (o *observer) Applied(from engine.Source, lag time.Duration) {
-	recordLag.WithLabelValues(string(from.Host)).Observe(lag.Seconds())
+	recordLag.WithLabelValues(labelOf(from)).Observe(lag.Seconds())
 }

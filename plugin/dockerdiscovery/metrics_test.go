@@ -31,7 +31,7 @@ func TestUnreadableIsLoggedOnce(t *testing.T) {
 		for range 3 {
 			for _, host := range []string{"unix:///one", "unix:///two"} {
 				for _, call := range []string{"info", "networks"} {
-					o.Unreadable(engine.Source{Address: host}, call, errors.New("odd"))
+					o.Unreadable(engine.Source(host), call, errors.New("odd"))
 				}
 			}
 		}
@@ -46,7 +46,7 @@ func TestFlapsAreLoggedOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := newObserver()
 		const host = "tcp://engine:1"
-		from := engine.Source{Address: host}
+		from := engine.Source(host)
 		ends := func(cause string) func() { return func() { o.Disconnected(from, errors.New(cause)) } }
 		comes := func() { o.Connected(from, "28") }
 		step := func(what string, do func(), want string) {

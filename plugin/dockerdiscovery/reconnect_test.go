@@ -45,7 +45,7 @@ func TestArrivalAfterReconnect(t *testing.T) {
 	if err := e.Down(); err != nil {
 		t.Fatal(err)
 	}
-	for end := time.Now().Add(10 * time.Second); d.watcher.Current(); {
+	for end := time.Now().Add(10 * time.Second); d.hosts[0].watcher.Current(); {
 		if time.Now().After(end) {
 			t.Fatal("still connected")
 		}

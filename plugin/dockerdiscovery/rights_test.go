@@ -172,17 +172,17 @@ func TestTheft(t *testing.T) {
 				w.set(both[1]...)
 				without[0].same(t, "all run", w, of.names())
 				without[0].sameTransfer(t, w, of.names())
-				if got, want := w.store.Snapshot().Lost()[w.host]-without[0].store.Snapshot().Lost()[without[0].host], len(strings.Fields(of.lost))+of.more; got != want {
+				if got, want := w.store.Snapshot().Lost()[w.hosts[0].id]-without[0].store.Snapshot().Lost()[without[0].hosts[0].id], len(strings.Fields(of.lost))+of.more; got != want {
 					t.Errorf("%d claims are lost, want %d", got, want)
 				}
-				if got := w.catalog.Skipped()[w.host]; got != of.skipped {
+				if got := w.catalog.Skipped()[w.hosts[0].id]; got != of.skipped {
 					t.Errorf("%d names are skipped, want %d", got, of.skipped)
 				}
 				w.remove(mortals()...)
 				without[1].same(t, "they have ended, and are held", w, of.names())
 				w.set(mortals()...)
 				without[0].same(t, "they run again", w, of.names())
-				w.sink().Apply([]container.Change{{ID: thief.ID, Gone: true}})
+				w.sink(w.hosts[0]).Apply([]container.Change{{ID: thief.ID, Gone: true}})
 				without[0].same(t, "the thief is gone", w, of.names())
 				of.logged(t, thief.Name, out.String())
 			})
@@ -223,7 +223,7 @@ func TestAfterTheft(t *testing.T) {
 		const wildcard = "10.1.0.2" // *.web is web's
 		check("all run", map[string]string{"web.shop.docker.": "10.1.0.20", "api.gitea.docker.": "NXDOMAIN", "sip.web.docker.": wildcard})
 		gone := func(name string) {
-			w.sink().Apply([]container.Change{{ID: facts(name, "").ID, Gone: true}})
+			w.sink(w.hosts[0]).Apply([]container.Change{{ID: facts(name, "").ID, Gone: true}})
 		}
 		gone("gitea")
 		gone("web")
@@ -273,7 +273,7 @@ func TestNamesakes(t *testing.T) {
 			check("web has ended", "none", "NXDOMAIN")
 			w.set(web)
 			check("web runs again", "10.1.0.2", "NXDOMAIN")
-			w.sink().Apply([]container.Change{{ID: web.ID, Gone: true}})
+			w.sink(w.hosts[0]).Apply([]container.Change{{ID: web.ID, Gone: true}})
 			check("web is removed, and may be made anew", "none", "NXDOMAIN")
 			anew := labelled(named(facts("anew", "a=10.1.0.3"), "web"), "project=p", "service=s")
 			anew.Created = time.Unix(300, 0)

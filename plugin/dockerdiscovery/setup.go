@@ -47,12 +47,13 @@ const (
 
 // config is what the Corefile says.
 type config struct {
-	zone     zone.Config
-	endpoint engine.Endpoint
-	resync   time.Duration
-	sources  []naming.Source
-	fall     fall.F
-	root     string // the server block's, in which relative paths start
+	zone      zone.Config
+	endpoints []endpoint
+	tls       engine.Endpoint // what the block says for all tcp endpoints
+	resync    time.Duration
+	sources   []naming.Source
+	fall      fall.F
+	root      string // the server block's, in which relative paths start
 
 	networks     []string
 	health       naming.Health
@@ -68,8 +69,10 @@ type config struct {
 
 func setup(c *caddy.Controller) error {
 	cfg, err := parse(c)
-	if err == nil && cfg.endpoint.Host == "" {
-		cfg.endpoint, err = engine.Default(func(err error) { log.Warning(err) })
+	if err == nil && len(cfg.endpoints) == 0 {
+		var e engine.Endpoint
+		e, err = engine.Default(func(err error) { log.Warning(err) })
+		cfg.endpoints = []endpoint{{Endpoint: e}}
 	}
 	if err != nil {
 		return plugin.Error(pluginName, err)
@@ -114,6 +117,9 @@ func newDocker(cfg config, i *instance) *Docker {
 		store:    zone.NewStore(cfg.zone),
 		upstream: upstream.New(),
 		own:      newOwnAddrs(),
+	}
+	for _, e := range cfg.endpoints {
+		d.hosts = append(d.hosts, &watchedHost{endpoint: e})
 	}
 	d.askers = asker.New(&d.own, cfg.forwarders, d.warnOfPublished)
 	d.catalog = catalog.New(catalog.Config{
@@ -239,7 +245,14 @@ func (cfg *config) parseBlock(c *caddy.Controller) error {
 			return c.Errf("%s; want '%s'", err, p.form)
 		}
 	}
-	if line, given := lines["tls"]; given && !strings.HasPrefix(cfg.endpoint.Host, "tcp://") {
+	tcp := false
+	for i := range cfg.endpoints {
+		if e := &cfg.endpoints[i]; strings.HasPrefix(e.Host, "tcp://") {
+			tcp = true
+			e.TLS, e.Cert, e.Key, e.CACert = cfg.tls.TLS, cfg.tls.Cert, cfg.tls.Key, cfg.tls.CACert
+		}
+	}
+	if line, given := lines["tls"]; given && !tcp {
 		return c.Errf("tls in line %d needs an endpoint tcp://HOST:PORT", line)
 	}
 	return nil

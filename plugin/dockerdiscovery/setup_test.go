@@ -50,7 +50,7 @@ func TestParse(t *testing.T) {
 		})},
 		{"docker .", []string{"docker."}, defaults(func(c *config) { c.zone.Zones = []string{"."} })},
 		{"docker {\n endpoint unix:///run/engine.sock\n}", []string{"docker."}, defaults(func(c *config) {
-			c.endpoint.Host = "unix:///run/engine.sock"
+			c.endpoints = []endpoint{{Endpoint: engine.Endpoint{Host: "unix:///run/engine.sock"}}}
 		})},
 		{"docker {\n names container compose\n}", []string{"docker."}, defaults(func(c *config) {
 			c.sources = []naming.Source{naming.Container, naming.Compose}
@@ -120,8 +120,8 @@ func TestParseTLS(t *testing.T) {
 		dnsserver.GetConfig(c).Root = dir
 		cfg, err := parse(c)
 		want.Host, want.TLS = "tcp://engine.example:2376", true
-		if err != nil || cfg.endpoint != want {
-			t.Errorf("tls %s: %+v, %v; want %+v", args, cfg.endpoint, err, want)
+		if err != nil || len(cfg.endpoints) != 1 || cfg.endpoints[0].Endpoint != want {
+			t.Errorf("tls %s: %+v, %v; want %+v", args, cfg.endpoints, err, want)
 		}
 	}
 }

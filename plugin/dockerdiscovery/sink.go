@@ -12,8 +12,8 @@ type sink struct {
 	askers *asker.Feed
 }
 
-// sink returns the sink for the facts of the endpoint's host. All that it returns are equal.
-func (d *Docker) sink() sink { return sink{d.catalog.Feed(d.host), d.askers.Feed(d.host)} }
+// sink returns the sink for the facts of the host. All that it returns for one are equal.
+func (d *Docker) sink(h *watchedHost) sink { return sink{d.catalog.Feed(h.id), d.askers.Feed(h.id)} }
 
 // Host implements engine.Sink.
 func (s sink) Host(h container.Host) {

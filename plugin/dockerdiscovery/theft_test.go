@@ -170,17 +170,17 @@ func TestRootZoneThefts(t *testing.T) {
 				w.set(thief)
 				names := slices.DeleteFunc(slices.Clone(names), func(n string) bool { return n == of.gets })
 				without.same(t, of.what, w, names)
-				if got, want := w.store.Snapshot().Lost()[w.host]-without.store.Snapshot().Lost()[without.host], len(strings.Fields(of.lost)); got != want {
+				if got, want := w.store.Snapshot().Lost()[w.hosts[0].id]-without.store.Snapshot().Lost()[without.hosts[0].id], len(strings.Fields(of.lost)); got != want {
 					t.Errorf("%d claims are lost, want %d", got, want)
 				}
-				want := without.catalog.Skipped()[without.host]
+				want := without.catalog.Skipped()[without.hosts[0].id]
 				if of.skipped != "" {
 					want++
 					if n := strings.Count(out.String(), fmt.Sprintf("Container %s: skipped", thief.Name)); n != 1 || !strings.Contains(out.String(), fmt.Sprintf("%q: ", of.skipped)) {
 						t.Errorf("the log says %d times that %s is skipped:\n%s", n, of.skipped, out)
 					}
 				}
-				if got := w.catalog.Skipped()[w.host]; got != want {
+				if got := w.catalog.Skipped()[w.hosts[0].id]; got != want {
 					t.Errorf("%d names are skipped, want %d", got, want)
 				}
 			})

@@ -114,7 +114,7 @@ func newTown(change func(*config)) town {
 	host.Networks = append(host.Networks, container.Network{
 		ID: "traefik", Name: "traefik", Driver: "bridge", Subnets: []netip.Prefix{subnet}, Gateways: []netip.Addr{subnet.Addr().Next()},
 	})
-	d.sink().Host(host)
+	d.sink(d.hosts[0]).Host(host)
 	return town{d}
 }
 

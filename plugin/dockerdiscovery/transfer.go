@@ -59,9 +59,6 @@ func (t transferring) HostAddrs(container.HostID) []netip.Addr { return nil }
 // Publish implements zone.Server.
 func (t transferring) Publish() bool { return false }
 
-// Direct implements zone.Server.
-func (t transferring) Direct(network container.NetworkID) bool { return t.askers.Direct(network) }
-
 // OnBridge implements zone.Server.
 func (t transferring) OnBridge(host container.HostID, ip netip.Addr) bool {
 	return t.askers.OnBridge(host, ip)

@@ -100,7 +100,7 @@ func (e *exchange) Gateways(host container.HostID) []netip.Addr {
 
 // HostAddrs implements zone.Server. All of the answer's containers ask for them.
 func (e *exchange) HostAddrs(host container.HostID) []netip.Addr {
-	if len(e.config.publishAddrs) > 0 && host == e.host {
+	if len(e.config.publishAddrs) > 0 && e.only() != nil { // else they are no single host's
 		return e.config.publishAddrs
 	}
 	switch v := e.askers.Vantage(host); {
@@ -137,9 +137,6 @@ func (e *exchange) findMachineAddrs() []netip.Addr {
 
 // Publish implements zone.Server.
 func (e *exchange) Publish() bool { return e.config.publish }
-
-// Direct implements zone.Server.
-func (e *exchange) Direct(network container.NetworkID) bool { return e.askers.Direct(network) }
 
 // OnBridge implements zone.Server.
 func (e *exchange) OnBridge(host container.HostID, ip netip.Addr) bool {

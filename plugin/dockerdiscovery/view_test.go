@@ -24,13 +24,13 @@ import (
 // and no container. This machine has the address 192.0.2.1.
 func emptyDocker(change func(*config)) *Docker {
 	d := unreconciledDocker(change)
-	d.sink().Synced()
+	d.sink(d.hosts[0]).Synced()
 	return d
 }
 
 // unreconciledDocker is emptyDocker before the first reconciliation.
 func unreconciledDocker(change func(*config)) *Docker {
-	cfg := config{sources: naming.Sources(), health: naming.PreferHealth, hold: 10 * time.Second}
+	cfg := config{endpoints: make([]endpoint, 1), sources: naming.Sources(), health: naming.PreferHealth, hold: 10 * time.Second}
 	cfg.zone = zone.Config{Zones: []string{"docker.", "10.in-addr.arpa."}, TTL: 5, NegativeTTL: 5}
 	if change != nil {
 		change(&cfg)
@@ -263,9 +263,11 @@ func TestHostIsElsewhere(t *testing.T) {
 	web := facts("web", "a=10.1.0.2")
 	web.Ports = published("0.0.0.0:8080")
 	for name, change := range map[string]func(*Docker){
-		"not routed":     func(d *Docker) { h := containertest.Host(); h.Routed = false; d.hear(h) },
-		"remote engine":  func(d *Docker) { d.askers.Feed(d.host).EngineAt([]netip.Addr{netip.MustParseAddr("203.0.113.5")}) },
-		"remote unknown": func(d *Docker) { d.askers.Feed(d.host).EngineAt([]netip.Addr{}) },
+		"not routed": func(d *Docker) { h := containertest.Host(); h.Routed = false; d.hear(h) },
+		"remote engine": func(d *Docker) {
+			d.askers.Feed(d.hosts[0].id).EngineAt([]netip.Addr{netip.MustParseAddr("203.0.113.5")})
+		},
+		"remote unknown": func(d *Docker) { d.askers.Feed(d.hosts[0].id).EngineAt([]netip.Addr{}) },
 	} {
 		want := map[string][2]string{ // by loopback, and by the network's gateway
 			"not routed": {"127.0.0.1", "192.0.2.1"}, "remote engine": {"203.0.113.5", "203.0.113.5"}, "remote unknown": {"none", "none"},
@@ -519,7 +521,7 @@ func TestVantage(t *testing.T) {
 		return func(d *Docker) {
 			h := containertest.Host()
 			h.Peer = netip.MustParseAddr(at)
-			d.askers.Feed(d.host).EngineAt([]netip.Addr{h.Peer}) // by its name, at the start
+			d.askers.Feed(d.hosts[0].id).EngineAt([]netip.Addr{h.Peer}) // by its name, at the start
 			d.hear(h)
 		}
 	}
@@ -544,10 +546,10 @@ func TestVantage(t *testing.T) {
 		"through a proxy, in a container":    {[]func(*Docker){reached("10.2.0.9"), proxy, on(machine("eth0 10.2.0.8/16")), func(d *Docker) { d.set(facts("us", "b=10.2.0.8")) }}, "10.1.0.2"},
 		"at a bridge of the host, inside":    {[]func(*Docker){reached("10.2.0.1"), on(machine("eth0 10.1.0.9/16")), func(d *Docker) { d.set(facts("us", "a=10.1.0.9")) }}, "10.1.0.2"},
 		"at a bridge of another machine":     {[]func(*Docker){reached("10.2.0.1"), on(machine("eth0 192.0.2.1/24"))}, "10.2.0.1"},
-		"its name could not be looked up":    {[]func(*Docker){reached("203.0.113.5"), func(d *Docker) { d.askers.Feed(d.host).EngineAt([]netip.Addr{}) }}, "203.0.113.5"},
-		"a proxy whose name was not known":   {[]func(*Docker){reached("10.2.0.9"), proxy, func(d *Docker) { d.askers.Feed(d.host).EngineAt([]netip.Addr{}) }}, "10.1.0.2"},
-		"away, through a proxy":              {[]func(*Docker){proxy, func(d *Docker) { d.askers.Feed(d.host).EngineAt([]netip.Addr{netip.MustParseAddr("10.2.0.9")}) }}, "10.1.0.2"},
-		"the bridge is made with the server": {[]func(*Docker){on(machine("eth0 192.0.2.1/24")), func(d *Docker) { d.askers.Vantage(d.host) }, on(machine("eth0 192.0.2.1/24", "a 10.1.0.1/16"))}, "10.1.0.2"},
+		"its name could not be looked up":    {[]func(*Docker){reached("203.0.113.5"), func(d *Docker) { d.askers.Feed(d.hosts[0].id).EngineAt([]netip.Addr{}) }}, "203.0.113.5"},
+		"a proxy whose name was not known":   {[]func(*Docker){reached("10.2.0.9"), proxy, func(d *Docker) { d.askers.Feed(d.hosts[0].id).EngineAt([]netip.Addr{}) }}, "10.1.0.2"},
+		"away, through a proxy":              {[]func(*Docker){proxy, func(d *Docker) { d.askers.Feed(d.hosts[0].id).EngineAt([]netip.Addr{netip.MustParseAddr("10.2.0.9")}) }}, "10.1.0.2"},
+		"the bridge is made with the server": {[]func(*Docker){on(machine("eth0 192.0.2.1/24")), func(d *Docker) { d.askers.Vantage(d.hosts[0].id) }, on(machine("eth0 192.0.2.1/24", "a 10.1.0.1/16"))}, "10.1.0.2"},
 	} {
 		d := emptyDocker(func(c *config) { c.publish = true })
 		for _, change := range c.changes {
