@@ -57,15 +57,7 @@ func fromEnv(host string) (Endpoint, error) {
 		e.TLS, e.SkipVerify = true, !verify
 		e.CACert, e.Cert, e.Key = filepath.Join(dir, "ca.pem"), filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
 	}
-	return e, validDefault(host)
-}
-
-// validDefault is [ValidHost] with a word on what the CLI can reach and we can't.
-func validDefault(host string) error {
-	if strings.HasPrefix(host, "ssh://") {
-		return fmt.Errorf("'%s' is reached by SSH, which is not supported; forward the engine's socket, as in 'ssh -L /run/engine.sock:/var/run/docker.sock HOST', and write 'endpoint unix:///run/engine.sock'", host)
-	}
-	return ValidHost(host)
+	return e, ValidHost(host)
 }
 
 // configDir is where the CLI keeps its configuration, "" if nowhere.
@@ -130,7 +122,7 @@ func fromContext(name string) (Endpoint, error) {
 			}
 		}
 	}
-	return e, validDefault(e.Host)
+	return e, ValidHost(e.Host)
 }
 
 // maxConfig bounds a file of the CLI's, in octets.

@@ -42,6 +42,13 @@ func TestCanonical(t *testing.T) {
 		"tcp://[FD00:0::1]:2375":       "tcp://[fd00::1]:2375",
 		"tcp://[::ffff:10.0.0.1]:2375": "tcp://10.0.0.1:2375",
 		"tcp://10.0.0.1:2375/path/":    "tcp://10.0.0.1:2375/path",
+
+		"ssh://nas":                     "ssh://nas",
+		"ssh://NAS.:22/":                "ssh://nas",
+		"ssh://nas/var/run/docker.sock": "ssh://nas",
+		"ssh://me@nas:02222/run//user/./podman.sock/": "ssh://me@nas:2222/run/user/podman.sock",
+		"ssh://me@[FD00:0::1]":                        "ssh://me@[fd00::1]",
+		"ssh://me@[::ffff:10.0.0.1]:22":               "ssh://me@10.0.0.1",
 	} {
 		if got := (Endpoint{Host: host}).canonical().Host; got != want {
 			t.Errorf("%s is %s, want %s", host, got, want)
@@ -50,12 +57,24 @@ func TestCanonical(t *testing.T) {
 			t.Error(err)
 		}
 	}
+	for _, host := range []string{
+		"unix://run/docker.sock", "unix:///", "unix:/run/docker.sock", "tcp://h", "tcp://:1", "tcp://h:0", "tcp://h:65536", "tcp://me@h:1", "http://h:1",
+		"ssh://", "ssh://me:secret@h", "ssh://h:0", "ssh://h:ssh", "ssh://h?x", "ssh://h#x", "ssh:h", "h",
+	} {
+		if err := ValidHost(host); err == nil {
+			t.Errorf("%s is an endpoint", host)
+		}
+	}
 	wd, err := os.Getwd()
 	if err != nil {
 		t.Fatal(err)
 	}
 	if got := (Endpoint{Host: "tcp://a:1", TLS: true, CACert: "ca.pem"}).canonical().CACert; got != filepath.Join(wd, "ca.pem") {
 		t.Errorf("ca.pem is %s", got)
+	}
+	got := (Endpoint{Host: "ssh://a", SSHKeys: "/b/../id\nid", KnownHosts: "hosts"}).canonical()
+	if want := (Endpoint{Host: "ssh://a", SSHKeys: "/id\n" + wd + "/id", KnownHosts: wd + "/hosts"}); got != want {
+		t.Errorf("%+v, want %+v", got, want)
 	}
 }
 
@@ -152,14 +171,14 @@ func TestDefault(t *testing.T) {
 		{name: "context with TLS", env: []string{"DOCKER_CONTEXT", "secure"},
 			want: Endpoint{Host: "tcp://10.0.0.1:2376", TLS: true, CACert: tls + "/ca.pem", Cert: tls + "/cert.pem", Key: tls + "/key.pem"}},
 		{name: "context without verification", env: []string{"DOCKER_CONTEXT", "lax"}, want: Endpoint{Host: "tcp://10.0.0.1:2376", TLS: true, SkipVerify: true}},
+		{name: "context by SSH", env: []string{"DOCKER_CONTEXT", "ssh"}, want: Endpoint{Host: "ssh://me@host"}},
+		{name: "DOCKER_HOST by SSH", env: []string{"DOCKER_HOST", "ssh://me@host:2222"}, want: Endpoint{Host: "ssh://me@host:2222"}},
 		{name: "DOCKER_CONFIG", env: []string{"DOCKER_CONFIG", "/nonexistent"}, config: `{"currentContext":"side"}`, want: usual},
 
 		{name: "unknown context", env: []string{"DOCKER_CONTEXT", "none"}, err: "the Docker context 'none', which DOCKER_CONTEXT names: there is no such context"},
 		{name: "unknown current context", config: `{"currentContext":"none"}`, err: "config.json names: there is no such context"},
 		{name: "context of another kind", env: []string{"DOCKER_CONTEXT", "cluster"}, err: "no endpoint of a Docker Engine"},
 		{name: "broken context", env: []string{"DOCKER_CONTEXT", "broken"}, err: "meta.json: unexpected EOF"},
-		{name: "context by SSH", env: []string{"DOCKER_CONTEXT", "ssh"}, err: "'ssh://me@host' is reached by SSH, which is not supported; forward the engine's socket"},
-		{name: "DOCKER_HOST by SSH", env: []string{"DOCKER_HOST", "ssh://me@host"}, err: "DOCKER_HOST: 'ssh://me@host' is reached by SSH"},
 		{name: "odd DOCKER_HOST", env: []string{"DOCKER_HOST", "here"}, err: "DOCKER_HOST: 'here' is not an endpoint"},
 		{name: "broken configuration", config: `{`, want: usual, warned: "config.json: unexpected EOF"},
 	} {

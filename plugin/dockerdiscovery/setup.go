@@ -175,7 +175,7 @@ const (
 
 // properties are the accepted properties by name.
 var properties = map[string]property{
-	"endpoint":     {"endpoint unix:///PATH|tcp://HOST:PORT", 1, 1, once, (*config).setEndpoint},
+	"endpoint":     {"endpoint " + engine.HostForms, 1, 1, once, (*config).setEndpoint},
 	"tls":          {"tls [CERT KEY] [CACERT]", 0, 3, once, (*config).setTLS},
 	"names":        {"names SOURCE..., with sources " + sourceNames(), 1, unlimited, adds, (*config).addSources},
 	"template":     {"template TEMPLATE, a Go template in quotes, as in \"{{.Service}}-{{.Number}}.{{.Project}}\"", 1, 1, adds, (*config).addTemplate},
