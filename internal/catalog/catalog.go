@@ -23,6 +23,8 @@ type Config struct {
 	Rules naming.Rules
 	Hold  time.Duration // for which an ended container's names stay
 	Store *zone.Store
+	// HostName returns a host's name in DNS, "" if it has none. Nil gives none.
+	HostName func(container.HostID) string
 	// Warnf takes what whoever started a container may want to mend: it has not got a name. Nil drops it.
 	Warnf func(format string, args ...any)
 
@@ -39,6 +41,7 @@ type Catalog struct {
 	rules     naming.Rules
 	hold      time.Duration
 	store     *zone.Store
+	hostName  func(container.HostID) string
 	warnf     func(format string, args ...any)
 	now       func() time.Time
 	afterFunc func(time.Duration, func()) Timer
@@ -54,9 +57,13 @@ type Catalog struct {
 // New returns a catalog without hosts.
 func New(cfg Config) *Catalog {
 	cat := &Catalog{
-		rules: cfg.Rules, hold: cfg.Hold, store: cfg.Store, warnf: cfg.Warnf, now: cfg.Now, afterFunc: cfg.AfterFunc,
+		rules: cfg.Rules, hold: cfg.Hold, store: cfg.Store, hostName: cfg.HostName,
+		warnf: cfg.Warnf, now: cfg.Now, afterFunc: cfg.AfterFunc,
 		changed: make(chan struct{}, 1),
 		feeds:   map[container.HostID]*Feed{},
+	}
+	if cat.hostName == nil {
+		cat.hostName = func(container.HostID) string { return "" }
 	}
 	if cat.warnf == nil {
 		cat.warnf = func(string, ...any) {}
@@ -74,18 +81,27 @@ func New(cfg Config) *Catalog {
 // Arrivals are the containers that are starting.
 func (cat *Catalog) Arrivals() *Arrivals { return cat.arrivals }
 
-// Feed returns the host's feed, begun if there is none: the host is then unsynced until the feed is.
+// Feed returns the host's feed, begun if there is none: the host is then unsynced until the feed is, and has its own name.
 func (cat *Catalog) Feed(host container.HostID) *Feed {
-	cat.mu.Lock()
-	defer cat.mu.Unlock()
-	f := cat.feeds[host]
-	if f == nil {
-		f = newFeed(cat, host)
-		cat.feeds[host] = f
-		cat.store.SetHost(host, zone.Unsynced)
-		cat.count()
+	f, begun := cat.feed(host)
+	if begun {
+		f.begin()
 	}
 	return f
+}
+
+// feed is Feed but for the host's own name, and reports whether the feed is new.
+func (cat *Catalog) feed(host container.HostID) (f *Feed, begun bool) {
+	cat.mu.Lock()
+	defer cat.mu.Unlock()
+	if f = cat.feeds[host]; f != nil {
+		return f, false
+	}
+	f = newFeed(cat, host)
+	cat.feeds[host] = f
+	cat.store.SetHost(host, zone.Unsynced)
+	cat.count()
+	return f, true
 }
 
 // drop takes the feed out of the catalog.
@@ -134,9 +150,17 @@ func (cat *Catalog) publish(entries []zone.Change) {
 			cat.warnf("Container %s%s has a CNAME at %s, where it has other records too: the CNAME is left out", l.Loser.Name, cat.on(l.Loser.Host), l.Name)
 			continue
 		}
-		cat.warnf("Container %s%s does not get the name %s: it is container %s's%s", l.Loser.Name, cat.on(l.Loser.Host), l.Name, l.Winner.Name, cat.on(l.Winner.Host))
+		cat.warnf("Container %s%s does not get the name %s: it is %s", l.Loser.Name, cat.on(l.Loser.Host), l.Name, cat.possessive(l.Winner))
 	}
 	cat.signal()
+}
+
+// possessive says for a message that something is the entry's.
+func (cat *Catalog) possessive(e *zone.Entry) string {
+	if e.IsHost() {
+		return "host " + e.Name + "'s"
+	}
+	return "container " + e.Name + "'s" + cat.on(e.Host)
 }
 
 // on says for a message that something is on the host, where there are several.

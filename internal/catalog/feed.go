@@ -50,11 +50,27 @@ type end struct {
 func newFeed(cat *Catalog, host container.HostID) *Feed {
 	return &Feed{
 		cat: cat, host: host,
-		networks:   container.NewNetworks(&container.Host{ID: host}),
+		networks:   container.NewNetworks(&container.Host{ID: host, Name: cat.hostName(host)}),
 		listings:   map[string]*listing{},
 		joined:     map[string][]string{},
 		successors: map[string]*successor{},
 		past:       map[string]*history{},
+	}
+}
+
+// begin gives the host its own name, for which no engine need be asked.
+func (f *Feed) begin() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.forgotten {
+		return
+	}
+	entry, skipped := f.cat.rules.HostEntry(f.networks)
+	for _, s := range skipped {
+		f.cat.warnf("Host %s: skipped %s", f.networks.HostName(), s)
+	}
+	if entry != nil {
+		f.cat.publish([]zone.Change{{Key: entry.Key, Entry: entry}})
 	}
 }
 
@@ -65,7 +81,7 @@ func (f *Feed) Host(h container.Host) {
 	if f.forgotten {
 		return
 	}
-	h.ID = f.host
+	h.ID, h.Name = f.host, f.networks.HostName()
 	before, now := f.networks, container.NewNetworks(&h)
 	f.networks = now
 	affected := affected{} // who is on a network that is known as another one now
@@ -299,7 +315,7 @@ func (f *Feed) Forget() {
 	}
 	f.forgotten = true
 	f.stop()
-	entries := make([]zone.Change, 0, len(f.listings))
+	entries := []zone.Change{{Key: f.key("")}} // the host's own
 	for id := range f.listings {
 		entries = append(entries, zone.Change{Key: f.key(id)})
 	}

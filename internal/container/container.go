@@ -131,7 +131,8 @@ func (n *Network) Reach(ip netip.Addr) Reach {
 
 // Host is what is known of the engine's host.
 type Host struct {
-	ID       HostID    // set by who takes the facts; an engine does not know how it is called
+	ID       HostID    // set by who takes the facts, as Name; an engine does not know how it is called
+	Name     string    // in DNS: its own, and below it those of its containers; "" if it has none there
 	Networks []Network // by ID
 	// Routed is false where the host can't reach containers by their addresses, since
 	// the engine runs in a virtual machine or in a network namespace of a user's.

@@ -36,13 +36,14 @@ func (n NetworkID) String() string {
 
 // Networks finds a host's networks by the names that its containers' endpoints have.
 type Networks struct {
-	host   HostID
-	byName map[string]*Network
+	host     HostID
+	hostName string
+	byName   map[string]*Network
 }
 
 // NewNetworks returns those of the host. Of two networks that have one name, which engines allow, the first counts.
 func NewNetworks(h *Host) *Networks {
-	n := &Networks{host: h.ID, byName: make(map[string]*Network, len(h.Networks))}
+	n := &Networks{host: h.ID, hostName: h.Name, byName: make(map[string]*Network, len(h.Networks))}
 	for i := range h.Networks {
 		if name := h.Networks[i].Name; n.byName[name] == nil {
 			n.byName[name] = &h.Networks[i]
@@ -53,6 +54,9 @@ func NewNetworks(h *Host) *Networks {
 
 // Host returns the host.
 func (n *Networks) Host() HostID { return n.host }
+
+// HostName returns the host's name in DNS, "" if it has none.
+func (n *Networks) HostName() string { return n.hostName }
 
 // ID returns the ID of the network that has the name on the host. One that is not known yet counts as the host's own.
 func (n *Networks) ID(name string) NetworkID {

@@ -21,6 +21,7 @@ type Source string
 const (
 	Container Source = "container" // the container's name
 	ID        Source = "id"        // its short ID
+	Host      Source = "host"      // its name below its host's, if that has one
 	Hostname  Source = "hostname"  // its host name
 	Compose   Source = "compose"   // <service>.<project>
 	Alias     Source = "alias"     // its aliases on each network
@@ -35,6 +36,7 @@ var sources = []struct {
 }{
 	{Container, byContainer},
 	{ID, byID},
+	{Host, byHost},
 	{Hostname, byHostname},
 	{Compose, byCompose},
 	{Alias, byAlias},
@@ -197,15 +199,8 @@ func networkNames(c *container.Container) string {
 // the networks on which nobody else is to be taken for it. Of one that is gone nobody is kept
 // from them any more, unless Compose may be making it anew.
 func Held(e *zone.Entry, gone bool) *zone.Entry {
-	held := &zone.Entry{
+	return &zone.Entry{
 		Key: e.Key, Name: e.Name, Project: e.Project, Service: e.Service, Created: e.Created,
-		Held: true, Networks: e.Networks, HostNetwork: e.HostNetwork, Claims: e.Claims,
+		Held: true, Gone: gone && e.Service == "", Networks: e.Networks, HostNetwork: e.HostNetwork, Claims: e.Claims,
 	}
-	if gone && e.Service == "" {
-		held.Claims = slices.Clone(e.Claims)
-		for i := range held.Claims {
-			held.Claims[i].Rank = zone.Shared
-		}
-	}
-	return held
 }

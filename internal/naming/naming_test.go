@@ -43,7 +43,7 @@ func only(sources ...Source) *Rules {
 
 // describe writes a claim as NAME RANK NETWORK, and what it is besides.
 func describe(claims []zone.Claim) string {
-	ranks := [...]string{zone.ByName: "name", zone.ByID: "id", zone.ByTwin: "twin", zone.ByProject: "project", zone.Shared: "shared"}
+	ranks := [...]string{zone.ByHost: "host", zone.ByName: "name", zone.ByID: "id", zone.ByTwin: "twin", zone.ByProject: "project", zone.Shared: "shared"}
 	var out []string
 	for _, c := range claims {
 		fields := []string{c.Name, ranks[c.Rank]}
@@ -435,8 +435,12 @@ func TestJoined(t *testing.T) {
 	if !held.Held || len(held.Addresses) != 0 || !slices.Equal(held.Networks, []container.NetworkID{here.ID("n")}) || describe(held.Claims) != describe(e.Claims) || held.ID != e.ID {
 		t.Errorf("held: %+v", held)
 	}
-	if got, want := describe(Held(e, true).Claims), "app.docker. shared\n0123456789ab.docker. shared"; got != want {
-		t.Errorf("held and gone: %s, want %s", got, want)
+	if held.Gone || !Held(e, true).Gone {
+		t.Errorf("gone %t, and %t if it was removed", held.Gone, Held(e, true).Gone)
+	}
+	e.Service = "app" // which Compose may be making anew
+	if Held(e, true).Gone {
+		t.Error("a service's counts as gone")
 	}
 }
 
@@ -456,7 +460,7 @@ func FuzzNames(f *testing.F) {
 			Labels:    map[string]string{composeService: service, composeProject: project},
 			Endpoints: []container.Endpoint{{Network: network, Aliases: []string{alias}}},
 		}
-		e, _, _ := r.Entry(here, &c, &c)
+		e, _, _ := r.Entry(called("my_nas"), &c, &c)
 		seen := map[string]bool{}
 		for _, claim := range e.Claims {
 			buf := make([]byte, 512)

@@ -54,7 +54,7 @@ func (n name) twin() name {
 	if !n.written { // else it may end with a dot
 		n.text = strings.TrimSuffix(n.text, ".")
 	}
-	if n.rank == zone.ByName {
+	if n.rank == zone.ByName || n.rank == zone.ByHost {
 		n.rank = zone.ByTwin
 	}
 	return n

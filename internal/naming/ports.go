@@ -18,27 +18,46 @@ func (r *Rules) services(c *subject, have []zone.Claim) []zone.Claim {
 	if len(c.Ports) == 0 {
 		return nil
 	}
-	targets := map[string]string{}
+	targets := map[string][]string{}
 	for _, z := range r.Zones {
-		targets[z] = r.first(c, have, z)
+		targets[z] = r.targets(c, have, z)
 	}
 	var claims []zone.Claim
 	for _, cl := range have {
 		if !plain(&cl) || cl.Rank == zone.ByID {
 			continue
 		}
-		target := targets[r.zone(cl.Name)]
+		to := targets[r.zone(cl.Name)]
 		for _, p := range c.Ports[:min(len(c.Ports), maxPorts)] {
 			owner := "_" + portName(p) + "._" + p.Proto + "." + cl.Name
-			if target == "" || len(owner)+1 > 255 {
+			if len(to) == 0 || len(owner)+1 > 255 {
 				continue // a name that is long, but good otherwise
 			}
 			claims = append(claims, zone.Claim{Name: owner, Rank: cl.Rank, Bare: cl.Bare, Scoped: cl.Scoped, Data: &zone.Data{Service: &zone.Service{
-				Target: target, Port: p.Number, Published: c.published(p),
+				Targets: to, Port: p.Number, Published: c.published(p),
 			}}})
 		}
 	}
 	return claims
+}
+
+// targets returns the names to which the container's services lead in the zone: that by which it is known best; and, for
+// where other hosts have that too, that below its host's and its ID's.
+func (r *Rules) targets(c *subject, have []zone.Claim, z string) (names []string) {
+	add := func(name string) {
+		if name != "" && !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	add(r.first(c, have, z))
+	for _, rank := range []zone.Rank{zone.ByHost, zone.ByID} {
+		for i := range have {
+			if cl := &have[i]; cl.Rank == rank && r.zone(cl.Name) == z {
+				add(cl.Name)
+			}
+		}
+	}
+	return names
 }
 
 // published returns where the port is published: by the container whose network it is.

@@ -16,7 +16,7 @@ func services(claims []zone.Claim) string {
 	for _, c := range claims {
 		if s := c.Service(); s != nil {
 			name, rank, _ := strings.Cut(describe([]zone.Claim{c}), " ")
-			out = append(out, fmt.Sprint(name, " ", rank, " ", s.Target, " ", s.Port, " ", s.Published))
+			out = append(out, fmt.Sprint(name, " ", rank, " ", s.Targets[0], " ", s.Port, " ", s.Published))
 		}
 	}
 	return strings.Join(out, "\n")

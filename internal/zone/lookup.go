@@ -184,7 +184,9 @@ func (s *Snapshot) Owners(q *Query) []string {
 		return owners
 	}
 	for _, r := range n.reach(s, nil, &q.View) {
-		add(r.entry)
+		if !r.entry.IsHost() {
+			add(r.entry)
+		}
 	}
 	return owners
 }

@@ -83,7 +83,7 @@ func (w *verdicts) lost(s *Snapshot, n, seen *node, c *claimant, v *View) {
 		if lords := s.lords(n, v, stranger); len(lords) > 0 {
 			w.add(Verdict{Entry: c.entry, Reason: LostTo, Winner: s.lord(n, lords[0])})
 		}
-	case c.claim.Rank == seen.rank && c.claim.cname():
+	case c.rank() == seen.rank && c.claim.cname():
 		w.out(c.entry, CNAMEBeside)
 	default:
 		w.add(Verdict{Entry: c.entry, Reason: LostTo, Winner: seen.claims[0].entry})

@@ -36,7 +36,7 @@ func (r *rrsets) equal(o *rrsets) bool {
 	return slices.EqualFunc(r.rrs, o.rrs, func(a, b dns.RR) bool {
 		return a.Header().Ttl == b.Header().Ttl && dns.IsDuplicate(a, b)
 	}) && slices.EqualFunc(r.services, o.services, func(a, b claimant) bool {
-		return a.claim.Data.Service.Target == b.claim.Data.Service.Target && a.claim.Data.Service.Port == b.claim.Data.Service.Port &&
+		return slices.Equal(a.claim.Data.Service.Targets, b.claim.Data.Service.Targets) && a.claim.Data.Service.Port == b.claim.Data.Service.Port &&
 			slices.Equal(a.claim.Data.Service.Published, b.claim.Data.Service.Published) &&
 			a.entry.OwnTTL == b.entry.OwnTTL && a.entry.TTL == b.entry.TTL
 	})
@@ -201,8 +201,9 @@ func sameData(a, b dns.RR) bool {
 func (s *Snapshot) services(q *Query, n *node, answer []dns.RR) []dns.RR {
 	ttl := s.ttl(q, n.records.serviceTTL(s.store.config.TTL))
 	for _, h := range s.serving(n, &q.View) {
+		target := s.serviceTarget(h, &q.View)
 		for _, port := range h.entry.ports(h.claim.Data.Service, &q.View) {
-			srv := &dns.SRV{Hdr: header(q.Spelled, dns.TypeSRV, ttl), Port: port, Target: h.claim.Data.Service.Target}
+			srv := &dns.SRV{Hdr: header(q.Spelled, dns.TypeSRV, ttl), Port: port, Target: target}
 			if !slices.ContainsFunc(answer, func(o dns.RR) bool { return dns.IsDuplicate(o, srv) }) {
 				answer = append(answer, srv)
 			}
@@ -217,8 +218,32 @@ func (s *Snapshot) serving(n *node, v *View) []claimant {
 	return selected(s, slices.DeleteFunc(slices.Clone(n.records.services), func(h claimant) bool {
 		service := h.claim.Data.Service
 		return guard.keeps(&h, v) || len(h.entry.ports(service, v)) == 0 ||
-			!s.answers(service.Target, h.entry, v) // it is another's
+			s.serviceTarget(h, v) == "" // its names are others'
 	}), v)
+}
+
+// serviceTarget returns the container's first name that answers the view with its addresses, and with none of another host's,
+// where the port may have another number; else the first that answers with its addresses, "" if none does.
+func (s *Snapshot) serviceTarget(h claimant, v *View) (target string) {
+	for _, name := range h.claim.Data.Service.Targets {
+		n := s.names.get(name)
+		if n == nil || n.hidden(v) {
+			continue
+		}
+		n = s.seen(n, v)
+		if !n.answersFor(h.entry) {
+			continue
+		}
+		claims := n.claims[:n.winners]
+		if v.Hosts != nil {
+			claims, _ = v.own(claims)
+		}
+		if !slices.ContainsFunc(claims, func(c claimant) bool { return c.entry.Host != h.entry.Host }) {
+			return name
+		}
+		target = cmp.Or(target, name)
+	}
+	return target
 }
 
 // ports returns the ports at which the view reaches the container's service.

@@ -28,7 +28,7 @@ func with(e *Entry, texts ...string) *Entry {
 }
 
 func service(e *Entry, name, target string, port uint16, published ...string) *Entry {
-	s := &Service{Target: target, Port: port}
+	s := &Service{Targets: strings.Fields(target), Port: port}
 	for _, p := range published {
 		s.Published = append(s.Published, netip.MustParseAddrPort(p))
 	}

@@ -8,13 +8,13 @@ import (
 )
 
 // Rank is the right by which a name is claimed. The claims of the lowest rank at a name take it alone, and answer
-// together; of a host's container names, IDs and their like, which an engine gives once, the oldest container has
-// it.
+// together; of a host's container names and IDs, which an engine gives once, the oldest container has it.
 type Rank uint8
 
 // The ranks, the strongest first.
 const (
-	ByName    Rank = iota // a container's name, one label below the zone
+	ByHost    Rank = iota // a host's name, which is the Corefile's to give; below it its containers' names
+	ByName                // a container's name, one label below the zone
 	ByID                  // a container's short ID
 	ByTwin                // its name with hyphens for underscores
 	ByProject             // made of two: of a project, stack or network and what is called so in it
@@ -32,7 +32,7 @@ func (r Rank) own() bool { return r <= ByTwin }
 // container's own name only its lords, whose name that is, have names that others may claim as they like.
 func (n *node) choose(lords []Key) {
 	slices.SortStableFunc(n.claims, func(a, b claimant) int {
-		return cmp.Or(cmp.Compare(a.claim.Rank, b.claim.Rank), compareBool(a.entry.Held, b.entry.Held), a.entry.compare(b.entry))
+		return cmp.Or(cmp.Compare(a.rank(), b.rank()), compareBool(a.entry.Held, b.entry.Held), a.entry.compare(b.entry))
 	})
 	won := n.best(lords)
 	n.winners = partition(n.claims, func(c claimant) bool { return slices.Contains(won, c.entry) })
@@ -52,8 +52,8 @@ func (n *node) best(lords []Key) (won []*Entry) {
 		case !c.allowed(lords):
 		case len(won) == 0:
 			won = append(won, c.entry)
-			n.rank = c.claim.Rank
-		case c.claim.Rank > n.rank:
+			n.rank = c.rank()
+		case c.rank() > n.rank:
 			return won
 		case n.rank.alone() && slices.ContainsFunc(won, func(e *Entry) bool { return e.Host == c.entry.Host }), slices.Contains(won, c.entry):
 		default:
@@ -74,7 +74,7 @@ func (n *node) sole(host container.HostID, lords []Key) (oldest *Entry) {
 	claimants := func(yield func(*Entry) bool) {
 		for i := range n.claims {
 			c := &n.claims[i]
-			if c.claim.Rank == n.rank && c.entry.Host == host && c.allowed(lords) && !yield(c.entry) {
+			if c.rank() == n.rank && c.entry.Host == host && c.allowed(lords) && !yield(c.entry) {
 				return
 			}
 		}
@@ -94,19 +94,27 @@ func (n *node) sole(host container.HostID, lords []Key) (oldest *Entry) {
 	return oldest
 }
 
+// rank is the right by which the claim counts now.
+func (c *claimant) rank() Rank {
+	if c.entry.Gone {
+		return Shared
+	}
+	return c.claim.Rank
+}
+
 // allowed reports whether the claim counts below the name of the lords, of whom there may be none: names made of a
-// project's or network's do, and the lords' own.
+// host's, project's or network's do, and the lords' own.
 func (c *claimant) allowed(lords []Key) bool {
 	return len(lords) == 0 || c.claim.Rank != Shared || slices.Contains(lords, c.entry.Key)
 }
 
-// lords are the containers whose own name the node's is.
+// lords are the containers, or the host, whose own name the node's is.
 func (n *node) lords() (lords []Key) {
 	if n == nil {
 		return nil
 	}
 	for i := range n.claims[:n.winners] {
-		if c := &n.claims[i]; c.claim.Rank.own() && !slices.Contains(lords, c.entry.Key) {
+		if c := &n.claims[i]; c.rank().own() && !slices.Contains(lords, c.entry.Key) {
 			lords = append(lords, c.entry.Key)
 		}
 	}

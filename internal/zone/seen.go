@@ -19,6 +19,8 @@ func (v *View) circle(c *claimant) circle {
 	switch {
 	case v.Asker != Container:
 		return stranger
+	case c.entry.IsHost() && !v.Isolate:
+		return neighbour // whoever starts a container on the network is not to have a host's name there
 	case !c.on(v.Networks):
 		return stranger
 	case v.ofProject(c.entry):
@@ -102,13 +104,21 @@ func (s *Snapshot) lords(n *node, v *View, nearest circle) []Key {
 	return up.lords()
 }
 
-// certain reports whether nothing that is not known yet can overrule the container's right to the name: its host has been
-// reconciled; or the name is its ID; or its own, of which a container that asks must know that it is on its network.
+// certain reports whether nothing that is not known yet can overrule the entry's right to the name: its host has been
+// reconciled; or the name is the container's ID; or its own, of which a container that asks must know that it is on its
+// network. To that, another host's name is certain too: its own project's names are its host's.
 func (s *Snapshot) certain(n *node, entry *Entry, v *View) bool {
 	if s.hosts[entry.Host] != Unsynced {
 		return true
 	}
 	return slices.ContainsFunc(n.claims, func(c claimant) bool {
-		return c.entry == entry && (c.claim.Rank == ByID || c.claim.Rank == ByName && (v.Asker != Container || c.on(v.Networks)))
+		switch {
+		case c.entry != entry:
+			return false
+		case c.rank() == ByHost, c.rank() == ByName:
+			return v.Asker != Container || c.on(v.Networks) || entry.IsHost() && !v.local(entry)
+		default:
+			return c.rank() == ByID
+		}
 	})
 }

@@ -19,14 +19,17 @@ import (
 // Key tells entries apart. Containers of several hosts may have one ID: engines are copied with their machines.
 type Key struct {
 	Host container.HostID
-	ID   string // the container's
+	ID   string // the container's, "" for the host itself
 }
 
-// Entry is what one container contributes. It must not be changed after it was
+// IsHost reports whether the entry is that of the host itself.
+func (k Key) IsHost() bool { return k.ID == "" }
+
+// Entry is what one container contributes, or a host itself. It must not be changed after it was
 // given to [Store.Apply].
 type Entry struct {
 	Key
-	Name    string    // the container's, for messages
+	Name    string    // the container's or host's, for messages
 	Project string    // its Compose project, if any
 	Service string    // its Compose service, if it serves one
 	Created time.Time // settles who keeps a name that two containers claim with equal right
@@ -40,8 +43,8 @@ type Entry struct {
 	RequireWell bool
 
 	// Held is set for a container that has just ended. Its names exist, without
-	// addresses, and nobody with a weaker claim gets those that it had alone.
-	Held bool
+	// addresses, and nobody with a weaker claim gets those that it had alone, unless it is Gone.
+	Held, Gone bool
 
 	// Networks are those of its addresses. They outlast these: what has just ended keeps its
 	// neighbours from getting another's address.
@@ -112,8 +115,10 @@ func (c *Claim) Service() *Service {
 
 // Service is a port of a container, as an SRV record tells it.
 type Service struct {
-	Target string // the name of the container that has the port
-	Port   uint16
+	// Targets are names of the container that has the port, the one by which it is best known first. The answer has the first
+	// one by which the asker finds nobody on other hosts: the port is this one's.
+	Targets []string
+	Port    uint16
 	// Published are the host's addresses and ports at which it is reached from elsewhere; an
 	// address may be unspecified (0.0.0.0 or ::) for all of a family.
 	Published []netip.AddrPort

@@ -25,6 +25,16 @@ type watchedHost struct {
 	watcher *engine.Watcher
 }
 
+// hostName returns how the Corefile calls the host in names, "" if it does not.
+func (d *Docker) hostName(id container.HostID) string {
+	for _, h := range d.hosts {
+		if h.id == id {
+			return h.name
+		}
+	}
+	return ""
+}
+
 // only returns the host if there is but one, else nil.
 func (d *Docker) only() *watchedHost {
 	if len(d.hosts) == 1 {

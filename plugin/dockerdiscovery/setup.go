@@ -128,7 +128,7 @@ func newDocker(cfg config, i *instance) *Docker {
 			Networks: cfg.networks, Health: cfg.health,
 			LabelPrefix: cfg.labelPrefix, OptIn: cfg.optIn, TTL: cfg.zone.TTL, Templates: cfg.templates,
 		},
-		Hold: cfg.hold, Store: d.store, Warnf: aboutContainers.logf,
+		Hold: cfg.hold, Store: d.store, HostName: d.hostName, Warnf: aboutContainers.logf,
 	})
 	return d
 }
