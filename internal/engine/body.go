@@ -3,6 +3,7 @@ package engine
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -47,6 +48,7 @@ type taken struct {
 	body    io.ReadCloser // nil without a good answer
 	date    string        // the answer's, by the engine's clock
 	instead string        // what the client reads
+	failed  error         // why there is no answer: the client keeps no more of it than the words
 }
 
 func (t *taken) close() {
@@ -62,7 +64,7 @@ func (t taking) RoundTrip(r *http.Request) (*http.Response, error) {
 		return resp, err
 	}
 	into.close() // of the version's negotiation
-	into.body = nil
+	into.body, into.failed = nil, err
 	if err == nil && resp.StatusCode == http.StatusOK {
 		into.date = resp.Header.Get("Date")
 		into.body, resp.Body = resp.Body, io.NopCloser(strings.NewReader(into.instead))
@@ -80,7 +82,7 @@ func take(ctx context.Context, call func(context.Context) error) (io.ReadCloser,
 	}
 	if err != nil {
 		t.close()
-		return nil, err
+		return nil, cmp.Or(t.failed, err)
 	}
 	return t.body, nil
 }

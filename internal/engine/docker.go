@@ -73,6 +73,7 @@ type docker struct {
 	observer Observer
 	large    chan []byte // has room for one large answer at a time
 	quirks   quirks      // info has found them
+	tunnel   *tunnel     // nil unless the engine is reached by SSH
 }
 
 // dial returns a client for the endpoint. Each connection gets a new one, since the
@@ -89,7 +90,19 @@ func dial(e Endpoint, from Source, o Observer) (api, error) {
 			return nil, err
 		}
 	}
-	return newDocker(from, o, transport, client.WithHost(e.Host), client.WithVersionFromEnv())
+	if !strings.HasPrefix(e.Host, "ssh://") {
+		return newDocker(from, o, transport, client.WithHost(e.Host), client.WithVersionFromEnv())
+	}
+	t, err := newTunnel(e)
+	if err != nil {
+		return nil, err
+	}
+	d, err := newDocker(from, o, transport, t.through(transport), client.WithVersionFromEnv())
+	if err != nil {
+		return nil, err
+	}
+	d.tunnel = t
+	return d, nil
 }
 
 // newDocker returns a client that makes its calls through the transport.
@@ -107,7 +120,13 @@ func newDocker(from Source, o Observer, transport http.RoundTripper, opts ...cli
 	return d, nil
 }
 
-func (d *docker) close() error { return d.client.Close() }
+func (d *docker) close() error {
+	err := d.client.Close()
+	if d.tunnel != nil {
+		d.tunnel.close()
+	}
+	return err
+}
 
 // timed reports a finished call.
 func (d *docker) timed(name string, start time.Time, err *error) {

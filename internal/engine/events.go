@@ -37,7 +37,7 @@ func (d *docker) events(ctx context.Context, since time.Time) (_ stream, err err
 	_, errs := d.client.Events(context.WithValue(ctx, takeIn{}, t), options)
 	if err = <-errs; !errors.Is(err, io.EOF) || t.body == nil {
 		t.close()
-		return nil, allowed("/events", cmp.Or(err, io.ErrUnexpectedEOF))
+		return nil, allowed("/events", cmp.Or(t.failed, err, io.ErrUnexpectedEOF))
 	}
 	context.AfterFunc(ctx, t.close)
 	began, _ := http.ParseTime(t.date) // left out or written otherwise: not known

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -155,8 +156,13 @@ func (w *Watcher) run(ctx context.Context) {
 		if time.Since(began) > goodConnection {
 			retry.Reset()
 		}
+		wait := retry.NextBackOff()
+		var unwelcome unwelcome
+		if errors.As(err, &unwelcome) {
+			wait = unwelcome.retry
+		}
 		select {
-		case <-time.After(retry.NextBackOff()):
+		case <-time.After(wait):
 		case <-ctx.Done():
 			return
 		}
