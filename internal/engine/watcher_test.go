@@ -845,11 +845,14 @@ func TestValidHost(t *testing.T) {
 	for host, valid := range map[string]bool{
 		"unix:///var/run/docker.sock": true, "tcp://127.0.0.1:2375": true, "tcp://[::1]:2375": true, "tcp://engine.example:2376": true,
 		"unix://": false, "unix:///": false, "unix://var/run/docker.sock": false, "tcp://127.0.0.1": false, "tcp://:2375": false,
-		"/var/run/docker.sock": false, "http://127.0.0.1:2375": false, "ssh://me@host": false, "": false, "tcp://a b:1": false,
+		"/var/run/docker.sock": false, "http://127.0.0.1:2375": false, "": false, "tcp://a b:1": false,
+		"unix:/run/docker.sock": false, "tcp://h:0": false, "tcp://h:65536": false, "tcp://me@h:1": false,
+		"ssh://h": true, "ssh://me@h:22/run/docker.sock": true, "ssh://": false, "ssh://me:secret@h": false, "ssh://h:0": false, "ssh://h:ssh": false,
+		"ssh://h?x": false, "ssh://h#x": false, "ssh:h": false,
 	} {
 		if err := ValidHost(host); (err == nil) != valid {
 			t.Errorf("%q: %v, want valid: %v", host, err, valid)
-		} else if err != nil && !strings.Contains(err.Error(), "unix:///PATH or tcp://HOST:PORT") {
+		} else if err != nil && !strings.Contains(err.Error(), HostForms) {
 			t.Errorf("%q: the error does not say what is accepted: %v", host, err)
 		}
 	}

@@ -5,7 +5,6 @@ import (
 	"math"
 	"net"
 	"net/netip"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -13,9 +12,7 @@ import (
 
 	"github.com/coredns/caddy"
 	"github.com/coredns/coredns/plugin"
-	"github.com/coredns/coredns/plugin/pkg/tls"
 
-	"github.com/dockerdiscovery/dockerdiscovery/internal/engine"
 	"github.com/dockerdiscovery/dockerdiscovery/internal/naming"
 	"github.com/dockerdiscovery/dockerdiscovery/internal/zone"
 )
@@ -33,7 +30,7 @@ func isEndpoint(arg string) bool {
 func parseZones(c *caddy.Controller, args []string) ([]string, error) {
 	for _, arg := range args {
 		if isEndpoint(arg) {
-			return nil, c.Errf("'%s' is not a zone but an engine's endpoint; write endpoint in the block: '%s'", arg, properties["endpoint"].form)
+			return nil, c.Errf("'%s' is not a zone but an engine's endpoint; write endpoint in the block: '%s'", arg, endpointForm)
 		}
 		if reason := invalidZone(arg); reason != "" {
 			return nil, c.Errf("'%s' is not a zone: %s; want a domain name or a CIDR, as in 'docker. 172.16.0.0/12'", arg, reason)
@@ -81,14 +78,6 @@ func addOnce[T ~string](all []T, values []string) ([]T, error) {
 	return all, nil
 }
 
-func (cfg *config) setEndpoint(args []string) error {
-	cfg.endpoints = append(cfg.endpoints, endpoint{Endpoint: engine.Endpoint{Host: args[0]}})
-	if engine.ValidHost(args[0]) != nil {
-		return fmt.Errorf("'%s' is not an endpoint", args[0])
-	}
-	return nil
-}
-
 func (cfg *config) addSources(args []string) (err error) {
 	for _, arg := range args {
 		if !slices.Contains(naming.Sources(), naming.Source(arg)) {
@@ -97,27 +86,6 @@ func (cfg *config) addSources(args []string) (err error) {
 	}
 	cfg.sources, err = addOnce(cfg.sources, args)
 	return err
-}
-
-// setTLS takes the files as other plugins do. It reads them for the sake of an error with the Corefile's line; each
-// connection reads them again.
-func (cfg *config) setTLS(args []string) error {
-	for i, arg := range args {
-		if !filepath.IsAbs(arg) && cfg.root != "" {
-			args[i] = filepath.Join(cfg.root, arg)
-		}
-	}
-	if _, err := tls.NewTLSConfigFromArgs(args...); err != nil {
-		return err
-	}
-	cfg.tls.TLS = true
-	if len(args)%2 == 1 {
-		cfg.tls.CACert = args[len(args)-1]
-	}
-	if len(args) > 1 {
-		cfg.tls.Cert, cfg.tls.Key = args[0], args[1]
-	}
-	return nil
 }
 
 func (cfg *config) setTTL(args []string) (err error) {

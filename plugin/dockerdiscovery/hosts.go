@@ -2,21 +2,16 @@ package dockerdiscovery
 
 import (
 	"cmp"
-	"net/netip"
 	"net/url"
 	"os"
+	"slices"
 	"sync"
+
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/dockerdiscovery/dockerdiscovery/internal/container"
 	"github.com/dockerdiscovery/dockerdiscovery/internal/engine"
 )
-
-// endpoint is what the Corefile says of an engine and its host.
-type endpoint struct {
-	engine.Endpoint
-	name  string       // the host's label in names, in lower case; "" if none is written
-	addrs []netip.Addr // at which the host is reached from elsewhere; nil if they are to be found
-}
 
 // watchedHost is one whose containers the plugin knows, by the engine that tells of them.
 type watchedHost struct {
@@ -27,86 +22,135 @@ type watchedHost struct {
 
 // hostName returns how the Corefile calls the host in names, "" if it does not.
 func (d *Docker) hostName(id container.HostID) string {
-	for _, h := range d.hosts {
-		if h.id == id {
-			return h.name
-		}
+	if h := d.host(id); h != nil {
+		return h.name
 	}
 	return ""
 }
 
-// only returns the host if there is but one, else nil.
-func (d *Docker) only() *watchedHost {
-	if len(d.hosts) == 1 {
-		return d.hosts[0]
+// host returns the host of the ID, nil if there is none.
+func (d *Docker) host(id container.HostID) *watchedHost {
+	for _, h := range d.hosts {
+		if h.id == id {
+			return h
+		}
 	}
 	return nil
 }
 
-// labels are how hosts are called in metrics and messages, and so their IDs, by the engines' addresses.
-var labels = struct {
-	sync.Mutex
-	of map[engine.Source]*label
-}{of: map[engine.Source]*label{}}
-
+// label is how a host is called in metrics and messages. It is the host's ID too.
 type label struct {
 	host  container.HostID
-	users int
+	named bool // in the Corefile
 }
 
-// label returns how the host is called: as the Corefile does, else the machine's name for a socket, else the host in the
-// URL. Where another engine's host is called so already it is the address: two that had one name would be taken for one. The
-// caller must unlabel it.
-func (e *endpoint) label() container.HostID {
-	labels.Lock()
-	defer labels.Unlock()
-	source := e.Source()
-	l := labels.of[source]
-	if l == nil {
-		l = &label{host: e.defaultLabel(source)}
-		labels.of[source] = l
+// labelsOf returns the labels of the instances' hosts by the engines' addresses: as the Corefile calls them, else the machine's
+// name for a socket, else the host in the URL. Where another host is called so already it is the address: two that had one
+// name would be taken for one. The first instances come first.
+func labelsOf(instances ...*instance) map[engine.Source]label {
+	labels, taken := map[engine.Source]label{}, map[container.HostID]bool{}
+	call := func(e *endpoint, name string) {
+		source := e.Source()
+		if _, called := labels[source]; called {
+			return
+		}
+		l := label{container.HostID(name), e.name != ""}
+		if name == "" || taken[l.host] {
+			l = label{host: container.HostID(source)}
+		}
+		labels[source], taken[l.host] = l, true
 	}
-	l.users++
-	return l.host
-}
-
-// defaultLabel is called with labels locked.
-func (e *endpoint) defaultLabel(source engine.Source) container.HostID {
-	name := e.name
-	if u, err := url.Parse(string(source)); name == "" && err == nil {
-		if u.Scheme == "unix" {
-			name, _ = os.Hostname() // without one: the address
-		} else {
-			name = u.Hostname()
+	for _, i := range instances {
+		for _, e := range i.endpoints {
+			if e.name != "" {
+				call(&e, e.name)
+			}
+		}
+		for _, e := range i.endpoints {
+			if e.name == "" {
+				call(&e, e.usualName())
+			}
 		}
 	}
-	id := container.HostID(cmp.Or(name, string(source)))
-	for _, l := range labels.of {
-		if l.host == id {
-			return container.HostID(source)
-		}
-	}
-	return id
+	return labels
 }
 
-// unlabel gives up the label.
-func (e *endpoint) unlabel() {
-	labels.Lock()
-	defer labels.Unlock()
-	source := e.Source()
-	if l := labels.of[source]; l != nil {
-		if l.users--; l.users == 0 {
-			delete(labels.of, source)
-		}
+// usualName is how the host is called that has no NAME, "" if that is not known.
+func (e *endpoint) usualName() string {
+	u, err := url.Parse(string(e.Source()))
+	switch {
+	case err != nil:
+		return ""
+	case u.Scheme == "unix":
+		name, _ := os.Hostname()
+		return name
+	default:
+		return u.Hostname()
 	}
 }
 
-// labelOf returns how the host of the engine is called.
-func labelOf(source engine.Source) string {
+// labels are those of now.
+var labels struct {
+	sync.RWMutex
+	of map[engine.Source]label
+}
+
+// relabel settles the labels by the active instances and those that are starting, the newest first. A label that goes, or
+// comes to be another engine's, takes its series with it. The caller holds instancesMu.
+func relabel(starting ...*instance) {
+	instances := slices.Clone(starting)
+	for _, d := range active {
+		instances = append(instances, d.instance)
+	}
+	slices.SortStableFunc(instances, func(a, b *instance) int { return cmp.Compare(b.age, a.age) })
+	now := labelsOf(slices.Compact(instances)...)
 	labels.Lock()
 	defer labels.Unlock()
-	if l := labels.of[source]; l != nil {
-		return string(l.host)
+	for source, l := range labels.of {
+		if now[source].host == l.host {
+			continue
+		}
+		for _, v := range []*prometheus.MetricVec{eventsTotal.MetricVec, apiCallsTotal.MetricVec, reconcileDuration.MetricVec, recordLag.MetricVec} {
+			v.DeletePartialMatch(prometheus.Labels{"host": string(l.host)})
+		}
 	}
-	return string(source)
+	labels.of = now
+}
+
+// labelOf returns the label of the engine's host.
+func labelOf(source engine.Source) (host string) {
+	withLabel(source, func(l string) { host = l })
+	return host
+}
+
+// withLabel does something with the label of the engine's host, which stays that meanwhile.
+func withLabel(source engine.Source, do func(host string)) {
+	labels.RLock()
+	defer labels.RUnlock()
+	if l, ok := labels.of[source]; ok {
+		do(string(l.host))
+	} else {
+		do(string(source))
+	}
+}
+
+// at says for a message where an engine is: at its address, with the NAME of its host if there is one.
+func at(source engine.Source) string {
+	labels.RLock()
+	defer labels.RUnlock()
+	if l := labels.of[source]; l.named {
+		return string(l.host) + " at " + string(source)
+	}
+	return "at " + string(source)
+}
+
+// on says for a message that something is on the engine's host, where there are several.
+func on(source engine.Source) string {
+	labels.RLock()
+	several := len(labels.of) > 1
+	labels.RUnlock()
+	if !several {
+		return ""
+	}
+	return " on " + labelOf(source)
 }

@@ -2,6 +2,7 @@ package dockerdiscovery
 
 import (
 	"fmt"
+	"maps"
 	"net/netip"
 	"os"
 	"slices"
@@ -153,33 +154,50 @@ func TestTwoHosts(t *testing.T) {
 // TestLabels checks that engines at two addresses are of two hosts, however much alike these are called, and that two which use
 // one address are of one.
 func TestLabels(t *testing.T) {
-	name, err := os.Hostname()
+	machine, err := os.Hostname()
 	if err != nil {
 		t.Fatal(err)
 	}
 	one, two := "unix://"+t.TempDir()+"/one.sock", "unix://"+t.TempDir()+"/two.sock"
-	var used []*endpoint
-	for _, c := range []struct{ url, name, want string }{
-		{one, "", name},
-		{two, "", two},
-		{"tcp://127.0.0.1:1", "", "127.0.0.1"},
-		{"tcp://127.0.0.1:2", "", "tcp://127.0.0.1:2"},
-		{"tcp://127.0.0.1:2", "", "tcp://127.0.0.1:2"}, // in a reload
-		{"tcp://[::1]:1", "", "::1"},
-		{"tcp://192.0.2.1:1", "nas", "nas"},
+	corefile := func(endpoints ...string) *instance {
+		i := &instance{}
+		for _, e := range endpoints {
+			url, name, _ := strings.Cut(e, " ")
+			i.endpoints = append(i.endpoints, endpoint{Endpoint: engine.Endpoint{Host: url}, name: name})
+		}
+		return i
+	}
+	for what, c := range map[string]struct {
+		instances []*instance
+		want      map[string]string
+	}{
+		"usual names": {
+			[]*instance{corefile(one, "tcp://engine.example:1", "ssh://me@engine.lan/run/podman.sock", "tcp://[::1]:1")},
+			map[string]string{one: machine, "tcp://engine.example:1": "engine.example", "ssh://me@engine.lan/run/podman.sock": "engine.lan", "tcp://[::1]:1": "::1"},
+		},
+		"the first has it": {
+			[]*instance{corefile(one, two, "tcp://127.0.0.1:1", "tcp://127.0.0.1:2")},
+			map[string]string{one: machine, two: two, "tcp://127.0.0.1:1": "127.0.0.1", "tcp://127.0.0.1:2": "tcp://127.0.0.1:2"},
+		},
+		"a NAME has it before": {
+			[]*instance{corefile("tcp://nas:1", one, "tcp://192.0.2.1:1 nas", two+" "+machine)},
+			map[string]string{"tcp://nas:1": "tcp://nas:1", one: one, "tcp://192.0.2.1:1": "nas", two: machine},
+		},
+		"with a NAME and without": {
+			[]*instance{corefile("tcp://192.0.2.1:1", "tcp://192.0.2.1:1 nas")},
+			map[string]string{"tcp://192.0.2.1:1": "nas"},
+		},
+		"a reload renames, and puts another engine in place of one": {
+			[]*instance{corefile(one+" tower", "tcp://b:1 nas"), corefile(one, "tcp://a:1 nas")},
+			map[string]string{one: "tower", "tcp://b:1": "nas", "tcp://a:1": "tcp://a:1"},
+		},
 	} {
-		e := &endpoint{Endpoint: engine.Endpoint{Host: c.url}, name: c.name}
-		used = append(used, e)
-		if got := string(e.label()); got != c.want {
-			t.Errorf("%s is of host %s, want %s", c.url, got, c.want)
+		got := map[string]string{}
+		for source, l := range labelsOf(c.instances...) {
+			got[string(source)] = string(l.host)
+		}
+		if !maps.Equal(got, c.want) {
+			t.Errorf("%s: %v, want %v", what, got, c.want)
 		}
 	}
-	for _, e := range used {
-		e.unlabel()
-	}
-	e := &endpoint{Endpoint: engine.Endpoint{Host: two}}
-	if got := string(e.label()); got != name {
-		t.Errorf("the socket that is alone is of host %s, want %s", got, name)
-	}
-	e.unlabel()
 }

@@ -1,6 +1,7 @@
 package dockerdiscovery
 
 import (
+	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -15,7 +16,23 @@ import (
 const startupTimeout = 5 * time.Second
 
 // instance stands for one loading of the Corefile.
-type instance struct{ age int }
+type instance struct {
+	age       int
+	endpoints []endpoint // of all its server blocks; complete before the first of them starts
+}
+
+// add adds a server block's endpoints, or says why they can't be in one Corefile with those of others.
+func (i *instance) add(endpoints []endpoint) error {
+	for _, e := range endpoints {
+		for _, other := range i.endpoints {
+			if err := e.conflict(&other); err != nil {
+				return fmt.Errorf("%s: %w; want one NAME for each engine", e.at, err)
+			}
+		}
+	}
+	i.endpoints = append(i.endpoints, endpoints...)
+	return nil
+}
 
 type instanceKey struct{}
 
@@ -58,8 +75,12 @@ func running() []*Docker {
 // start begins to watch the engine. It returns when the names of all running containers are known, when the engine turns
 // out to be away, or after startupTimeout.
 func (d *Docker) start() error {
+	instancesMu.Lock()
+	relabel(d.instance)
+	instancesMu.Unlock()
+	ids := labelsOf(d.instance)
 	for _, h := range d.hosts {
-		h.id = h.label()
+		h.id = ids[h.Source()].host
 		h.watcher = engine.Watch(h.Endpoint, observed)
 		d.askers.Feed(h.id).EngineAt(remoteAddrs(h.Host, &d.own))
 		h.watcher.Subscribe(d.sink(h), d.config.resync)
@@ -73,7 +94,7 @@ func (d *Docker) start() error {
 		case <-h.watcher.Settled():
 			d.askers.Vantage(h.id) // so that its warning comes at the start
 		case <-timeout:
-			log.Warningf("Docker Engine at %s has not told its containers in %s; starting without", h.watcher.Source(), startupTimeout)
+			log.Warningf("Docker Engine %s has not told its containers in %s; starting without", at(h.watcher.Source()), startupTimeout)
 			return nil
 		}
 	}
@@ -92,8 +113,10 @@ func (d *Docker) stop() error {
 		for _, h := range d.hosts {
 			h.watcher.Unsubscribe(d.sink(h))
 			h.watcher.Release()
-			h.unlabel()
 		}
+		instancesMu.Lock()
+		relabel()
+		instancesMu.Unlock()
 		d.catalog.Close()
 		d.notifier.stop()
 	}

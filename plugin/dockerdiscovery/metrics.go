@@ -142,11 +142,11 @@ func (o *observer) Connected(from engine.Source, description string) {
 	defer o.mu.Unlock()
 	l := o.link(from)
 	if !l.away && !l.at.IsZero() { // its last absence was not logged either
-		log.Debugf("Watching Docker Engine %s at %s", description, from)
+		log.Debugf("Watching Docker Engine %s %s", description, at(from))
 		return
 	}
 	l.away = false
-	log.Infof("Watching Docker Engine %s at %s", description, from)
+	log.Infof("Watching Docker Engine %s %s", description, at(from))
 }
 
 func (o *observer) Disconnected(from engine.Source, err error) {
@@ -164,15 +164,15 @@ func (o *observer) Disconnected(from engine.Source, err error) {
 		quiet = flapAfter
 	}
 	if l.away && cause == l.cause || !l.at.IsZero() && now.Sub(l.at) < quiet {
-		log.Debugf("Docker Engine at %s: %v", from, err)
+		log.Debugf("Docker Engine %s: %v", at(from), err)
 		return
 	}
 	*l = link{away: true, cause: cause, at: now}
-	log.Errorf("Docker Engine at %s: %v%s; retrying until it answers", from, err, engineHint(string(from), err))
+	log.Errorf("Docker Engine %s: %v%s; retrying until it answers", at(from), err, engineHint(string(from), err))
 }
 
 func (o *observer) Event(from engine.Source, kind, action string) {
-	eventsTotal.WithLabelValues(labelOf(from), kind, action).Inc()
+	withLabel(from, func(host string) { eventsTotal.WithLabelValues(host, kind, action).Inc() })
 }
 
 func (o *observer) Call(from engine.Source, name string, _ time.Duration, err error) {
@@ -185,19 +185,19 @@ func (o *observer) Call(from engine.Source, name string, _ time.Duration, err er
 	case err != nil:
 		result = "error"
 	}
-	apiCallsTotal.WithLabelValues(labelOf(from), name, result).Inc()
+	withLabel(from, func(host string) { apiCallsTotal.WithLabelValues(host, name, result).Inc() })
 }
 
 func (o *observer) Reconciled(from engine.Source, took time.Duration, _ int) {
-	reconcileDuration.WithLabelValues(labelOf(from)).Observe(took.Seconds())
+	withLabel(from, func(host string) { reconcileDuration.WithLabelValues(host).Observe(took.Seconds()) })
 }
 
-func (o *observer) InspectFailed(_ engine.Source, id string, err error) {
-	aboutContainers.logf("Container %.12s can't be inspected, trying again: %v", id, err)
+func (o *observer) InspectFailed(from engine.Source, id string, err error) {
+	aboutContainers.logf("Container %.12s%s can't be inspected, trying again: %v", id, on(from), err)
 }
 
-func (o *observer) LeftOut(_ engine.Source, id string, err error) {
-	aboutContainers.logf("Container %.12s is left out: %v", id, err)
+func (o *observer) LeftOut(from engine.Source, id string, err error) {
+	aboutContainers.logf("Container %.12s%s is left out: %v", id, on(from), err)
 }
 
 // Unreadable logs once for each engine and call: an engine that says something odd will do so
@@ -207,10 +207,10 @@ func (o *observer) Unreadable(from engine.Source, call string, err error) {
 	defer o.mu.Unlock()
 	if key := [2]string{string(from), call}; !o.unreadable[key] {
 		o.unreadable[key] = true
-		log.Warningf("Docker Engine at %s: part of its answer to %s can't be read and is done without: %v", from, call, err)
+		log.Warningf("Docker Engine %s: part of its answer to %s can't be read and is done without: %v", at(from), call, err)
 	}
 }
 
 func (o *observer) Applied(from engine.Source, lag time.Duration) {
-	recordLag.WithLabelValues(labelOf(from)).Observe(lag.Seconds())
+	withLabel(from, func(host string) { recordLag.WithLabelValues(host).Observe(lag.Seconds()) })
 }

@@ -54,6 +54,7 @@ type config struct {
 	sources   []naming.Source
 	fall      fall.F
 	root      string // the server block's, in which relative paths start
+	at        string // file and line of the property that is being read
 
 	networks     []string
 	health       naming.Health
@@ -74,10 +75,14 @@ func setup(c *caddy.Controller) error {
 		e, err = engine.Default(func(err error) { log.Warning(err) })
 		cfg.endpoints = []endpoint{{Endpoint: e}}
 	}
+	i := instanceOf(c)
+	if err == nil {
+		err = i.add(cfg.endpoints)
+	}
 	if err != nil {
 		return plugin.Error(pluginName, err)
 	}
-	d := newDocker(cfg, instanceOf(c))
+	d := newDocker(cfg, i)
 	d.block = serverBlock{c.ServerBlockIndex, c.ServerBlockKeys}
 
 	first := false // and no reload
@@ -119,6 +124,9 @@ func newDocker(cfg config, i *instance) *Docker {
 		own:      newOwnAddrs(),
 	}
 	for _, e := range cfg.endpoints {
+		if len(cfg.publishAddrs) > 0 { // there is but one
+			e.addrs = cfg.publishAddrs
+		}
 		d.hosts = append(d.hosts, &watchedHost{endpoint: e})
 	}
 	d.askers = asker.New(&d.own, cfg.forwarders, d.warnOfPublished)
@@ -160,36 +168,34 @@ func warnOfCache(cfg *dnsserver.Config) {
 	}
 }
 
-// property is a property of the directive's block.
+// property is a property of the directive's block, or of an endpoint's.
 type property struct {
 	form     string                                 // what is accepted
 	min, max int                                    // number of arguments
 	adds     bool                                   // whether a second line adds to the first; otherwise it would silently replace it, and is an error
 	set      func(cfg *config, args []string) error // errors say what is wrong, not what is accepted
+	block    map[string]property                    // of a block of its own, nil if it has none
 }
 
-const (
-	once, adds = false, true
-	unlimited  = math.MaxInt
-)
+const unlimited = math.MaxInt
 
 // properties are the accepted properties by name.
 var properties = map[string]property{
-	"endpoint":     {"endpoint " + engine.HostForms, 1, 1, once, (*config).setEndpoint},
-	"tls":          {"tls [CERT KEY] [CACERT]", 0, 3, once, (*config).setTLS},
-	"names":        {"names SOURCE..., with sources " + sourceNames(), 1, unlimited, adds, (*config).addSources},
-	"template":     {"template TEMPLATE, a Go template in quotes, as in \"{{.Service}}-{{.Number}}.{{.Project}}\"", 1, 1, adds, (*config).addTemplate},
-	"label_prefix": {"label_prefix PREFIX, of letters, digits, dots, hyphens and underscores, without the last dot", 1, 1, once, (*config).setLabelPrefix},
-	"opt_in":       {"opt_in", 0, 0, once, (*config).setOptIn},
-	"ttl":          {fmt.Sprintf("ttl SECONDS [NEGATIVE_SECONDS], each from 0 to %d", naming.MaxTTL), 1, 2, once, (*config).setTTL},
-	"network":      {"network NAME...", 1, unlimited, adds, (*config).addNetworks},
-	"health":       {"health prefer|require|ignore", 1, 1, once, (*config).setHealth},
-	"hold":         {fmt.Sprintf("hold DURATION, from 0s to %s", maxHold), 1, 1, once, (*config).setHold},
-	"isolate":      {"isolate", 0, 0, once, (*config).setIsolate},
-	"publish":      {"publish [ADDRESS...]", 0, unlimited, once, (*config).setPublish},
-	"forwarders":   {"forwarders CIDR..., each an address or a range, as in 192.0.2.53 or 127.0.0.0/8", 1, unlimited, adds, (*config).addForwarders},
-	"resync":       {fmt.Sprintf("resync DURATION, at least %s", minResync), 1, 1, once, (*config).setResync},
-	"fallthrough":  {"fallthrough [ZONE...]", 0, unlimited, once, (*config).setFallthrough},
+	"endpoint":     {form: endpointForm, min: 1, max: unlimited, adds: true, set: (*config).addEndpoint, block: endpointProperties},
+	"tls":          {form: tlsForm, max: 3, set: (*config).setTLS},
+	"names":        {form: "names SOURCE..., with sources " + sourceNames(), min: 1, max: unlimited, adds: true, set: (*config).addSources},
+	"template":     {form: "template TEMPLATE, a Go template in quotes, as in \"{{.Service}}-{{.Number}}.{{.Project}}\"", min: 1, max: 1, adds: true, set: (*config).addTemplate},
+	"label_prefix": {form: "label_prefix PREFIX, of letters, digits, dots, hyphens and underscores, without the last dot", min: 1, max: 1, set: (*config).setLabelPrefix},
+	"opt_in":       {form: "opt_in", set: (*config).setOptIn},
+	"ttl":          {form: fmt.Sprintf("ttl SECONDS [NEGATIVE_SECONDS], each from 0 to %d", naming.MaxTTL), min: 1, max: 2, set: (*config).setTTL},
+	"network":      {form: "network NAME...", min: 1, max: unlimited, adds: true, set: (*config).addNetworks},
+	"health":       {form: "health prefer|require|ignore", min: 1, max: 1, set: (*config).setHealth},
+	"hold":         {form: fmt.Sprintf("hold DURATION, from 0s to %s", maxHold), min: 1, max: 1, set: (*config).setHold},
+	"isolate":      {form: "isolate", set: (*config).setIsolate},
+	"publish":      {form: "publish [ADDRESS...]", max: unlimited, set: (*config).setPublish},
+	"forwarders":   {form: "forwarders CIDR..., each an address or a range, as in 192.0.2.53 or 127.0.0.0/8", min: 1, max: unlimited, adds: true, set: (*config).addForwarders},
+	"resync":       {form: fmt.Sprintf("resync DURATION, at least %s", minResync), min: 1, max: 1, set: (*config).setResync},
+	"fallthrough":  {form: "fallthrough [ZONE...]", max: unlimited, set: (*config).setFallthrough},
 }
 
 func sourceNames() string {
@@ -226,34 +232,44 @@ func parse(c *caddy.Controller) (config, error) {
 }
 
 func (cfg *config) parseBlock(c *caddy.Controller) error {
-	lines := map[string]int{} // of the properties that were given
-	for c.NextBlock() {
+	lines, err := cfg.parseProperties(c, c.NextBlock, properties)
+	if err != nil {
+		return err
+	}
+	return cfg.completeEndpoints(c, lines)
+}
+
+// parseProperties reads a block's properties, to each of which next leads. It returns the lines of those that were given.
+func (cfg *config) parseProperties(c *caddy.Controller, next func() bool, accepted map[string]property) (map[string]int, error) {
+	lines := map[string]int{}
+	for next() {
 		name := c.Val()
-		p, ok := properties[name]
+		p, ok := accepted[name]
 		if !ok {
-			return c.Errf("unknown property '%s': want one of %s", name, strings.Join(slices.Sorted(maps.Keys(properties)), ", "))
+			return nil, c.Errf("unknown property '%s': want one of %s", name, strings.Join(slices.Sorted(maps.Keys(accepted)), ", "))
 		}
 		if line, given := lines[name]; given && !p.adds {
-			return c.Errf("%s stands in line %d already; want '%s' once", name, line, p.form)
+			return nil, c.Errf("%s stands in line %d already; want '%s' once", name, line, p.form)
 		}
 		lines[name] = c.Line()
+		cfg.at = fmt.Sprintf("%s:%d", c.File(), c.Line())
 		args := c.RemainingArgs()
 		if len(args) < p.min || len(args) > p.max {
-			return c.Errf("%s has %d arguments; want '%s'", name, len(args), p.form)
+			return nil, c.Errf("%s has %d arguments; want '%s'", name, len(args), p.form)
 		}
 		if err := p.set(cfg, args); err != nil {
-			return c.Errf("%s; want '%s'", err, p.form)
+			return nil, c.Errf("%s; want '%s'", err, p.form)
+		}
+		if !c.NextArg() {
+			continue
+		}
+		if p.block == nil { // there is but a brace left on the line
+			return nil, c.Errf("%s has no block; want '%s'", name, p.form)
+		}
+		inBlock := func() bool { return c.Next() && c.Val() != "}" }
+		if _, err := cfg.parseProperties(c, inBlock, p.block); err != nil {
+			return nil, err
 		}
 	}
-	tcp := false
-	for i := range cfg.endpoints {
-		if e := &cfg.endpoints[i]; strings.HasPrefix(e.Host, "tcp://") {
-			tcp = true
-			e.TLS, e.Cert, e.Key, e.CACert = cfg.tls.TLS, cfg.tls.Cert, cfg.tls.Key, cfg.tls.CACert
-		}
-	}
-	if line, given := lines["tls"]; given && !tcp {
-		return c.Errf("tls in line %d needs an endpoint tcp://HOST:PORT", line)
-	}
-	return nil
+	return lines, nil
 }

@@ -2,9 +2,11 @@ package dockerdiscovery
 
 import (
 	"fmt"
+	"maps"
 	"net/netip"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -50,7 +52,7 @@ func TestParse(t *testing.T) {
 		})},
 		{"docker .", []string{"docker."}, defaults(func(c *config) { c.zone.Zones = []string{"."} })},
 		{"docker {\n endpoint unix:///run/engine.sock\n}", []string{"docker."}, defaults(func(c *config) {
-			c.endpoints = []endpoint{{Endpoint: engine.Endpoint{Host: "unix:///run/engine.sock"}}}
+			c.endpoints = []endpoint{{Endpoint: engine.Endpoint{Host: "unix:///run/engine.sock"}, at: "Testfile:2"}}
 		})},
 		{"docker {\n names container compose\n}", []string{"docker."}, defaults(func(c *config) {
 			c.sources = []naming.Source{naming.Container, naming.Compose}
@@ -95,6 +97,7 @@ func TestParse(t *testing.T) {
 			t.Errorf("%q: templates %v, want %v", c.text, got.templates, c.want.templates)
 		}
 		got.templates, c.want.templates = nil, nil // they hold functions, which do not compare
+		got.at = ""
 		if !reflect.DeepEqual(got, c.want) {
 			t.Errorf("%q:\n%+v, want\n%+v", c.text, got, c.want)
 		}
@@ -148,16 +151,14 @@ func TestParseErrors(t *testing.T) {
 		block("ttl 5s"):                                        {":3", "'5s' is not a TTL", "SECONDS"},
 		block("ttl 5 99999999999"):                             {":3", "'99999999999' is not a TTL"},
 		block("endpoint"):                                      {":3", "endpoint has 0 arguments", "unix:///PATH|tcp://HOST:PORT|ssh://[USER@]HOST[:PORT][/PATH]"},
-		block("endpoint /run/docker.sock"):                     {":3", "'/run/docker.sock' is not an endpoint; want 'endpoint unix:///PATH|tcp://HOST:PORT|ssh://"},
+		block("endpoint /run/docker.sock"):                     {":3", "'/run/docker.sock' is not an endpoint; want 'endpoint URL [NAME [ADDRESS...]], with URL unix:///PATH|tcp://HOST:PORT|ssh://"},
 		block("endpoint ssh://me:secret@host"):                 {":3", "'ssh://me:secret@host' is not an endpoint"},
-		block("endpoint unix:///a unix:///b"):                  {":3", "endpoint has 2 arguments"},
 		block("tls a b c d"):                                   {":3", "tls has 4 arguments", "tls [CERT KEY] [CACERT]"},
 		block("tls none.pem"):                                  {":3", "none.pem: no such file", "tls [CERT KEY] [CACERT]"},
 		block("tls none.pem none.key"):                         {":3", "none.pem: no such file", "tls [CERT KEY] [CACERT]"},
 		block("tls"):                                           {":4", "tls in line 3 needs an endpoint tcp://HOST:PORT"},
 		block("ttl 5\n ttl 7"):                                 {":4", "ttl stands in line 3 already", "'ttl SECONDS [NEGATIVE_SECONDS], each from 0 to 3600' once"},
 		block("isolate\n isolate"):                             {":4", "isolate stands in line 3 already"},
-		block("endpoint unix:///a\n endpoint unix:///b"):       {":4", "endpoint stands in line 3 already"},
 		block("fallthrough a\n fallthrough b"):                 {":4", "fallthrough stands in line 3 already"},
 		block("names container id container"):                  {":3", "'container' stands there twice", "names SOURCE..."},
 		block("names container\n names id container"):          {":4", "'container' stands there twice", "names SOURCE..."},
@@ -196,22 +197,28 @@ func TestParseErrors(t *testing.T) {
 		"docker " + strings.Repeat("a", 64):                    {":1", "is not a zone", "63 octets"},
 		"docker " + strings.Repeat("a.", 130):                  {":1", "is not a zone"},
 		"docker 10.0.0.0/8":                                    {":1", "all zones are reverse zones", "docker docker. 172.16.0.0/12"},
-		"docker unix:///run/docker.sock":                       {":1", "'unix:///run/docker.sock' is not a zone but an engine's endpoint", "write endpoint", "endpoint unix:///PATH|tcp://HOST:PORT|ssh://"},
+		"docker unix:///run/docker.sock":                       {":1", "'unix:///run/docker.sock' is not a zone but an engine's endpoint", "write endpoint", "endpoint URL [NAME [ADDRESS...]]"},
 		"docker docker. tcp://[::1]:2376":                      {":1", "'tcp://[::1]:2376' is not a zone", "write endpoint"},
 		"docker ./docker.sock":                                 {":1", "write endpoint"},
 		"docker localhost:2375":                                {":1", "write endpoint"},
 		"docker /var/run/docker.sock":                          {":1", "'/var/run/docker.sock' is not a zone", "write endpoint"},
 		"docker docker.\ndocker lan.":                          {":2", "docker stands in this server block already; want it once"},
 	} {
-		_, err := parseText(text, ".")
-		if err == nil {
-			t.Errorf("%q is accepted", text)
-			continue
-		}
-		for _, w := range want {
-			if !strings.Contains(err.Error(), w) {
-				t.Errorf("%q: the error lacks %q: %v", text, w, err)
-			}
+		parseFails(t, text, want)
+	}
+}
+
+// parseFails checks that the text is refused, with an error that has all of what is wanted.
+func parseFails(t *testing.T, text string, want []string) {
+	t.Helper()
+	_, err := parseText(text, ".")
+	if err == nil {
+		t.Errorf("%q is accepted", text)
+		return
+	}
+	for _, w := range want {
+		if !strings.Contains(err.Error(), w) {
+			t.Errorf("%q: the error lacks %q: %v", text, w, err)
 		}
 	}
 }
@@ -219,8 +226,9 @@ func TestParseErrors(t *testing.T) {
 // TestPropertiesAreDocumented keeps the list of forms and the README's syntax alike.
 func TestPropertiesAreDocumented(t *testing.T) {
 	readme := readFile(t, "README.md")
-	for property := range properties {
-		if !strings.Contains(readme, "\n    "+property+" ") && !strings.Contains(readme, "\n    "+property+"\n") {
+	all := slices.AppendSeq(slices.Collect(maps.Keys(properties)), maps.Keys(endpointProperties))
+	for _, property := range all {
+		if !strings.Contains(readme, "    "+property+" ") && !strings.Contains(readme, "    "+property+"\n") {
 			t.Errorf("README.md's syntax lacks %s", property)
 		}
 	}

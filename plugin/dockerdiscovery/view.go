@@ -100,8 +100,8 @@ func (e *exchange) Gateways(host container.HostID) []netip.Addr {
 
 // HostAddrs implements zone.Server. All of the answer's containers ask for them.
 func (e *exchange) HostAddrs(host container.HostID) []netip.Addr {
-	if len(e.config.publishAddrs) > 0 && e.only() != nil { // else they are no single host's
-		return e.config.publishAddrs
+	if h := e.host(host); h != nil && len(h.addrs) > 0 {
+		return h.addrs
 	}
 	switch v := e.askers.Vantage(host); {
 	case v.Remote != nil:
