@@ -41,9 +41,14 @@ func (e *Engine) inspectAnswer(c *snapshot) inspectJSON {
 		a.Config.StopSignal = strconv.Itoa(stopSignal(c))
 	}
 	a.NetworkSettings.Ports = nat.PortMap{}
-	if c.running() && (c.mode == "bridge" || c.mode == "default" || len(c.endpoints) > 0 && c.endpoints[0].net.driver == "bridge") {
+	if c.running() && (c.mode == "bridge" || c.mode == "default" || len(c.endpoints) > 0 && c.endpoints[0].net.Driver == "bridge") {
 		for p := range exposed {
 			a.NetworkSettings.Ports[p] = bindings[p]
+			if len(c.endpoints) > 0 && c.endpoints[0].net.mode(false) == "routed" { // no port of the host leads there
+				for i := range bindings[p] {
+					bindings[p][i] = nat.PortBinding{HostIP: "0.0.0.0"}
+				}
+			}
 		}
 	}
 	a.NetworkSettings.Networks = e.endpoints(c, true)
@@ -62,7 +67,7 @@ func (e *Engine) listAnswer(c *snapshot) listJSON {
 	if e.flavour != Podman {
 		a.HostConfig = &hostConfigJSON{NetworkMode: c.mode}
 	}
-	if c.running() && len(c.endpoints) > 0 && c.endpoints[0].net.driver == "bridge" {
+	if c.running() && len(c.endpoints) > 0 && c.endpoints[0].net.Driver == "bridge" {
 		a.Ports = c.portRows(e.flavour != Podman)
 	}
 	a.NetworkSettings.Networks = e.endpoints(c, false)
@@ -88,29 +93,29 @@ func (e *Engine) endpoints(c *snapshot, names bool) map[string]endpointJSON {
 			j.NetworkID = "" // not known before the first start
 		}
 		if p.ip4.IsValid() {
-			j.IPAddress, j.IPPrefixLen, j.Gateway = p.ip4.String(), p.net.v4.subnet.Bits(), p.net.v4.gateway.String()
+			j.IPAddress, j.IPPrefixLen, j.Gateway = p.ip4.String(), p.net.v4.subnet.Bits(), e.gateway(p, p.net.v4)
 			b := p.ip4.As4()
 			j.MacAddress = fmt.Sprintf("02:42:%02x:%02x:%02x:%02x", b[0], b[1], b[2], b[3])
 		}
 		if p.ip6.IsValid() {
-			j.GlobalIPv6Address, j.GlobalIPv6PrefixLen, j.IPv6Gateway = p.ip6.String(), p.net.v6.subnet.Bits(), p.net.v6.gateway.String()
+			j.GlobalIPv6Address, j.GlobalIPv6PrefixLen, j.IPv6Gateway = p.ip6.String(), p.net.v6.subnet.Bits(), e.gateway(p, p.net.v6)
 			j.MacAddress = cmp.Or(j.MacAddress, "02:42:00:00:00:06")
 		}
 		e.nameEndpoint(c, p, &j, names)
-		shown[p.net.name] = j
+		shown[p.net.Name] = j
 	}
 	return shown
 }
 
 func (e *Engine) nameEndpoint(c *snapshot, p *endpoint, j *endpointJSON, names bool) {
-	user := p.net.driver == "bridge" && p.net.name != "bridge" // the default network knows no names
+	user := p.net.spans() || p.net.Driver == "bridge" && p.net.Name != "bridge" // the default network knows no names
 	known := user && names && !c.started.IsZero()
 	if user && names {
 		j.Aliases = slices.Clone(p.Aliases)
 	}
 	switch e.flavour {
 	case Podman:
-		if p.net.driver == "bridge" {
+		if p.net.Driver == "bridge" {
 			j.Aliases = c.implicit("", p.Aliases...)
 		}
 		j.DNSNames = new([]string)

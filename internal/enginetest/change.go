@@ -49,9 +49,7 @@ func (e *Engine) set(id, action string, f func(c *snapshot)) {
 
 // launch makes a snapshot that is in nobody's hands a running container's.
 func (e *Engine) launch(c *snapshot) {
-	for i := range c.endpoints {
-		e.join(c, &c.endpoints[i])
-	}
+	e.joinAll(c)
 	e.awake(c)
 }
 
@@ -67,9 +65,7 @@ func (e *Engine) start(s *slot) {
 	blocked := e.startGate.Load()
 	slow := e.startDelay > 0 || blocked != nil
 	e.update(s, func(c *snapshot) {
-		for i := range c.endpoints {
-			e.join(c, &c.endpoints[i])
-		}
+		e.joinAll(c)
 		if slow {
 			s.starting = newGate()
 			return
@@ -103,6 +99,7 @@ func (e *Engine) end(s *slot, code int, cause string) {
 		for i := range c.endpoints {
 			e.leave(c, &c.endpoints[i])
 		}
+		e.route(c, false)
 		c.status, c.exitCode, c.finished = container.StateExited, code, e.now()
 		if cause == "crash" && e.flavour != Podman {
 			c.status = container.StateRestarting

@@ -69,6 +69,7 @@ type snapshot struct {
 	started   time.Time
 	finished  time.Time
 	endpoints []endpoint // in the order of connection
+	exit      *endpoint  // on docker_gwbridge; nil if it has a gateway elsewhere, or needs none
 }
 
 // endpoint is a container's place in a network; addresses and id are there while it runs.
@@ -94,7 +95,19 @@ func (c *snapshot) endpoint(n *network) *endpoint {
 			return &c.endpoints[i]
 		}
 	}
+	if c.exit != nil && c.exit.net == n {
+		return c.exit
+	}
 	return nil
+}
+
+// gateway is the way out by one of the endpoint's networks' subnets that its container is told of: none where the host has no
+// address in it, nor for an internal network from 28 on.
+func (e *Engine) gateway(p *endpoint, subnet *pool) string {
+	if subnet == nil || !subnet.gateway.IsValid() || p.net.spans() || p.net.Internal && e.flavour == Docker28 {
+		return ""
+	}
+	return subnet.gateway.String()
 }
 
 // locked runs f with mu held, and gives it back even when f panics over misuse.
@@ -155,7 +168,7 @@ func (e *Engine) attach(c *snapshot) {
 		}
 		return
 	case c.NetworkMode == "" && len(c.Networks) > 0:
-		c.mode = e.mustFindNetwork(c.Networks[0].Network).name
+		c.mode = e.mustFindNetwork(c.Networks[0].Network).Name
 	case c.NetworkMode == "" && e.flavour == Docker2010:
 		c.mode = "default" // as docker run sends it; from 28 on the daemon translates
 	case c.NetworkMode == "":
@@ -168,14 +181,14 @@ func (e *Engine) attach(c *snapshot) {
 		main = e.flavour.bridge()
 	}
 	first := e.mustFindNetwork(main)
-	if first.driver == "host" && c.Hostname == "" {
+	if first.Driver == "host" && c.Hostname == "" {
 		c.Hostname = engineHostname
 	}
-	if e.flavour == Podman && first.driver == "bridge" {
+	if e.flavour == Podman && first.Driver == "bridge" {
 		c.mode = "bridge" // whichever it is
 	}
 	if !slices.ContainsFunc(c.Networks, func(a Attachment) bool { return e.mustFindNetwork(a.Network) == first }) {
-		c.endpoints = append(c.endpoints, endpoint{Attachment: Attachment{Network: first.name}, net: first})
+		c.endpoints = append(c.endpoints, endpoint{Attachment: Attachment{Network: first.Name}, net: first})
 	}
 	for _, a := range c.Networks {
 		c.endpoints = append(c.endpoints, endpoint{Attachment: a, net: e.mustFindNetwork(a.Network)})

@@ -193,6 +193,7 @@ func (e *Engine) Connect(id string, a Attachment) {
 		c.endpoints = append(c.endpoints, endpoint{Attachment: a, net: n})
 		if c.running() {
 			e.join(c, c.endpoint(n))
+			e.route(c, true)
 		}
 	})
 	if s.now.running() || e.flavour == Podman {
@@ -213,6 +214,7 @@ func (e *Engine) Disconnect(id, from string) {
 		}
 		e.leave(c, &c.endpoints[i])
 		c.endpoints = slices.Delete(c.endpoints, i, i+1)
+		e.route(c, c.running())
 	})
 	times := 1
 	switch { // as recorded

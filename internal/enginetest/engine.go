@@ -41,7 +41,8 @@ type Engine struct {
 	removed    int
 	made       uint64 // objects that ever got an id
 	networks   map[string]*network
-	subnets    int // default subnets given out
+	subnets    int  // default subnets given out
+	unnamed    bool // see UnnamedGateways
 
 	life    sync.Mutex // guards what follows: one Down, Up or Close at a time
 	network string
@@ -107,9 +108,9 @@ func Start(socket string, opts ...Option) (*Engine, error) {
 	if e.tcp {
 		e.network, e.address = "tcp", "127.0.0.1:0"
 	}
-	e.addNetwork(e.flavour.bridge(), "bridge", e.flavour.about().subnet)
-	e.addNetwork("host", "host")
-	e.addNetwork("none", "null")
+	e.addNetwork(NetworkSpec{Name: e.flavour.bridge(), Driver: "bridge", Subnets: []string{e.flavour.about().subnet}})
+	e.addNetwork(NetworkSpec{Name: "host", Driver: "host"})
+	e.addNetwork(NetworkSpec{Name: "none", Driver: "null"})
 	return e, e.Up()
 }
 

@@ -205,16 +205,16 @@ func (e *Engine) publish(c *snapshot, action string, extra ...string) {
 // the container, the network an attribute.
 func (e *Engine) publishEndpoint(c *snapshot, n *network, action string) {
 	if e.flavour == Podman {
-		e.Emit("network", action, c.id, map[string]string{"image": "", "name": c.Name, "network": n.name, "podId": ""})
+		e.Emit("network", action, c.id, map[string]string{"image": "", "name": c.Name, "network": n.Name, "podId": ""})
 		return
 	}
-	e.Emit("network", action, n.id, map[string]string{"container": c.id, "name": n.name, "type": n.driver})
+	e.Emit("network", action, n.id, map[string]string{"container": c.id, "name": n.Name, "type": n.Driver})
 }
 
 func (e *Engine) publishNetwork(n *network, action string) {
 	if e.flavour == Podman {
-		e.Emit("network", strings.Replace(action, "destroy", "remove", 1), n.id, map[string]string{"driver": n.driver, "image": "", "name": "", "network": n.name, "podId": ""})
+		e.Emit("network", strings.Replace(action, "destroy", "remove", 1), n.id, map[string]string{"driver": n.Driver, "image": "", "name": "", "network": n.Name, "podId": ""})
 		return
 	}
-	e.Emit("network", action, n.id, map[string]string{"name": n.name, "type": n.driver})
+	e.Emit("network", action, n.id, map[string]string{"name": n.Name, "type": n.Driver})
 }

@@ -5,23 +5,42 @@ import (
 	"math/rand/v2"
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 )
 
+// NetworkSpec says what network to make. Everything but the name may be left out.
+type NetworkSpec struct {
+	Name   string
+	Driver string // bridge if empty; an overlay spans the hosts of a Swarm
+	// Subnets are prefixes such as "10.1.0.0/16", "fd00:1::/64": at most one of each family. The first address is the
+	// gateway's, or one that is told, as in "192.0.2.5/24". Without any, an IPv4 subnet is chosen as the engine does; with an
+	// IPv6 one alone the network has no IPv4.
+	Subnets []string
+	// Internal and Ingress are what the engine says of the network: there is no way out of it, a Swarm's published ports lead
+	// into it.
+	Internal, Ingress bool
+	// Options are the driver's. Podman says isolate=true for who leaves them nil, as it does of all networks that are made by
+	// Docker's API; its own command makes such as have none.
+	Options map[string]string
+}
+
 // network is guarded by Engine.mu where it changes.
 type network struct {
-	name, id, driver string
-	created          time.Time
-	auto             bool            // the engine chose the subnet: then it also tells the gateway
-	v4, v6           *pool           // nil: not this family
-	members          map[string]bool // ids of running containers
+	NetworkSpec
+	id      string
+	created time.Time
+	auto    bool            // the engine chose the subnet: then it also tells the gateway
+	v4, v6  *pool           // nil: not this family
+	members map[string]bool // ids of running containers
+	ingress netip.Addr      // of a Swarm's own end of docker_gwbridge, through which published ports are reached
 }
 
 // pool gives out a subnet's addresses, the lowest free one first: like the engine's, it hands a stopped container's
 // address to the next that starts.
 type pool struct {
 	subnet  netip.Prefix
-	gateway netip.Addr
+	gateway netip.Addr // the zero Addr if the host has no address in the subnet
 	next    netip.Addr // never given out, nor anything above it but explicit ones
 	freed   []netip.Addr
 	used    map[netip.Addr]bool
@@ -30,10 +49,13 @@ type pool struct {
 // lease is what an endpoint holds while its container runs.
 type lease struct{ ip4, ip6 netip.Addr }
 
-func newPool(prefix netip.Prefix) *pool {
+func newPool(prefix netip.Prefix, isolated bool) *pool {
 	subnet, gateway := prefix.Masked(), prefix.Addr()
 	if gateway == subnet.Addr() {
 		gateway = gateway.Next()
+	}
+	if isolated {
+		gateway = netip.Addr{}
 	}
 	used := map[netip.Addr]bool{gateway: true}
 	if subnet.Addr().Is4() { // the last address is for broadcasts
@@ -87,22 +109,54 @@ func (p *pool) give(ip netip.Addr) {
 	}
 }
 
-// AddNetwork makes a bridge network, with its event, and returns its id. Subnets are prefixes such as "10.1.0.0/16",
-// "fd00:1::/64": at most one of each family. The first address is the gateway's, or one that is told, as in
-// "192.0.2.5/24". Without any, an IPv4 subnet is chosen as
-// the engine does; with an IPv6 one alone the network has no IPv4.
+// AddNetwork is MakeNetwork for a bridge with these subnets.
 func (e *Engine) AddNetwork(name string, subnets ...string) (id string) {
+	return e.MakeNetwork(NetworkSpec{Name: name, Subnets: subnets})
+}
+
+// MakeNetwork makes a network, with its event, and returns its id. The first overlay brings docker_gwbridge along, of which
+// no event tells.
+func (e *Engine) MakeNetwork(s NetworkSpec) (id string) {
 	var n *network
 	e.locked(func() {
-		auto := len(subnets) == 0
-		if auto {
-			subnets = []string{e.defaultSubnet()}
+		if s.Driver == "" {
+			s.Driver = "bridge"
 		}
-		n = e.addNetwork(name, "bridge", subnets...)
-		n.auto = auto
+		auto := len(s.Subnets) == 0
+		if auto {
+			s.Subnets = []string{e.defaultSubnet()}
+		}
+		if e.flavour == Podman && s.Options == nil {
+			s.Options = map[string]string{"isolate": "true"}
+		}
+		n = e.addNetwork(s)
+		n.auto = auto || n.spans()
+		if n.spans() && e.networks[gwBridge] == nil {
+			gw := e.addNetwork(NetworkSpec{Name: gwBridge, Driver: "bridge", Subnets: []string{e.defaultSubnet()}, Options: map[string]string{
+				iccOption: "false", "com.docker.network.bridge.enable_ip_masquerade": "true", "com.docker.network.bridge.name": gwBridge,
+			}})
+			gw.auto, gw.ingress = true, gw.v4.take("")
+		}
 	})
 	e.publishNetwork(n, "create")
 	return n.id
+}
+
+// What makes a network another one than the usual bridge.
+const (
+	gwBridge   = "docker_gwbridge" // the bridge for containers that have no gateway
+	iccOption  = "com.docker.network.bridge.enable_icc"
+	modeOption = "com.docker.network.bridge.gateway_mode_ipv4" // or …6
+)
+
+func (n *network) spans() bool { return n.Driver == "overlay" }
+
+// mode is how the network's addresses of a family are reached; "" if it is as usual.
+func (n *network) mode(ipv6 bool) string {
+	if ipv6 {
+		return n.Options[strings.Replace(modeOption, "ipv4", "ipv6", 1)]
+	}
+	return n.Options[modeOption]
 }
 
 // defaultSubnet is 172.18.0.0/16 to 172.31.0.0/16, then small ones without end.
@@ -115,23 +169,27 @@ func (e *Engine) defaultSubnet() string {
 	return fmt.Sprintf("10.%d.%d.0/24", 128+i>>8, i&255)
 }
 
-func (e *Engine) addNetwork(name, driver string, subnets ...string) *network {
-	if e.findNetwork(name) != nil {
-		panic(fmt.Sprintf("enginetest: network %q exists", name))
+func (e *Engine) addNetwork(s NetworkSpec) *network {
+	if e.findNetwork(s.Name) != nil {
+		panic(fmt.Sprintf("enginetest: network %q exists", s.Name))
 	}
-	n := &network{name: name, driver: driver, id: e.nextID("network"), created: e.now(), members: map[string]bool{}}
-	if e.flavour == Podman && driver != "bridge" {
-		n.id = name
+	n := &network{NetworkSpec: s, id: e.nextID("network"), created: e.now(), members: map[string]bool{}}
+	switch {
+	case e.flavour == Podman && n.Driver != "bridge":
+		n.id = n.Name
+	case n.spans(): // a Swarm's id
+		n.id = n.id[:25]
 	}
-	for _, s := range subnets {
-		p := newPool(netip.MustParsePrefix(s))
+	for _, text := range s.Subnets {
+		prefix := netip.MustParsePrefix(text)
+		p := newPool(prefix, n.mode(prefix.Addr().Is6()) == "isolated")
 		if p.subnet.Addr().Is4() {
 			n.v4 = p
 		} else {
 			n.v6 = p
 		}
 	}
-	e.networks[name] = n
+	e.networks[n.Name] = n
 	return n
 }
 
@@ -142,7 +200,7 @@ func (e *Engine) RemoveNetwork(ref string) {
 		if n = e.mustFindNetwork(ref); len(n.members) > 0 {
 			panic(fmt.Sprintf("enginetest: network %q has endpoints", ref))
 		}
-		delete(e.networks, n.name)
+		delete(e.networks, n.Name)
 	})
 	e.publishNetwork(n, "destroy")
 }
@@ -178,6 +236,35 @@ func (e *Engine) join(c *snapshot, p *endpoint) {
 		p.id = fmt.Sprintf("%016x%016x%016x%016x", rand.Uint64(), rand.Uint64(), rand.Uint64(), rand.Uint64())
 	}
 	p.net.members[c.id] = true
+}
+
+// joinAll joins a container that starts to its networks; to be called as join.
+func (e *Engine) joinAll(c *snapshot) {
+	for i := range c.endpoints {
+		e.join(c, &c.endpoints[i])
+	}
+	e.route(c, true)
+}
+
+// route gives a container that runs on none but networks without a gateway one on docker_gwbridge, and takes it from one that
+// needs none; to be called with mu held, after its endpoints have changed.
+func (e *Engine) route(c *snapshot, runs bool) {
+	lost := false
+	for i := range c.endpoints {
+		p := &c.endpoints[i]
+		lost = lost || p.net.spans() && !p.net.Internal
+		runs = runs && (p.net.Internal || e.gateway(p, p.net.v4) == "")
+	}
+	lost = lost && runs
+	switch n := e.networks[gwBridge]; {
+	case lost && c.exit == nil:
+		c.exit = &endpoint{net: n}
+		e.join(c, c.exit)
+	case !lost && c.exit != nil:
+		exit := *c.exit
+		e.leave(c, &exit)
+		c.exit = nil
+	}
 }
 
 func (e *Engine) leave(c *snapshot, p *endpoint) {

@@ -14,9 +14,10 @@ import (
 
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/filters"
+	"github.com/docker/docker/api/types/versions"
 )
 
-var versioned = regexp.MustCompile(`^/v([0-9]+\.[0-9]+)(/.*)$`)
+var versioned = regexp.MustCompile(`^/v([0-9]+(?:\.[0-9]+)+)(/.*)$`)
 
 // serve counts the call, then lets the faults have it, then answers.
 func (e *Engine) serve(w http.ResponseWriter, r *http.Request) {
@@ -75,6 +76,8 @@ func (e *Engine) serve(w http.ResponseWriter, r *http.Request) {
 		e.answer(w, e.networksAnswer())
 	case "network":
 		e.serveNetwork(w, ref)
+	case "libpod":
+		e.serveLibpod(w, version)
 	case "forbidden":
 		e.fail(w, http.StatusForbidden, "this engine is for reading only")
 	default:
@@ -91,6 +94,8 @@ func route(path string) (kind, ref string) {
 		return path[1:], ""
 	case "/containers/json":
 		return "list", ""
+	case "/libpod/networks/json":
+		return "libpod", ""
 	}
 	if name, ok := strings.CutPrefix(path, "/containers/"); ok {
 		if name, ok = strings.CutSuffix(name, "/json"); ok && name != "" {
@@ -132,6 +137,18 @@ func (e *Engine) serveNetwork(w http.ResponseWriter, ref string) {
 		return
 	}
 	e.answer(w, e.networkAnswer(n, true))
+}
+
+// serveLibpod answers by Podman's own API.
+func (e *Engine) serveLibpod(w http.ResponseWriter, version string) {
+	switch {
+	case e.flavour != Podman:
+		e.fail(w, http.StatusNotFound, "page not found")
+	case versions.LessThan(version, "4.0.0"):
+		e.fail(w, http.StatusBadRequest, "failed to parse query parameter 'version': given version is not supported")
+	default:
+		e.answer(w, e.libpodAnswer())
+	}
 }
 
 // serveInspect waits as long as the container's start takes, or a test wants it to.

@@ -144,6 +144,14 @@ type networkJSON struct {
 	Labels     map[string]string
 }
 
+type libpodNetworkJSON struct {
+	Name     string            `json:"name"`
+	ID       string            `json:"id"`
+	Driver   string            `json:"driver"`
+	Internal bool              `json:"internal"`
+	Options  map[string]string `json:"options"`
+}
+
 type ipamJSON struct {
 	Driver  string
 	Options map[string]string
