@@ -86,7 +86,7 @@ func (f *Feed) Host(h container.Host) {
 	f.networks = now
 	affected := affected{} // who is on a network that is known as another one now
 	for id, k := range f.listings {
-		if k.facts != nil && slices.ContainsFunc(k.facts.Endpoints, func(ep container.Endpoint) bool { return !before.Same(now, ep.Network) }) {
+		if k.facts != nil && slices.ContainsFunc(k.facts.Connections(), func(ep container.Endpoint) bool { return !before.Same(now, ep.Network) }) {
 			f.affect(affected, NetworkChanged, id, k.facts)
 		}
 	}

@@ -145,6 +145,14 @@ type Host struct {
 // LAN, and so reached from there by their own addresses.
 func (n *Network) Direct() bool { return (n.Reach4|n.Reach6)&OnLAN != 0 }
 
+// Connections returns the container's connections to all networks, to docker_gwbridge too.
+func (c *Container) Connections() []Endpoint {
+	if c.GWBridge.Network == "" {
+		return c.Endpoints
+	}
+	return append(slices.Clip(c.Endpoints), c.GWBridge)
+}
+
 // HostNetwork reports whether the container has the host's network as its own.
 func (c *Container) HostNetwork() bool { return c.NetworkMode == "host" }
 

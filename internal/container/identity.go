@@ -83,6 +83,15 @@ func (n *Networks) named(name string) *Network {
 // Reach returns who reaches an address on the network of the name.
 func (n *Networks) Reach(name string, ip netip.Addr) Reach { return n.named(name).Reach(ip) }
 
+// Shared reports whether containers reach each other on the network of the name.
+func (n *Networks) Shared(name string) bool {
+	known := n.named(name)
+	return known.Reach4&known.Reach6&Unshared == 0
+}
+
+// Spans reports whether the network of the name spans hosts.
+func (n *Networks) Spans(name string) bool { return n.named(name).Spans }
+
 // Outbound returns what containers on the network of the name reach of the host's other networks.
 func (n *Networks) Outbound(name string) Outbound { return n.named(name).Outbound }
 

@@ -4,6 +4,7 @@ package naming
 
 import (
 	"cmp"
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -71,6 +72,8 @@ type Rules struct {
 	Reserved func(owner string) bool
 	// Networks are those whose addresses count, the first ones first; all if empty.
 	Networks []string
+	// Routed is set where each host forwards to containers from all its bridges, as without a firewall.
+	Routed bool
 	// Health is what health checks decide, of containers whose label says nothing else; prefer if empty.
 	Health Health
 
@@ -157,15 +160,16 @@ func (r *Rules) addresses(on *container.Networks, c *container.Container, l *lab
 			refused.add(Skipped{Label, "network", *l.network, "the container is not on it, but on " + networkNames(c)})
 		}
 	}
+	var added []string
 	add := func(ep *container.Endpoint) {
-		id := on.ID(ep.Network)
-		if slices.Contains(networks, id) { // by its other name
+		if slices.Contains(added, ep.Network) { // by its other name
 			return
 		}
-		networks = append(networks, id)
-		for _, ip := range ep.Addrs {
-			addrs = append(addrs, zone.Address{IP: ip, Network: id, Reach: on.Reach(ep.Network, ip)})
+		added = append(added, ep.Network)
+		if on.Shared(ep.Network) {
+			networks = append(networks, on.ID(ep.Network))
 		}
+		addrs = r.onNetwork(addrs, on, c, ep)
 	}
 	if len(wanted) == 0 {
 		for i := range c.Endpoints {
@@ -180,6 +184,40 @@ func (r *Rules) addresses(on *container.Networks, c *container.Container, l *lab
 		}
 	}
 	return networks, addrs
+}
+
+// onNetwork adds the addresses at which the container is reached by its connection to the network. Its host reaches it by
+// docker_gwbridge on behalf of each network that spans hosts.
+func (r *Rules) onNetwork(addrs []zone.Address, on *container.Networks, c *container.Container, ep *container.Endpoint) []zone.Address {
+	id := on.ID(ep.Network)
+	for _, ip := range ep.Addrs {
+		if reach, by := r.reach(on, c, ep.Network, ip); by {
+			addrs = append(addrs, zone.Address{IP: ip, Network: id, Reach: reach})
+		}
+	}
+	if on.Spans(ep.Network) {
+		for _, ip := range c.GWBridge.Addrs {
+			addrs = append(addrs, zone.Address{IP: ip, Network: id, Reach: on.Reach(c.GWBridge.Network, ip) | container.Unshared})
+		}
+	}
+	return addrs
+}
+
+// reach returns who reaches the container's address on the network, and whether anybody does.
+func (r *Rules) reach(on *container.Networks, c *container.Container, network string, ip netip.Addr) (reach container.Reach, by bool) {
+	reach = on.Reach(network, ip)
+	if reach&container.RoutedPorts != 0 {
+		if slices.ContainsFunc(c.Ports, func(p container.Port) bool { return p.Open }) {
+			reach |= container.Routed
+		} else {
+			reach &^= container.RoutedPorts
+		}
+	}
+	const alone = container.Unshared | container.OffHost
+	if r.Routed && reach&(alone|container.OnLAN) == 0 && on.Outbound(network) != container.NoWayOut {
+		reach = reach&^container.Apart | container.Forwarded
+	}
+	return reach, reach&^(container.RoutedPorts|container.Apart) != alone
 }
 
 // networks returns the names of the container's networks.

@@ -1,7 +1,6 @@
 package naming
 
 import (
-	"net/netip"
 	"slices"
 	"strconv"
 
@@ -33,8 +32,9 @@ func (r *Rules) services(c *subject, have []zone.Claim) []zone.Claim {
 			if len(to) == 0 || len(owner)+1 > 255 {
 				continue // a name that is long, but good otherwise
 			}
+			at := c.published(p)
 			claims = append(claims, zone.Claim{Name: owner, Rank: cl.Rank, Bare: cl.Bare, Scoped: cl.Scoped, Data: &zone.Data{Service: &zone.Service{
-				Targets: to, Port: p.Number, Published: c.published(p),
+				Targets: to, Port: p.Number, Published: at.Published, Open: at.Open,
 			}}})
 		}
 	}
@@ -60,16 +60,16 @@ func (r *Rules) targets(c *subject, have []zone.Claim, z string) (names []string
 	return names
 }
 
-// published returns where the port is published: by the container whose network it is.
-func (c *subject) published(p container.Port) []netip.AddrPort {
+// published returns the port as it is published: by the container whose network it is.
+func (c *subject) published(p container.Port) container.Port {
 	if c.provider == nil {
-		return nil
+		return container.Port{}
 	}
 	i := slices.IndexFunc(c.provider.Ports, func(o container.Port) bool { return o.Number == p.Number && o.Proto == p.Proto })
 	if i < 0 {
-		return nil
+		return container.Port{}
 	}
-	return c.provider.Ports[i].Published
+	return c.provider.Ports[i]
 }
 
 // portName returns the service's name, the port's number if it has none.

@@ -27,11 +27,11 @@ func TestTwoOfOneName(t *testing.T) {
 // above the name, so that it is as if it had not been made.
 func TestLostClaimNearby(t *testing.T) {
 	s := newStore()
-	s.Apply(add(
+	s.Apply(add(forwarded(
 		entry("web", 0, "n=172.17.0.2", "web.docker./name"),
 		entry("api", 1, "m=172.17.1.2", "api.web.docker./project"),
 		entry("thief", 2, "n=172.17.0.9", "api.web.docker."),
-	))
+	)...))
 	for _, v := range []View{{}, inside("n"), inside("m"), inside("other")} {
 		if got := viewed(s.Snapshot(), v, "api.web.docker.", dns.TypeA); got != "172.17.1.2" {
 			t.Errorf("asker %d on %v: %s", v.Asker, v.Networks, got)

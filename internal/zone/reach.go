@@ -11,7 +11,17 @@ import (
 type reached struct {
 	ip    netip.Addr
 	entry *Entry
+	ports ports
 }
+
+// ports says which of a container's ports are reached at an address.
+type ports uint8
+
+const (
+	allPorts  ports = iota // all that it serves
+	openPorts              // those that are published, at their own numbers
+	hostPorts              // those that are published, at the numbers that they have at the host
+)
 
 func (r reached) owner() *Entry  { return r.entry }
 func (c claimant) owner() *Entry { return c.entry }
@@ -58,8 +68,10 @@ func sameAddrs(all []reached, ips []netip.Addr) bool {
 // whole answer, and of that are selected whom the asker should prefer:
 //
 //   - to a container: the addresses on its own networks
-//   - to a container, unless it is isolated, and to the Docker host: those on networks of the host that they are on
-//   - of other hosts' containers, and to who is elsewhere: what is reached from there
+//   - to a container, unless it is isolated, of its host's containers: where their host leads, which is to their own
+//     addresses or to the ports that it publishes
+//   - to the Docker host, of its own containers: their addresses, as far as it has a way there
+//   - to who is elsewhere, and of other hosts' containers: what is reached from there
 func (n *node) reach(s *Snapshot, all []reached, v *View) []reached {
 	g := n.guard(v)
 	if v.Asker == Container {
@@ -86,11 +98,21 @@ func (n *node) each(all []reached, v *View, g guard, shared bool) []reached {
 		case entry.Held:
 		case shared:
 			all = v.shared(all, g, claims)
-		case v.Asker != Elsewhere && v.local(entry):
-			all = v.near(all, g, claims)
 		default:
-			all = v.far(all, g, claims)
+			all = v.apart(all, g, claims)
 		}
+	}
+	return all
+}
+
+// reach adds the addresses at which the view reaches the container by a name that stands for all of it.
+func (entry *Entry) reach(all []reached, v *View) []reached {
+	whole := [...]claimant{{entry, noClaim}}
+	if v.Asker == Container {
+		all = v.shared(all, guard{}, whole[:])
+	}
+	if len(all) == 0 && (v.Asker != Container || !v.Isolate) {
+		all = v.apart(all, guard{}, whole[:])
 	}
 	return all
 }
@@ -108,24 +130,31 @@ func (g guard) whole(claims []claimant, v *View) bool {
 	return false
 }
 
-// on adds the addresses on networks of the kind that one's claims give.
-func (v *View) on(all []reached, g guard, claims []claimant, k kind) []reached {
+// on adds the addresses that one's claims give and that the asker reaches that way.
+func (v *View) on(all []reached, g guard, claims []claimant, w way) []reached {
 	for i := range claims {
 		if c := &claims[i]; g.usable(c, v) {
 			for _, a := range c.entry.Addresses {
-				if c.claim.gives(a) && v.is(a, k) {
-					all = append(all, reached{a.IP, c.entry})
+				if !c.claim.gives(a) || !v.leads(w, a) {
+					continue
 				}
+				at := reached{ip: a.IP, entry: c.entry}
+				if w >= routed && a.Reach&container.RoutedPorts != 0 {
+					at.ports = openPorts
+				}
+				all = append(all, at)
 			}
 		}
 	}
 	return all
 }
 
-// at adds the addresses as those of the container.
-func (entry *Entry) at(all []reached, ips []netip.Addr) []reached {
+// at adds the host's addresses as those of the container, of the families that the asker has.
+func (v *View) at(all []reached, entry *Entry, ips []netip.Addr, p ports) []reached {
 	for _, ip := range ips {
-		all = append(all, reached{ip, entry})
+		if v.speaks(ip) {
+			all = append(all, reached{ip, entry, p})
+		}
 	}
 	return all
 }
@@ -136,82 +165,77 @@ func (v *View) shared(all []reached, g guard, claims []claimant) []reached {
 	entry := claims[0].entry
 	all = v.on(all, g, claims, own)
 	if entry.HostNetwork && !v.Isolate && v.local(entry) && g.whole(claims, v) {
-		all = entry.at(all, v.gateways(entry.Host))
+		all = v.at(all, entry, v.gateways(entry.Host), allPorts)
 	}
 	return all
 }
 
-// near adds the addresses of the asker's host's container, and the host's for one that uses its network.
-// A neighbour on the LAN may be out of reach from the host and its bridges, so a container's
-// address on a direct network counts only if it has no other.
-func (v *View) near(all []reached, g guard, claims []claimant) []reached {
+// apart adds what one's claims give to who shares no network with the container: its own addresses, as far as they are reached,
+// else its host's, for the ports that are published there. A container that has not the host's network is not at the host too
+// where it is reached by itself, since its ports may have other numbers there.
+func (v *View) apart(all []reached, g guard, claims []claimant) []reached {
 	entry, before := claims[0].entry, len(all)
-	if all = v.on(all, g, claims, bridge); len(all) == before {
-		all = v.on(all, g, claims, direct)
-	}
-	if entry.HostNetwork && g.whole(claims, v) {
-		all = entry.at(all, v.gateways(entry.Host))
-	}
-	return all
-}
-
-// far adds what is reached from elsewhere: neighbours on the LAN, and the host for what
-// others publish and for what uses its network. A neighbour is not at the host too, where its
-// ports may have other numbers.
-func (v *View) far(all []reached, g guard, claims []claimant) []reached {
-	if v.Server == nil || !g.whole(claims, v) {
+	if !g.whole(claims, v) {
 		return all
 	}
-	entry, before := claims[0].entry, len(all)
-	all = v.on(all, g, claims, direct)
+	switch {
+	case v.beyond(entry):
+		all = v.on(all, g, claims, outside)
+	case v.Asker == Container:
+		all = v.on(all, g, claims, routed)
+	default:
+		if all = v.on(all, g, claims, bridged); len(all) == before {
+			all = v.on(all, g, claims, neighbouring)
+		}
+	}
 	switch {
 	case entry.HostNetwork:
-		all = entry.at(all, v.Server.HostAddrs(entry.Host))
-	case len(all) == before && len(entry.Published) > 0 && v.Server.Publish():
-		all = entry.at(all, entry.published(v.Server))
+		all = v.at(all, entry, v.hostAddrs(entry), allPorts)
+	case len(all) == before && len(entry.Published) > 0:
+		all = v.published(all, entry)
 	}
 	return all
 }
 
-// kind is one of networks, seen from the asker.
-type kind uint8
-
-const (
-	own    kind = iota // the container that asks is on it
-	direct             // its containers are neighbours on the LAN
-	bridge             // any other
-)
-
-func (v *View) is(a Address, k kind) bool {
-	if k == own {
-		return slices.Contains(v.Networks, a.Network)
+// published adds where the container's ports are published: on the addresses that they name, or on those of the host's that are
+// of a family. Of a loopback address only the host itself could make use, and who counts as the host may be a container.
+func (v *View) published(all []reached, entry *Entry) []reached {
+	beyond := v.beyond(entry)
+	switch {
+	case v.Server == nil:
+		return v.at(all, entry, v.hostAddrs(entry), hostPorts)
+	case beyond && !v.Server.Publish(), !beyond && v.Asker == Container && (v.Outbound == container.NoWayOut || len(v.gateways(entry.Host)) == 0):
+		return all
 	}
-	return (k == direct) == (a.Reach&container.OnLAN != 0)
-}
-
-// neighbour reports whether who is elsewhere reaches the container by an address of its own, on the LAN.
-func (entry *Entry) neighbour(v *View) bool {
-	return slices.ContainsFunc(entry.Addresses, func(a Address) bool { return v.is(a, direct) })
-}
-
-// published returns where the container's ports are published for those elsewhere: on the addresses
-// that it names, or on those of the host's that are of a family.
-func (entry *Entry) published(server Server) []netip.Addr {
-	var ips []netip.Addr
 	for _, p := range entry.Published {
-		if !p.IsUnspecified() {
-			if !server.OnBridge(entry.Host, p) {
-				ips = append(ips, p)
+		switch {
+		case p.IsUnspecified():
+			for _, ip := range v.hostAddrs(entry) {
+				if ip.Is4() == p.Is4() {
+					all = v.at(all, entry, []netip.Addr{ip}, hostPorts)
+				}
 			}
-			continue
-		}
-		for _, ip := range server.HostAddrs(entry.Host) {
-			if ip.Is4() == p.Is4() {
-				ips = append(ips, ip)
-			}
+		case p.IsLoopback(), beyond && v.Server.OnBridge(entry.Host, p):
+		default:
+			all = v.at(all, entry, []netip.Addr{p}, hostPorts)
 		}
 	}
-	return ips
+	return all
+}
+
+// beyond reports whether the asker reaches the container's host as one from elsewhere does.
+func (v *View) beyond(entry *Entry) bool { return v.Asker == Elsewhere || !v.local(entry) }
+
+// hostAddrs returns the addresses at which the asker reaches the container's host.
+func (v *View) hostAddrs(entry *Entry) []netip.Addr {
+	switch {
+	case !v.beyond(entry):
+		return v.gateways(entry.Host)
+	case v.Server != nil && !v.confined():
+		return v.Server.HostAddrs(entry.Host)
+	default:
+		return nil
+	}
 }
 
 func (v *View) gateways(host container.HostID) []netip.Addr {
@@ -224,6 +248,44 @@ func (v *View) gateways(host container.HostID) []netip.Addr {
 		return nil
 	}
 }
+
+// way is one by which an asker may reach a container's own address.
+type way uint8
+
+const (
+	own          way = iota // the container that asks is on the network too
+	bridged                 // the host is, as on all bridges
+	neighbouring            // the network is one of the LAN's, to which the host may have a way
+	routed                  // the host leads there from its other networks
+	outside                 // it is reached from elsewhere
+)
+
+// leads reports whether the asker reaches the address that way.
+func (v *View) leads(w way, a Address) bool {
+	has := func(r container.Reach) bool { return a.Reach&r != 0 }
+	switch w {
+	case own:
+		return !has(container.Unshared) && slices.Contains(v.Networks, a.Network)
+	case bridged:
+		return !has(container.OffHost | container.OnLAN)
+	case neighbouring:
+		return !has(container.OffHost) && has(container.OnLAN)
+	case routed:
+		forwarded := has(container.Forwarded) && !(has(container.Apart) && v.Outbound == container.ApartOut)
+		return (forwarded || has(container.Routed)) && !v.confined() && v.speaks(a.IP)
+	default:
+		return a.outside() && !v.confined() && v.speaks(a.IP)
+	}
+}
+
+// outside reports whether the address is reached from elsewhere.
+func (a Address) outside() bool { return a.Reach&(container.OnLAN|container.Routed) != 0 }
+
+// confined reports whether it is a container that asks from which nothing leads to other networks.
+func (v *View) confined() bool { return v.Asker == Container && v.Outbound == container.NoWayOut }
+
+// speaks reports whether the asker can reach addresses of the family outside its networks.
+func (v *View) speaks(ip netip.Addr) bool { return v.Families == 0 || v.Families&FamilyOf(ip) != 0 }
 
 // selected returns those of whom could answer that the asker should prefer, each of these if there are any: those of its own
 // host; of hosts that are current; who is well. Who answers only when it is well does not count else.

@@ -37,7 +37,7 @@ func (r *rrsets) equal(o *rrsets) bool {
 		return a.Header().Ttl == b.Header().Ttl && dns.IsDuplicate(a, b)
 	}) && slices.EqualFunc(r.services, o.services, func(a, b claimant) bool {
 		return slices.Equal(a.claim.Data.Service.Targets, b.claim.Data.Service.Targets) && a.claim.Data.Service.Port == b.claim.Data.Service.Port &&
-			slices.Equal(a.claim.Data.Service.Published, b.claim.Data.Service.Published) &&
+			a.claim.Data.Service.Open == b.claim.Data.Service.Open && slices.Equal(a.claim.Data.Service.Published, b.claim.Data.Service.Published) &&
 			a.entry.OwnTTL == b.entry.OwnTTL && a.entry.TTL == b.entry.TTL
 	})
 }
@@ -196,8 +196,7 @@ func sameData(a, b dns.RR) bool {
 	return dns.IsDuplicate(a, b)
 }
 
-// services adds an SRV record for each port: for those elsewhere the one that is published, at the
-// host, unless the container is a neighbour of theirs.
+// services adds an SRV record for each port.
 func (s *Snapshot) services(q *Query, n *node, answer []dns.RR) []dns.RR {
 	ttl := s.ttl(q, n.records.serviceTTL(s.store.config.TTL))
 	for _, h := range s.serving(n, &q.View) {
@@ -246,18 +245,29 @@ func (s *Snapshot) serviceTarget(h claimant, v *View) (target string) {
 	return target
 }
 
-// ports returns the ports at which the view reaches the container's service.
-func (entry *Entry) ports(s *Service, v *View) []uint16 {
-	if v.Asker != Elsewhere || entry.HostNetwork || entry.neighbour(v) {
-		return []uint16{s.Port}
+// ports returns the ports at which the view reaches the container's service: those that go with the addresses that it is
+// given.
+func (entry *Entry) ports(s *Service, v *View) (ports []uint16) {
+	add := func(port uint16) {
+		if !slices.Contains(ports, port) {
+			ports = append(ports, port)
+		}
 	}
-	if v.Server == nil || !v.Server.Publish() {
-		return nil
-	}
-	var ports []uint16
-	for _, p := range s.Published {
-		if !slices.Contains(ports, p.Port()) && !v.Server.OnBridge(entry.Host, p.Addr()) {
-			ports = append(ports, p.Port())
+	var buf [8]reached
+	for _, r := range entry.reach(buf[:0], v) {
+		switch r.ports {
+		case allPorts:
+			add(s.Port)
+		case openPorts:
+			if s.Open {
+				add(s.Port)
+			}
+		case hostPorts:
+			for _, p := range s.Published {
+				if p.Addr() == r.ip || p.Addr().IsUnspecified() && p.Addr().Is4() == r.ip.Is4() {
+					add(p.Port())
+				}
+			}
 		}
 	}
 	return ports

@@ -88,7 +88,7 @@ func (s *Snapshot) means(n *node, entry *Entry, v *View) bool {
 	}
 	leads := func(e *Entry) bool {
 		return slices.ContainsFunc(e.Addresses, func(a Address) bool {
-			return reverseName(a.IP) == n.name && (v.is(a, direct) || v.Asker == Container && v.is(a, own))
+			return reverseName(a.IP) == n.name && (a.outside() || v.Asker == Container && v.leads(own, a))
 		})
 	}
 	if leads(entry) {

@@ -94,7 +94,7 @@ func TestBareNames(t *testing.T) {
 		{"it is made anew", []*Entry{ended(plain()), bare(entry("p2", 9, "plain=172.17.0.20", "db.docker./shared/plain"))}, host, "172.17.0.20"},
 	} {
 		s := newStore()
-		s.Apply(add(c.entries...))
+		s.Apply(add(forwarded(c.entries...)...))
 		if got := viewed(s.Snapshot(), c.view, "db.docker.", dns.TypeA); got != c.want {
 			t.Errorf("%s, asker %d of %q on %v: %q, want %q", c.what, c.view.Asker, c.view.Project, c.view.Networks, got, c.want)
 		}
@@ -145,7 +145,7 @@ func TestOwnNetworkFirst(t *testing.T) {
 		{"a wildcard", []*Entry{entry("w", 0, "blue=172.17.0.66", "*.db.docker."), own("*.db.docker.")}, app, "x.db.docker.", dns.TypeA, "172.17.1.2"},
 	} {
 		s := NewStore(Config{Zones: []string{"docker.", "17.172.in-addr.arpa."}, TTL: 30, NegativeTTL: 7, Isolate: true})
-		s.Apply(add(c.entries...))
+		s.Apply(add(forwarded(c.entries...)...))
 		got := viewed(s.Snapshot(), c.view, c.name, c.qtype)
 		if c.qtype == dns.TypeSRV || c.qtype == dns.TypeTXT {
 			got = all(s.Snapshot(), c.view, c.name, c.qtype)

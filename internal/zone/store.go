@@ -3,6 +3,7 @@ package zone
 import (
 	"iter"
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -145,8 +146,9 @@ func (entry *Entry) owned() iter.Seq2[string, *Claim] {
 		if entry.Joined {
 			return
 		}
-		for _, a := range entry.Addresses {
-			if !yield(reverseName(a.IP), noClaim) {
+		for i, a := range entry.Addresses {
+			again := slices.ContainsFunc(entry.Addresses[:i], func(o Address) bool { return o.IP == a.IP })
+			if !again && !yield(reverseName(a.IP), noClaim) {
 				return
 			}
 		}

@@ -90,10 +90,19 @@ func (v *View) comparable(s *Snapshot, name string) bool {
 	return !bare && !isReverseName(name)
 }
 
+// unreached reports whether it is a container that asks and reaches none of those whose name it is: then the twin's may answer.
+func (q *Query) unreached(s *Snapshot, r *Result) bool {
+	if q.View.Asker != Container || r.Outcome != NoData {
+		return false
+	}
+	n, _ := s.find(q.Name, &q.View)
+	return q.Type == dns.TypeSRV || len(n.reach(s, nil, &q.View)) == 0
+}
+
 // beside checks that the query gets the same beside a twin.
 func beside(s *Snapshot, q Query, want *Result) {
 	both := twinOf(s)
-	if both == nil || q.View.Hosts != nil || !q.View.comparable(s, q.Name) {
+	if both == nil || q.View.Hosts != nil || !q.View.comparable(s, q.Name) || q.unreached(s, want) {
 		return
 	}
 	if q.View.Asker != Elsewhere {

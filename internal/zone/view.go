@@ -19,6 +19,8 @@ type View struct {
 	Project, Service string
 	// Outbound says what the container that asks reaches of other networks of its host.
 	Outbound container.Outbound
+	// Families are those of the addresses from which it does so. None are not known, and stand for both.
+	Families Families
 	// Isolate hides from a container that asks what shares no network with it.
 	Isolate bool
 	// Server may be nil: then what only it knows is not answered.
@@ -44,6 +46,23 @@ func (v *View) well(entry *Entry) bool {
 	return !entry.Draining && (!entry.Sick || peers)
 }
 
+// Families are families of addresses.
+type Families uint8
+
+// The families.
+const (
+	IPv4 Families = 1 << iota
+	IPv6
+)
+
+// FamilyOf returns the address's family.
+func FamilyOf(ip netip.Addr) Families {
+	if ip.Is4() {
+		return IPv4
+	}
+	return IPv6
+}
+
 // Asker is a kind of who asks.
 type Asker uint8
 
@@ -61,7 +80,7 @@ type Server interface {
 	// name server's name.
 	Addrs() []netip.Addr
 	// Gateways returns the addresses at which the container that asks, or the host itself,
-	// reaches what uses the network of the host.
+	// reaches the host.
 	Gateways(container.HostID) []netip.Addr
 	// HostAddrs returns the addresses at which the host is reached from elsewhere.
 	HostAddrs(container.HostID) []netip.Addr

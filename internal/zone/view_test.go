@@ -20,6 +20,16 @@ func published(e *Entry, addrs string) *Entry {
 	return e
 }
 
+// forwarded has the host forward to the addresses from its other networks, so that rights alone decide what a container gets.
+func forwarded(entries ...*Entry) []*Entry {
+	for _, e := range entries {
+		for i := range e.Addresses {
+			e.Addresses[i].Reach |= container.Forwarded
+		}
+	}
+	return entries
+}
+
 // bare marks the claims to names of one label as bare, unless they are a container's own.
 func bare(e *Entry) *Entry {
 	for i := range e.Claims {
@@ -84,44 +94,44 @@ func TestViews(t *testing.T) {
 		qtype uint16
 		want  []string // for each asker
 	}{
-		{"two.docker.", dns.TypeA, []string{"172.17.0.2", "172.17.1.2", "172.17.0.2 172.17.1.2", "172.17.0.2 172.17.1.2",
-			"nxdomain", "172.17.0.2 172.17.1.2", "none", "none", "172.17.0.2 172.17.1.2"}},
-		{"two.docker.", dns.TypeAAAA, []string{"fd01::2", "fd02::2", "fd01::2 fd02::2", "fd01::2 fd02::2",
-			"nxdomain", "fd01::2 fd02::2", "none", "none", "fd01::2 fd02::2"}},
+		{"two.docker.", dns.TypeA, []string{"172.17.0.2", "172.17.1.2", "172.17.0.2 172.17.1.2", "none",
+			"nxdomain", "172.17.0.2 172.17.1.2", "none", "none", "none"}},
+		{"two.docker.", dns.TypeAAAA, []string{"fd01::2", "fd02::2", "fd01::2 fd02::2", "none",
+			"nxdomain", "fd01::2 fd02::2", "none", "none", "none"}},
 		{"two.docker.", dns.TypeMX, []string{"none", "none", "none", "none", "nxdomain", "none", "none", "none", "none"}},
 		{"2.0.17.172.in-addr.arpa.", dns.TypePTR, []string{"two.docker.", "two.docker.", "two.docker.", "two.docker.",
 			"nxdomain", "two.docker.", "two.docker.", "two.docker.", "two.docker."}},
 		{"2.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.1.0.d.f.ip6.arpa.", dns.TypePTR, []string{
 			"two.docker.", "two.docker.", "two.docker.", "two.docker.", "not ours", "two.docker.", "two.docker.", "two.docker.", "two.docker."}},
 		// on a bridge and on the LAN
-		{"lan.docker.", dns.TypeA, []string{"172.17.1.3", "172.17.1.3", "172.17.1.3", "172.17.1.3",
+		{"lan.docker.", dns.TypeA, []string{"none", "172.17.1.3", "172.17.1.3", "none",
 			"nxdomain", "172.17.1.3", "192.0.2.33", "192.0.2.33", "192.0.2.33"}},
 		{"lan.docker.", dns.TypeAAAA, []string{"none", "none", "none", "none",
 			"nxdomain", "none", "2001:db8::33", "2001:db8::33", "2001:db8::33"}},
-		{"last.docker.", dns.TypeA, []string{"172.17.1.7", "172.17.1.7", "172.17.1.7", "172.17.1.7",
-			"nxdomain", "172.17.1.7", "none", "none", "172.17.1.7"}},
-		{"db.docker.", dns.TypeA, []string{"172.17.1.7", "172.17.1.7", "172.17.1.7", "172.17.1.7",
+		{"last.docker.", dns.TypeA, []string{"none", "none", "none", "none",
+			"nxdomain", "172.17.1.7", "none", "none", "none"}},
+		{"db.docker.", dns.TypeA, []string{"none", "none", "none", "none",
 			"nxdomain", "172.17.1.7", "192.0.2.34", "192.0.2.34", "192.0.2.34"}},
-		{"onlylan.docker.", dns.TypeA, []string{"192.0.2.35", "192.0.2.35", "192.0.2.35", "192.0.2.35",
+		{"onlylan.docker.", dns.TypeA, []string{"none", "none", "none", "none",
 			"nxdomain", "192.0.2.35", "192.0.2.35", "192.0.2.35", "192.0.2.35"}},
-		{"pub.docker.", dns.TypeA, []string{"172.17.1.4", "172.17.1.4", "172.17.1.4", "172.17.1.4",
-			"nxdomain", "172.17.1.4", "none", "192.0.2.1", "172.17.1.4"}},
-		{"pub.docker.", dns.TypeAAAA, []string{"fd02::4", "fd02::4", "fd02::4", "fd02::4",
-			"nxdomain", "fd02::4", "none", "2001:db8::1", "fd02::4"}},
-		{"pub4.docker.", dns.TypeAAAA, []string{"fd02::5", "fd02::5", "fd02::5", "fd02::5",
-			"nxdomain", "fd02::5", "none", "none", "fd02::5"}},
-		{"pubone.docker.", dns.TypeA, []string{"172.17.1.6", "172.17.1.6", "172.17.1.6", "172.17.1.6",
-			"nxdomain", "172.17.1.6", "none", "198.51.100.7", "172.17.1.6"}},
+		{"pub.docker.", dns.TypeA, []string{"10.99.0.1", "172.17.1.4", "172.17.1.4", "10.99.0.1",
+			"nxdomain", "172.17.1.4", "none", "192.0.2.1", "10.99.0.1"}},
+		{"pub.docker.", dns.TypeAAAA, []string{"fd99::1", "fd02::4", "fd02::4", "fd99::1",
+			"nxdomain", "fd02::4", "none", "2001:db8::1", "fd99::1"}},
+		{"pub4.docker.", dns.TypeAAAA, []string{"none", "fd02::5", "fd02::5", "none",
+			"nxdomain", "fd02::5", "none", "none", "none"}},
+		{"pubone.docker.", dns.TypeA, []string{"198.51.100.7", "172.17.1.6", "172.17.1.6", "198.51.100.7",
+			"nxdomain", "172.17.1.6", "none", "198.51.100.7", "198.51.100.7"}},
 		// on the LAN, and published
-		{"publan.docker.", dns.TypeA, []string{"172.17.1.8", "172.17.1.8", "172.17.1.8", "172.17.1.8",
+		{"publan.docker.", dns.TypeA, []string{"10.99.0.1", "172.17.1.8", "172.17.1.8", "10.99.0.1",
 			"nxdomain", "172.17.1.8", "192.0.2.36", "192.0.2.36", "192.0.2.36"}},
-		{"both.docker.", dns.TypeA, []string{"172.17.1.8", "172.17.1.8", "172.17.1.8", "172.17.1.8",
+		{"both.docker.", dns.TypeA, []string{"10.99.0.1", "172.17.1.8", "172.17.1.8", "10.99.0.1",
 			"nxdomain", "172.17.1.8", "192.0.2.36", "192.0.2.36", "192.0.2.36"}},
-		{"onb.docker.", dns.TypeA, []string{"172.17.1.8", "172.17.1.8", "172.17.1.8", "172.17.1.8",
-			"nxdomain", "172.17.1.8", "none", "192.0.2.1", "172.17.1.8"}},
+		{"onb.docker.", dns.TypeA, []string{"10.99.0.1", "172.17.1.8", "172.17.1.8", "10.99.0.1",
+			"nxdomain", "172.17.1.8", "none", "192.0.2.1", "10.99.0.1"}},
 		// on an address of a bridge too, which is nobody's elsewhere
-		{"pubnear.docker.", dns.TypeA, []string{"172.17.1.9", "172.17.1.9", "172.17.1.9", "172.17.1.9",
-			"nxdomain", "172.17.1.9", "none", "198.51.100.7", "172.17.1.9"}},
+		{"pubnear.docker.", dns.TypeA, []string{"10.99.0.1 198.51.100.7", "172.17.1.9", "172.17.1.9", "10.99.0.1 198.51.100.7",
+			"nxdomain", "172.17.1.9", "none", "198.51.100.7", "10.99.0.1 198.51.100.7"}},
 		{"host.docker.", dns.TypeA, []string{"10.99.0.1", "10.99.0.1", "10.99.0.1", "10.99.0.1",
 			"nxdomain", "10.99.0.1", "192.0.2.1", "192.0.2.1", "10.99.0.1"}},
 		{"host.docker.", dns.TypeAAAA, []string{"fd99::1", "fd99::1", "fd99::1", "fd99::1",

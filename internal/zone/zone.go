@@ -46,10 +46,12 @@ type Entry struct {
 	// addresses, and nobody with a weaker claim gets those that it had alone, unless it is Gone.
 	Held, Gone bool
 
-	// Networks are those of its addresses. They outlast these: what has just ended keeps its
-	// neighbours from getting another's address.
-	Networks  []container.NetworkID
-	Addresses []Address // in the order in which they are to be answered
+	// Networks are those of its addresses on which containers reach each other. They outlast these: what has just ended keeps
+	// its neighbours from getting another's address.
+	Networks []container.NetworkID
+	// Addresses are in the order in which they are to be answered. One by which it is reached on behalf of several networks
+	// stands there for each.
+	Addresses []Address
 	// Joined is set if the addresses are another container's, to whom they resolve.
 	Joined bool
 	// HostNetwork is set for a container that is reached at the host's addresses.
@@ -122,6 +124,7 @@ type Service struct {
 	// Published are the host's addresses and ports at which it is reached from elsewhere; an
 	// address may be unspecified (0.0.0.0 or ::) for all of a family.
 	Published []netip.AddrPort
+	Open      bool // it is published, be it at no port of the host
 }
 
 // Lost is a claim that another container's stronger one defeats.

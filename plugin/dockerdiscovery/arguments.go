@@ -140,6 +140,11 @@ func (cfg *config) setIsolate([]string) error {
 	return nil
 }
 
+func (cfg *config) setRouted([]string) error {
+	cfg.routed = true
+	return nil
+}
+
 func (cfg *config) setPublish(args []string) (err error) {
 	cfg.publish = true
 	cfg.publishAddrs, err = parseAddrs(args)

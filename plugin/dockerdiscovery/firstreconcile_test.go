@@ -43,7 +43,7 @@ func TestHalfReconciled(t *testing.T) {
 	const onA, onB, stranger, ofOne = "10.1.0.200", "10.2.0.200", "10.3.0.9", "10.1.0.3"
 	const servfail = "SERVFAIL, <nil>"
 	const goesOn = "REFUSED, next"
-	change := func(c *config) { c.publish = true }
+	change := func(c *config) { c.publish, c.routed = true, true }
 	known, unknown := halfKnown()
 	d := unreconciledDocker(change)
 	d.Next = plugin.HandlerFunc(next)
@@ -169,7 +169,7 @@ func TestFirstReconciliation(t *testing.T) {
 	if err := e.Down(); err != nil {
 		t.Fatal(err)
 	}
-	inprocess.Serve(t, fmt.Sprintf("docker:%s {\n docker docker. 10.0.0.0/8 {\n endpoint %s\n }\n}", freePort(t), e.Host()))
+	inprocess.Serve(t, fmt.Sprintf("docker:%s {\n docker docker. 10.0.0.0/8 {\n endpoint %s\n routed\n }\n}", freePort(t), e.Host()))
 	d := running()[0]
 
 	right := e.IP(owner, "near").String()

@@ -227,7 +227,8 @@ func TestRootZone(t *testing.T) {
 		{Case: test.Case{Qname: "ended.shop.", Qtype: dns.TypeA, Rcode: toNext}, From: stranger},
 		{Case: test.Case{Qname: "gone.net.", Qtype: dns.TypeA, Rcode: toNext}, From: lan},
 		// bare names are all who ask us share
-		{Case: test.Case{Qname: "web.", Qtype: dns.TypeA, Answer: []dns.RR{test.A("web. 5 IN A 172.17.0.2")}}, From: stranger},
+		{Case: test.Case{Qname: "web.", Qtype: dns.TypeA, Answer: []dns.RR{test.A("web. 5 IN A 172.17.0.2")}}, From: member},
+		{Case: test.Case{Qname: "web.", Qtype: dns.TypeA, Ns: soa}, From: stranger},
 		{Case: test.Case{Qname: "web.", Qtype: dns.TypeA, Ns: soa}, From: lan},
 		{Case: test.Case{Qname: ".", Qtype: dns.TypeNS, Rcode: toNext}},
 		{Case: test.Case{Qname: ".", Qtype: dns.TypeSOA, Rcode: toNext}},

@@ -247,7 +247,7 @@ func TestAfterTheft(t *testing.T) {
 func TestNamesakes(t *testing.T) {
 	for _, name := range []string{"WEB", "web.docker", "web.docker.", "web."} {
 		synctest.Test(t, func(t *testing.T) {
-			w := newTown(func(c *config) { c.hold = 10 * time.Second })
+			w := newTown(func(c *config) { c.hold, c.routed = 10*time.Second, true })
 			t.Cleanup(w.catalog.Close)
 			web := labelled(facts("web", "a=10.1.0.2"), "project=p", "service=s")
 			web.Created = time.Unix(100, 0)

@@ -62,6 +62,7 @@ type config struct {
 	publish      bool
 	publishAddrs []netip.Addr
 	forwarders   []netip.Prefix
+	routed       bool
 
 	labelPrefix string
 	optIn       bool
@@ -133,7 +134,7 @@ func newDocker(cfg config, i *instance) *Docker {
 	d.catalog = catalog.New(catalog.Config{
 		Rules: naming.Rules{
 			Zones: cfg.forward(), Sources: cfg.sources, Reserved: cfg.zone.Reserved,
-			Networks: cfg.networks, Health: cfg.health,
+			Networks: cfg.networks, Routed: cfg.routed, Health: cfg.health,
 			LabelPrefix: cfg.labelPrefix, OptIn: cfg.optIn, TTL: cfg.zone.TTL, Templates: cfg.templates,
 		},
 		Hold: cfg.hold, Store: d.store, HostName: d.hostName, Warnf: aboutContainers.logf,
@@ -192,6 +193,7 @@ var properties = map[string]property{
 	"health":       {form: "health prefer|require|ignore", min: 1, max: 1, set: (*config).setHealth},
 	"hold":         {form: fmt.Sprintf("hold DURATION, from 0s to %s", maxHold), min: 1, max: 1, set: (*config).setHold},
 	"isolate":      {form: "isolate", set: (*config).setIsolate},
+	"routed":       {form: "routed", set: (*config).setRouted},
 	"publish":      {form: "publish [ADDRESS...]", max: unlimited, set: (*config).setPublish},
 	"forwarders":   {form: "forwarders CIDR..., each an address or a range, as in 192.0.2.53 or 127.0.0.0/8", min: 1, max: unlimited, adds: true, set: (*config).addForwarders},
 	"resync":       {form: fmt.Sprintf("resync DURATION, at least %s", minResync), min: 1, max: 1, set: (*config).setResync},

@@ -191,7 +191,7 @@ func TestRootZoneThefts(t *testing.T) {
 // TestOwnNetworkBeforeRights checks that who asks is given what his own network has at a name, whatever rights strangers have to
 // it, and that a name that is held there is there.
 func TestOwnNetworkBeforeRights(t *testing.T) {
-	d := emptyDocker(func(c *config) { c.hold = time.Minute })
+	d := emptyDocker(func(c *config) { c.hold, c.routed = time.Minute, true })
 	t.Cleanup(d.catalog.Close)
 	owner := serving(facts("db", "a=10.1.0.2"), 5432)
 	own := aliased(labelled(facts("own", "b=10.2.0.2"), "project=blue", "service=db"), "db", "api.web")

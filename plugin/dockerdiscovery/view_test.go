@@ -101,7 +101,7 @@ func TestWhoAsks(t *testing.T) {
 	for _, c := range []struct{ from, name, want string }{
 		{"10.1.0.9", "web.docker.", "10.1.0.2"},               // on a, not known yet
 		{"10.2.0.3", "web.docker.", "10.2.0.2"},               // onb
-		{"10.3.0.9", "web.docker.", "10.1.0.2 10.2.0.2"},      // on c
+		{"10.3.0.9", "web.docker.", "none"},                   // on c, from which Docker leads nowhere
 		{"10.1.0.2", "web.docker.", "10.1.0.2 10.2.0.2"},      // itself
 		{fromHost, "web.docker.", "10.1.0.2 10.2.0.2"},        //
 		{"192.0.2.1", "web.docker.", "10.1.0.2 10.2.0.2"},     // an address of this machine
@@ -181,9 +181,9 @@ func TestDirectNetworkLast(t *testing.T) {
 	onlan := facts("onlan", "lan=192.0.2.33 a=10.1.0.7")
 	d.set(onlan, facts("only", "lan=192.0.2.34"), facts("asker", "lan=192.0.2.35"))
 	for _, c := range []struct{ from, name, want string }{
-		{fromHost, "onlan.docker.", "10.1.0.7"}, {"10.3.0.9", "onlan.docker.", "10.1.0.7"}, {"10.1.0.9", "onlan.docker.", "10.1.0.7"},
+		{fromHost, "onlan.docker.", "10.1.0.7"}, {"10.3.0.9", "onlan.docker.", "none"}, {"10.1.0.9", "onlan.docker.", "10.1.0.7"},
 		{"192.0.2.35", "onlan.docker.", "192.0.2.33"}, {fromLAN, "onlan.docker.", "192.0.2.33"},
-		{fromHost, "only.docker.", "192.0.2.34"}, {"10.3.0.9", "only.docker.", "192.0.2.34"},
+		{fromHost, "only.docker.", "192.0.2.34"}, {"10.3.0.9", "only.docker.", "none"},
 		{fromHost, "33.2.0.192.in-addr.arpa.", "onlan.docker."},
 	} {
 		expect(t, d, c.from, c.name, c.want)
