@@ -15,6 +15,9 @@ const (
 	Current HostState = iota
 	// Unsynced is a host that has not been reconciled yet: it may have containers, and so claims, that are not known.
 	Unsynced
+	// Overdue is a host that has not been reconciled for so long that names which nobody is known to have are denied: it counts
+	// as empty. What is known of it while it is reconciled at last is no more certain than with Unsynced.
+	Overdue
 	// Away is a host whose engine can't be asked: what is known of it may no longer be so.
 	Away
 )
@@ -38,16 +41,19 @@ func (s *Store) SetHost(host container.HostID, state HostState) {
 	if next.hosts[host] = state; state == Current {
 		delete(next.hosts, host)
 	}
-	next.pending, next.away = 0, 0
-	for _, state := range next.hosts {
-		if state == Unsynced {
-			next.pending++
-		} else {
+	next.uncertain, next.away = 0, 0
+	for host := range next.hosts {
+		if next.isCertain(host) {
 			next.away++
+		} else {
+			next.uncertain++
 		}
 	}
 	s.current.Store(&next)
 }
 
-// unsynced reports whether there is a host that has not been reconciled yet.
-func (s *Snapshot) unsynced() bool { return s.pending > 0 }
+// isCertain reports whether all of the host's containers have been known once.
+func (s *Snapshot) isCertain(host container.HostID) bool {
+	state := s.hosts[host]
+	return state != Unsynced && state != Overdue
+}

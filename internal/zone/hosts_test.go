@@ -156,10 +156,17 @@ func TestHostAway(t *testing.T) {
 }
 
 // TestUnsynced checks that of a host that has not been reconciled only those names are answered whose owner nothing can change
-// that is not known yet.
+// that is not known yet, however long that takes.
 func TestUnsynced(t *testing.T) {
+	for _, state := range []HostState{Unsynced, Overdue} {
+		checkUnsynced(t, state)
+	}
+}
+
+func checkUnsynced(t *testing.T, state HostState) {
+	t.Helper()
 	s := NewStore(Config{Zones: []string{"docker.", "17.172.in-addr.arpa."}, TTL: 30, NegativeTTL: 7})
-	s.SetHost("", Unsynced)
+	s.SetHost("", state)
 	s.Apply(add(
 		with(service(entry("web", 0, "a=172.17.0.2", "web.docker./name", "0123.docker./id", "www.docker.", "*.w.docker.", "web.shop.docker./project"),
 			"_http._tcp.web.docker.", "web.docker.", 80), "web.docker. 30 TXT hello"),
@@ -189,18 +196,31 @@ func TestUnsynced(t *testing.T) {
 			got = append(got, viewed(s.Snapshot(), v, c.name, c.qtype))
 		}
 		if got := strings.Join(got, "|"); got != c.want {
-			t.Errorf("%s %s: %s, want %s", c.name, dns.TypeToString[c.qtype], got, c.want)
+			t.Errorf("state %d: %s %s: %s, want %s", state, c.name, dns.TypeToString[c.qtype], got, c.want)
 		}
 	}
 	// A host that is synced has a name whatever others may have.
 	other := atHost("b", published(entry("w2", 0, "n=172.17.0.9", "www.docker."), "0.0.0.0"))
 	s.Apply(add(other))
 	if got := viewed(s.Snapshot(), View{Asker: Elsewhere, Server: twoHosts{}}, "www.docker.", dns.TypeA); got != "192.0.2.2" {
-		t.Errorf("a name that a synced host has: %s", got)
+		t.Errorf("state %d: a name that a synced host has: %s", state, got)
 	}
 	s.SetHost("", Current)
 	if got := viewed(s.Snapshot(), onA, "only.docker.", dns.TypeA); got != "172.17.0.4" {
-		t.Errorf("once it is synced: %s", got)
+		t.Errorf("state %d: once it is synced: %s", state, got)
+	}
+}
+
+// TestAddressWithoutName checks that an address by whose names its container is not found has no name at once, however many
+// other hosts have not been reconciled: none of these can change that.
+func TestAddressWithoutName(t *testing.T) {
+	s := NewStore(Config{Zones: []string{"docker.", "17.172.in-addr.arpa."}, TTL: 30, NegativeTTL: 7})
+	s.Apply(add(entry("far", 0, "m=172.17.1.2", "web.docker."), entry("near", 1, "n=172.17.0.2", "web.docker.")))
+	for _, state := range []HostState{Current, Unsynced, Overdue, Away} {
+		s.SetHost("other", state)
+		if got := viewed(s.Snapshot(), inside("n"), "2.1.17.172.in-addr.arpa.", dns.TypePTR); got != "none" {
+			t.Errorf("another host's state is %d: %s", state, got)
+		}
 	}
 }
 

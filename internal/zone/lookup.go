@@ -198,7 +198,7 @@ func (s *Snapshot) answer(q *Query, n *node, o *origin, r *Result) {
 		target = s.target(n, &q.View)
 	}
 	switch {
-	case n.unready, n.target() != "" && target == "" && s.unsynced():
+	case n.unready, n.target() != "" && target == "" && s.mayResolve(n, &q.View):
 		r.Outcome = NotReady
 		return
 	case o == nil:
@@ -303,6 +303,9 @@ const staleTTL = 5
 // host may have.
 func (n *node) stale(s *Snapshot, v *View) bool {
 	old := func(e *Entry) bool { return s.hosts[e.Host] != Current }
+	if n.winners > 0 && !slices.ContainsFunc(n.claims, func(c claimant) bool { return old(c.entry) }) {
+		return false // the usual case
+	}
 	if all := n.reach(s, nil, v); len(all) > 0 {
 		return slices.ContainsFunc(all, func(r reached) bool { return old(r.entry) })
 	}

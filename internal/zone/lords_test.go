@@ -13,7 +13,7 @@ import (
 func TestTwoOfOneName(t *testing.T) {
 	s := newStore()
 	s.Apply(add(entry("1", 1, "n=10.0.0.1", "web.docker./name"), entry("2", 2, "n=10.0.0.2", "web.docker./name", "x.web.docker.")))
-	for _, state := range []HostState{Current, Unsynced} {
+	for _, state := range []HostState{Current, Unsynced, Overdue} {
 		s.SetHost("other", state)
 		for _, v := range []View{{}, {Hosts: []container.HostID{""}}, inside("elsewhere")} {
 			if got := viewed(s.Snapshot(), v, "x.web.docker.", dns.TypeA); got != "nxdomain" {

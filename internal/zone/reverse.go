@@ -58,7 +58,7 @@ func (s *Snapshot) answers(name string, entry *Entry, v *View) bool {
 // target returns the name to which the view resolves the address's name, "" if there is none:
 // one by which it finds the container.
 func (s *Snapshot) target(n *node, v *View) string {
-	if v.Asker != Container && !s.several && !s.unsynced() || n.target() == "" {
+	if v.Asker != Container && !s.several && s.uncertain == 0 || n.target() == "" {
 		return n.target()
 	}
 	for _, c := range n.claims {
@@ -70,6 +70,12 @@ func (s *Snapshot) target(n *node, v *View) string {
 		}
 	}
 	return ""
+}
+
+// mayResolve reports whether the view may get a name for the address when all is known: a container that it means is of a host
+// that has not been reconciled.
+func (s *Snapshot) mayResolve(n *node, v *View) bool {
+	return s.uncertain > 0 && slices.ContainsFunc(n.claims, func(c claimant) bool { return !s.isCertain(c.entry.Host) && s.means(n, c.entry, v) })
 }
 
 // meant reports whether the view can mean one of the containers that have the address. A name that stands for several

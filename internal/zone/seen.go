@@ -52,7 +52,7 @@ func (entry *Entry) on(networks []container.NetworkID) bool {
 // For all other askers, and where the circle's claims are those that answer anyway, that is
 // the node itself.
 func (s *Snapshot) seen(n *node, v *View) *node {
-	if n.reverse || !s.unsynced() && (v.Asker != Container || len(n.claims) < 2 && !n.ruled) {
+	if n.reverse || s.uncertain == 0 && (v.Asker != Container || len(n.claims) < 2 && !n.ruled) {
 		return n
 	}
 	nearest := stranger
@@ -64,7 +64,7 @@ func (s *Snapshot) seen(n *node, v *View) *node {
 		lords = s.lords(n, v, nearest)
 	}
 	counts := func(c *claimant) bool { return v.circle(c) == nearest && s.certain(n, c.entry, v) }
-	if nearest == stranger && !s.unsynced() || n.answersJust(counts, lords) {
+	if nearest == stranger && s.uncertain == 0 || n.answersJust(counts, lords) {
 		return n
 	}
 	seen := *n
@@ -108,7 +108,7 @@ func (s *Snapshot) lords(n *node, v *View, nearest circle) []Key {
 // reconciled; or the name is the container's ID; or its own, of which a container that asks must know that it is on its
 // network. To that, another host's name is certain too: its own project's names are its host's.
 func (s *Snapshot) certain(n *node, entry *Entry, v *View) bool {
-	if s.hosts[entry.Host] != Unsynced {
+	if s.isCertain(entry.Host) {
 		return true
 	}
 	return slices.ContainsFunc(n.claims, func(c claimant) bool {

@@ -34,8 +34,8 @@ type Snapshot struct {
 	serials map[string]uint32 // by apex
 	hosts   hostStates
 
-	several       bool // hosts have entries
-	pending, away int  // of hosts, the numbers of those that are Unsynced, and Away
+	several         bool // hosts have entries
+	uncertain, away int  // of hosts, the numbers of those that are Unsynced or Overdue, and Away
 
 	// Names and Records count the owner names, and the address and PTR records.
 	Names, Records int
