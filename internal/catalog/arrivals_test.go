@@ -203,8 +203,7 @@ func TestArrivalsOfTwoHosts(t *testing.T) {
 	there := rig{Catalog: d.Catalog, Feed: d.Catalog.Feed("there"), clock: d.clock, zones: d.zones}
 	for what, end := range map[string]func(){
 		"it has started there":            func() { there.set(facts("web", "a=10.1.0.3")) },
-		"the engine there can't be asked": func() { there.Current(false) },
-		"the host there is forgotten":     there.Forget,
+		"the engine there can't be asked": func() { there.Current(false, d.clock.now) },
 	} {
 		d.begins(container.Starting{Container: told("web")})
 		there.Feed = d.Catalog.Feed("there")
@@ -223,7 +222,7 @@ func TestArrivalsOfTwoHosts(t *testing.T) {
 			}
 		}
 	}
-	d.Forget()
+	d.Current(false, d.clock.now)
 	d.nothingStarts(t)
 }
 

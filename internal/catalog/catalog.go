@@ -22,10 +22,15 @@ import (
 type Config struct {
 	Rules naming.Rules
 	Hold  time.Duration // for which an ended container's names stay
-	Store *zone.Store
+	// Startup is how long names that nobody is known to have can't be denied for the sake of a host that has not been
+	// reconciled. After it such a host counts as empty.
+	Startup time.Duration
+	// Forget is how long a host whose engine can't be asked keeps its names.
+	Forget time.Duration
+	Store  *zone.Store
 	// HostName returns a host's name in DNS, "" if it has none. Nil gives none.
 	HostName func(container.HostID) string
-	// Warnf takes what whoever started a container may want to mend: it has not got a name. Nil drops it.
+	// Warnf takes what somebody may want to mend: a container has not got a name, a host is away. Nil drops it.
 	Warnf func(format string, args ...any)
 
 	// Now and AfterFunc are the clock, the system's if nil. AfterFunc must not call f before it returns.
@@ -40,6 +45,8 @@ type Timer interface{ Stop() bool }
 type Catalog struct {
 	rules     naming.Rules
 	hold      time.Duration
+	startup   time.Duration
+	forget    time.Duration
 	store     *zone.Store
 	hostName  func(container.HostID) string
 	warnf     func(format string, args ...any)
@@ -57,7 +64,7 @@ type Catalog struct {
 // New returns a catalog without hosts.
 func New(cfg Config) *Catalog {
 	cat := &Catalog{
-		rules: cfg.Rules, hold: cfg.Hold, store: cfg.Store, hostName: cfg.HostName,
+		rules: cfg.Rules, hold: cfg.Hold, startup: cfg.Startup, forget: cfg.Forget, store: cfg.Store, hostName: cfg.HostName,
 		warnf: cfg.Warnf, now: cfg.Now, afterFunc: cfg.AfterFunc,
 		changed: make(chan struct{}, 1),
 		feeds:   map[container.HostID]*Feed{},
@@ -104,28 +111,17 @@ func (cat *Catalog) feed(host container.HostID) (f *Feed, begun bool) {
 	return f, true
 }
 
-// drop takes the feed out of the catalog.
-func (cat *Catalog) drop(f *Feed) {
-	cat.mu.Lock()
-	defer cat.mu.Unlock()
-	if cat.feeds[f.host] == f {
-		delete(cat.feeds, f.host)
-		cat.store.SetHost(f.host, zone.Current)
-		cat.count()
-	}
-}
-
 // count settles whether the catalog is complete. The caller holds mu.
 func (cat *Catalog) count() {
 	complete := len(cat.feeds) > 0
 	for _, f := range cat.feeds {
-		complete = complete && f.synced.Load()
+		complete = complete && f.settled.Load()
 	}
 	cat.complete.Store(complete)
 }
 
-// Complete reports whether the store has had all containers once that ran when their hosts were first reconciled. Without a
-// host it is not.
+// Complete reports whether names that nobody has can be denied: the store has had all containers once that ran when their hosts
+// were first reconciled, but for hosts that are overdue. Without a host it is not.
 func (cat *Catalog) Complete() bool { return cat.complete.Load() }
 
 // Skipped returns how many names and labels are refused now that each host's running containers ask for.

@@ -18,8 +18,11 @@ import (
 	"github.com/dockerdiscovery/dockerdiscovery/internal/zone"
 )
 
-// hold is for how long a rig holds names.
-const hold = 10 * time.Second
+const (
+	hold    = 10 * time.Second // for how long a rig holds names
+	startup = 30 * time.Second
+	forget  = time.Hour
+)
 
 // clock is one that tests drive.
 type clock struct {
@@ -111,7 +114,7 @@ func newCatalog(c *clock, hold time.Duration) (*Catalog, *zone.Store) {
 	zones := zone.NewStore(cfg)
 	return New(Config{
 		Rules: naming.Rules{Zones: cfg.Zones[:1], Sources: naming.Sources(), Reserved: cfg.Reserved, TTL: cfg.TTL},
-		Hold:  hold, Store: zones, Now: func() time.Time { return c.now }, AfterFunc: c.afterFunc,
+		Hold:  hold, Startup: startup, Forget: forget, Store: zones, Now: func() time.Time { return c.now }, AfterFunc: c.afterFunc,
 	}), zones
 }
 
@@ -210,10 +213,12 @@ func (s *shared) look(r *rig, name string, qtype uint16, alone string) (diff str
 func look(zones *zone.Store, name string, qtype uint16, view zone.View) string {
 	var res zone.Result
 	zones.Snapshot().Lookup(&zone.Query{Name: name, Spelled: name, Type: qtype, View: view}, &res)
-	if res.Outcome == zone.NameError {
+	switch {
+	case res.Outcome == zone.NameError:
 		return "NXDOMAIN"
-	}
-	if len(res.Answer) == 0 {
+	case res.Outcome == zone.NotReady:
+		return "not ready"
+	case len(res.Answer) == 0:
 		return "none"
 	}
 	var data []string

@@ -63,7 +63,10 @@ func (f *Feed) explain(wanted func(id, name string) bool) (all []Explanation) {
 			continue
 		}
 		e := f.explanation(id, &k.history)
-		e.Facts, e.Entry, e.LeftOut, e.Skipped = k.facts, k.entry, k.left, k.skipped
+		e.Facts, e.LeftOut, e.Skipped = k.facts, k.left, k.skipped
+		if !f.dropped {
+			e.Entry = k.entry
+		}
 		if k.end != nil {
 			e.HeldUntil = k.end.until
 		}

@@ -15,7 +15,7 @@ import (
 type Feed struct {
 	cat     *Catalog
 	host    container.HostID
-	synced  atomic.Bool  // the store has had all of the host's containers once
+	settled atomic.Bool  // the host has been reconciled, or is overdue
 	skipped atomic.Int64 // names and labels that are refused
 
 	mu         sync.Mutex // guards the following
@@ -24,9 +24,8 @@ type Feed struct {
 	joined     map[string][]string   // IDs of those who have joined a container's network, by its ID or name
 	successors map[string]*successor // by ID
 	past       map[string]*history   // of who has no listing, by ID
-	away       bool                  // the host's engine can't be asked
-	closed     bool                  // no hold begins or ends any more
-	forgotten  bool                  // nothing is taken any more
+	presence
+	closed bool // no hold begins or ends any more
 }
 
 // listing is what the catalog has of a container that runs, or has just ended.
@@ -48,23 +47,23 @@ type end struct {
 }
 
 func newFeed(cat *Catalog, host container.HostID) *Feed {
-	return &Feed{
+	f := &Feed{
 		cat: cat, host: host,
 		networks:   container.NewNetworks(&container.Host{ID: host, Name: cat.hostName(host)}),
 		listings:   map[string]*listing{},
 		joined:     map[string][]string{},
 		successors: map[string]*successor{},
 		past:       map[string]*history{},
+		presence:   presence{since: cat.now()},
 	}
+	f.passed(cat.startup) // has it looked at again then
+	return f
 }
 
 // begin gives the host its own name, for which no engine need be asked.
 func (f *Feed) begin() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.forgotten {
-		return
-	}
 	entry, skipped := f.cat.rules.HostEntry(f.networks)
 	for _, s := range skipped {
 		f.cat.warnf("Host %s: skipped %s", f.networks.HostName(), s)
@@ -78,9 +77,6 @@ func (f *Feed) begin() {
 func (f *Feed) Host(h container.Host) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.forgotten {
-		return
-	}
 	h.ID, h.Name = f.host, f.networks.HostName()
 	before, now := f.networks, container.NewNetworks(&h)
 	f.networks = now
@@ -91,58 +87,14 @@ func (f *Feed) Host(h container.Host) {
 		}
 	}
 	if len(affected) > 0 {
-		f.cat.publish(f.renewAll(affected))
+		f.publish(f.renewAll(affected))
 	}
-}
-
-// Synced implements engine.Sink.
-func (f *Feed) Synced() {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.forgotten {
-		return
-	}
-	f.synced.Store(true)
-	f.setState()
-}
-
-// Current implements engine.Sink. While a host that was synced is not current its names stay as they were.
-func (f *Feed) Current(current bool) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.forgotten {
-		return
-	}
-	f.away = !current
-	f.setState()
-	if !current { // who is starting is not known any more
-		f.cat.arrivals.endHost(f.host)
-	}
-}
-
-// setState has the zones know how far the host's names can be relied on. The caller holds mu.
-func (f *Feed) setState() {
-	state := zone.Current
-	switch {
-	case !f.synced.Load():
-		state = zone.Unsynced
-	case f.away:
-		state = zone.Away
-	}
-	f.cat.store.SetHost(f.host, state)
-	f.cat.mu.Lock()
-	f.cat.count()
-	f.cat.mu.Unlock()
-	f.cat.signal()
 }
 
 // Apply implements engine.Sink. It publishes the entries of all that the changes affect, as one change of the zones.
 func (f *Feed) Apply(changes []container.Change) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.forgotten {
-		return
-	}
 	affected := affected{}
 	var created []*container.Change
 	var past []string
@@ -185,7 +137,7 @@ func (f *Feed) Apply(changes []container.Change) {
 	if renamed || len(ended) > 0 {
 		entries = append(entries, f.passAll(ended)...)
 	}
-	f.cat.publish(entries)
+	f.publish(entries)
 	f.arrive(changes)
 }
 
@@ -285,43 +237,18 @@ func (f *Feed) expire(id string, k *listing, e *end) {
 	if f.listings[id] != k || k.end != e || f.closed || f.cat.now().Before(e.until) {
 		return
 	}
-	f.cat.publish([]zone.Change{f.pass(id, k, SuccessorGone)})
+	f.publish([]zone.Change{f.pass(id, k, SuccessorGone)})
 }
 
 // close stops the timers. What is published stays.
 func (f *Feed) close() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.stop()
-}
-
-// stop is close. The caller holds mu.
-func (f *Feed) stop() {
 	f.closed = true
+	f.stopTimer()
 	for _, k := range f.listings {
 		if k.end != nil && k.end.timer != nil {
 			k.end.timer.Stop()
 		}
 	}
-}
-
-// Forget ends the feed: all its names go at once, and nothing that it is told later counts. When it has returned, a new
-// feed of the host may begin.
-func (f *Feed) Forget() {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.forgotten {
-		return
-	}
-	f.forgotten = true
-	f.stop()
-	entries := []zone.Change{{Key: f.key("")}} // the host's own
-	for id := range f.listings {
-		entries = append(entries, zone.Change{Key: f.key(id)})
-	}
-	clear(f.listings)
-	clear(f.past)
-	f.cat.publish(entries)
-	f.cat.arrivals.endHost(f.host)
-	f.cat.drop(f)
 }

@@ -131,17 +131,10 @@ func (p *pair) step(what, of byte, seed uint64) {
 	case 2:
 		current := r.IntN(2) == 0
 		for _, f := range feeds {
-			f.Current(current)
+			f.Current(current, p.clock.now)
 		}
-	case 3:
-		if r.IntN(4) == 0 {
-			for _, f := range feeds {
-				f.Forget()
-			}
-			p.alone[host], p.shared[host] = feeds[0].cat.Feed(p.hosts[host]), feeds[1].cat.Feed(p.hosts[host])
-		}
-	case 4, 5:
-		p.wait(pick(r, time.Second, 4*time.Second, hold, container.KeepNames))
+	case 3, 4, 5:
+		p.wait(pick(r, time.Second, 4*time.Second, hold, startup, container.KeepNames, forget))
 	default:
 		changes := []container.Change{p.change(r, host, id)}
 		for r.IntN(3) == 0 {
@@ -246,7 +239,9 @@ func (f *Feed) claimed() map[string]bool {
 }
 
 // negative reports whether the answer has no records. Whether the name exists may depend on others that have it.
-func negative(answer string) bool { return answer == "none" || answer == "NXDOMAIN" }
+func negative(answer string) bool {
+	return answer == "none" || answer == "NXDOMAIN" || answer == "not ready"
+}
 
 // near reports whether a container claims the name that is on a network of the container that asks.
 func (f *Feed) near(name string, v *zone.View) bool {

@@ -20,14 +20,14 @@ type hosts struct {
 	*clock
 	zones       *zone.Store
 	here, there *Feed
-	logged      []string
 }
 
 func newHosts() *hosts {
 	h := &hosts{clock: newClock()}
 	h.Catalog, h.zones = newCatalog(h.clock, hold)
-	h.warnf = func(format string, args ...any) { h.logged = append(h.logged, fmt.Sprintf(format, args...)) }
 	h.here, h.there = h.Feed(here), h.Feed(there)
+	h.here.Synced()
+	h.there.Synced()
 	return h
 }
 
@@ -50,7 +50,7 @@ func (h *hosts) states(c *container.Container) string {
 	var all []string
 	for _, f := range []*Feed{h.here, h.there} {
 		state := "-"
-		if k := f.listings[c.ID]; k != nil {
+		if k := f.listings[c.ID]; k != nil && !f.dropped {
 			var ips []string
 			for _, a := range k.entry.Addresses {
 				ips = append(ips, a.IP.String())
@@ -95,7 +95,7 @@ func TestTwoHosts(t *testing.T) {
 			{func(h *hosts) { ends(h.there, web, false) }, "10.1.0.3 none"},
 			{func(h *hosts) { set(h.there, web2); ends(h.here, web2, true) }, "none 10.1.0.3"},
 			{func(h *hosts) { set(h.here, web); ends(h.there, app, true) }, "10.1.0.2 held"},
-			{func(h *hosts) { h.there.Forget() }, "10.1.0.2 -"},
+			{func(h *hosts) { h.there.Current(false, h.clock.now); h.wait(forget) }, "10.1.0.2 -"},
 		}
 	}
 	for name, c := range map[string]struct {
@@ -120,12 +120,12 @@ func TestTwoHosts(t *testing.T) {
 			{func(h *hosts) { set(h.there, web) }, "held 10.1.0.2"},
 			{second(5), "- 10.1.0.2"},
 		}},
-		"a host that is forgotten": {web, []step{
+		"a host whose names are dropped": {web, []step{
 			{func(h *hosts) { set(h.here, web); set(h.there, web); ends(h.there, web, false) }, "10.1.0.2 held"},
-			{func(h *hosts) { h.there.Forget() }, "10.1.0.2 -"},
+			{func(h *hosts) { h.there.Current(false, h.clock.now); h.wait(forget) }, "10.1.0.2 -"},
 			{func(h *hosts) { set(h.there, web2) }, "10.1.0.2 -"},
-			{func(h *hosts) { h.there = h.Feed(there); set(h.there, web2) }, "10.1.0.2 10.1.0.3"},
-			{func(h *hosts) { second(60)(h); h.here.Forget() }, "- 10.1.0.3"},
+			{func(h *hosts) { h.there.Current(true, h.clock.now) }, "10.1.0.2 10.1.0.3"},
+			{func(h *hosts) { h.here.Current(false, h.clock.now); h.wait(forget) }, "- 10.1.0.3"},
 		}},
 		"a successor on the other": {old, []step{
 			{func(h *hosts) { set(h.here, old); set(h.there, old); ends(h.here, old, true); ends(h.there, old, true) }, "held held"},
@@ -137,7 +137,7 @@ func TestTwoHosts(t *testing.T) {
 			{func(h *hosts) { set(h.here, old); set(h.there, old); ends(h.here, old, true); ends(h.there, old, true) }, "held held"},
 			{func(h *hosts) { create(h.here, next); create(h.there, next); second(11)(h) }, "held held"},
 			{func(h *hosts) { ends(h.here, next, true) }, "- held"},
-			{func(h *hosts) { h.here.Forget(); second(300)(h) }, "- held"},
+			{func(h *hosts) { h.here.Current(false, h.clock.now.Add(-forget)); second(300)(h) }, "- held"},
 			{second(300), "- -"},
 		}},
 		"who had ended before": {old, []step{
@@ -219,7 +219,8 @@ func relied(zones *zone.Store, host container.HostID) string {
 
 // TestComplete checks that all hosts must have been reconciled before the catalog is complete, and what the zones are told of each.
 func TestComplete(t *testing.T) {
-	cat, zones := newCatalog(newClock(), hold)
+	clock := newClock()
+	cat, zones := newCatalog(clock, hold)
 	feeds := map[string]*Feed{}
 	for i, s := range []struct {
 		do   string
@@ -240,15 +241,14 @@ func TestComplete(t *testing.T) {
 		{"there connects", true, "current, not all"},
 		{"here connects", true, "current, all"},
 		{"third begins", false, "unsynced, not all"},
-		{"third forgotten", true, "nothing, all"},
-		{"third synced", true, "nothing, all"},
-		{"here leaves", true, "away, not all"},
-		{"here forgotten", true, "nothing, all"},
-		{"here leaves", true, "nothing, all"},
-		{"here begins", false, "unsynced, not all"},
-		{"here synced", true, "current, all"},
-		{"there forgotten", true, "nothing, all"},
-		{"here forgotten", false, "nothing, all"},
+		{"here leaves", false, "away, not all"},
+		{"third is late", true, "unsynced, not all"},
+		{"here connects", true, "current, not all"},
+		{"third connects", true, "unsynced, not all"},
+		{"third leaves", true, "unsynced, not all"},
+		{"third connects", true, "unsynced, not all"},
+		{"third synced", true, "current, all"},
+		{"third leaves", true, "away, not all"},
 	} {
 		host, what, _ := strings.Cut(s.do, " ")
 		switch f := feeds[host]; what {
@@ -258,13 +258,13 @@ func TestComplete(t *testing.T) {
 			c.Endpoints = facts("", "a=10.1.0.2").Endpoints
 			set(feeds[host], c)
 		case "connects":
-			f.Current(true)
+			f.Current(true, clock.now)
 		case "leaves":
-			f.Current(false)
+			f.Current(false, clock.now)
 		case "synced":
 			f.Synced()
-		case "forgotten":
-			f.Forget()
+		case "is late":
+			clock.wait(startup)
 		}
 		if got := cat.Complete(); got != s.want {
 			t.Errorf("step %d, %s: complete is %t", i+1, s.do, got)
@@ -277,23 +277,23 @@ func TestComplete(t *testing.T) {
 
 // TestWarningsOfTwoHosts checks that messages say on which hosts containers are, if there are several.
 func TestWarningsOfTwoHosts(t *testing.T) {
-	h := newHosts()
 	thief := facts("thief", "a=10.1.0.9")
 	thief.Labels = map[string]string{"coredns.dockerdiscovery.host": "db,x..y"}
-	set(h.here, facts("db", "a=10.1.0.2"))
-	set(h.here, thief)
-	h.there.Forget()
-	ends(h.here, thief, true)
-	h.wait(time.Minute)
-	set(h.here, thief)
 	skipped := naming.Skipped{Source: naming.Label, Name: "x..y", Reason: "empty label"}.String()
-	want := []string{
-		"Container thief on here: skipped " + skipped,
-		"Container thief on here does not get the name db.docker.: it is container db's on here",
-		"Container thief: skipped " + skipped,
-		"Container thief does not get the name db.docker.: it is container db's",
-	}
-	if !slices.Equal(h.logged, want) {
-		t.Errorf("logged are %q, want %q", h.logged, want)
+	for on, hosts := range map[string][]container.HostID{"": {here}, " on here": {here, there}} {
+		var logged []string
+		cat, _ := newCatalog(newClock(), hold)
+		cat.warnf = func(format string, args ...any) { logged = append(logged, fmt.Sprintf(format, args...)) }
+		for _, host := range hosts {
+			cat.Feed(host)
+		}
+		set(cat.Feed(here), facts("db", "a=10.1.0.2"), thief)
+		want := []string{
+			"Container thief" + on + ": skipped " + skipped,
+			"Container thief" + on + " does not get the name db.docker.: it is container db's" + on,
+		}
+		if !slices.Equal(logged, want) {
+			t.Errorf("logged are %q, want %q", logged, want)
+		}
 	}
 }

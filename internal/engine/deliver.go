@@ -90,9 +90,9 @@ func (w *Watcher) setCurrent(current bool, sinks []Sink) {
 	if w.sinksCurrent == current {
 		return
 	}
-	w.sinksCurrent = current
+	w.sinksCurrent, w.sinksSince = current, time.Now()
 	for _, s := range sinks {
-		s.Current(current)
+		s.Current(current, w.sinksSince)
 	}
 }
 
@@ -104,6 +104,7 @@ func (w *Watcher) finished(r *reconciliation, sinks []Sink) {
 	current := r.session.ctx.Err() == nil
 	if current {
 		w.current.Store(true)
+		w.behind = time.Time{}
 	}
 	w.mu.Unlock()
 	if current {

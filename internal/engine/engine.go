@@ -26,8 +26,8 @@ type Sink interface {
 	Synced()
 	// Current is called with true after Apply has had all that a connection's first reconciliation has found, so that what
 	// the sink has is what the engine says, and with false after that connection has ended. A new sink is told first
-	// how it is now.
-	Current(bool)
+	// how it is now. Since is when that has become so, or when the watcher began.
+	Current(current bool, since time.Time)
 }
 
 // Source is the engine of which an [Observer] is told: its address, written as [Endpoint.Source] does.

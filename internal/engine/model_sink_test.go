@@ -97,7 +97,7 @@ func (e modelSink) Synced() {
 	e.synced++
 }
 
-func (e modelSink) Current(current bool) {
+func (e modelSink) Current(current bool, _ time.Time) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.current == current && e.subscribed {

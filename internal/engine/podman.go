@@ -78,6 +78,7 @@ type refresher struct {
 
 	mu    sync.Mutex    // guards the following
 	next  chan struct{} // closed when the reconciliation that begins next has ended; nil if nobody waits for it
+	asked time.Time     // when next was made
 	began time.Time     // when the one under way began; zero if none is
 	cost  time.Duration // of the last one
 	rest  time.Time     // when the next may begin
@@ -90,13 +91,16 @@ func (r *refresher) ask(patience time.Duration) <-chan struct{} {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.next != nil {
+		if time.Since(r.asked) > patience { // the engine hangs
+			return nil
+		}
 		return r.next
 	}
 	wait := max(0, time.Until(r.rest))
 	if wait > 0 && wait+r.cost > patience || !r.began.IsZero() && time.Since(r.began) > patience {
 		return nil
 	}
-	r.next = make(chan struct{})
+	r.next, r.asked = make(chan struct{}), time.Now()
 	time.AfterFunc(wait, func() {
 		select {
 		case r.due <- struct{}{}:

@@ -43,14 +43,18 @@ func TestOrderOfCalls(t *testing.T) {
 	r.wait(t, "the fault", func() bool { return len(r.errors) > 0 && !r.current })
 	later := newRecorder()
 	w.Subscribe(later, time.Hour)
+	away, whenAway := r.since, later.since
 	e.Up()
 	r.wait(t, "the next connection", func() bool { return r.current })
 	if got := r.calls(); got != "current false, current true" {
 		t.Errorf("a fault: %s", got)
 	}
 	later.wait(t, "the next connection", func() bool { return later.current })
-	if got := later.calls(); got != "host, runs by , current false, synced, current true" {
+	if got := later.calls(); got != "host, runs by , synced, current false, current true" {
 		t.Errorf("who subscribes meanwhile: %s", got)
+	}
+	if !away.Equal(whenAway) || !later.since.After(away) {
+		t.Errorf("away since %v, as %v for the later one, until %v", away, whenAway, later.since)
 	}
 	w.Unsubscribe(later)
 }

@@ -27,6 +27,9 @@ const (
 
 	// An engine that takes longer for a list or info is as good as away.
 	callTimeout = 30 * time.Second
+
+	// An engine that answers says sooner who runs, even if thousands have started meanwhile.
+	catchUpTime = 2 * time.Second
 )
 
 // Watcher watches one engine for any number of sinks.
@@ -45,7 +48,7 @@ type Watcher struct {
 
 	connected atomic.Bool
 	current   atomic.Bool                   // reconciled since it was connected; set with mu held
-	catching  atomic.Pointer[chan struct{}] // while it is connected anew and not current yet; see CatchingUp
+	catching  atomic.Pointer[chan struct{}] // while it catches up; see CatchingUp
 	count     atomic.Int64                  // running containers
 	onDemand  atomic.Pointer[refresher]     // of the engine that is connected, if its events are late
 	ended     atomic.Int64                  // when the last reconciliation ended in which none failed, in Unix nanoseconds; 0: never
@@ -61,18 +64,21 @@ type Watcher struct {
 	sinks    []Sink
 	resyncs  []time.Duration // the sinks'
 	synced   bool            // the first reconciliation is done
+	behind   time.Time       // when it was connected anew and had to catch up, which it has not done yet; else zero
 	host     *container.Host // nil before it is known
 	applying bool            // somebody is calling sinks; nobody else may
 	queue    []delivery
 
-	sinksCurrent bool // what Current has told the sinks last; whoever may call sinks has it
+	// What Current has told the sinks last. Whoever may call sinks has it.
+	sinksCurrent bool
+	sinksSince   time.Time
 }
 
 func start(e Endpoint, from Source, o Observer, age time.Duration, jitter float64, dial func() (api, error)) *Watcher {
 	ctx, cancel := context.WithCancel(context.Background())
 	w := &Watcher{
 		endpoint: e, from: from, observer: o, dial: dial, streamAge: age, jitter: jitter,
-		cancel: cancel, done: make(chan struct{}), settled: make(chan struct{}), resync: make(chan struct{}, 1),
+		cancel: cancel, done: make(chan struct{}), settled: make(chan struct{}), resync: make(chan struct{}, 1), sinksSince: time.Now(),
 	}
 	w.forget()
 	w.idle.L = &w.mu
@@ -108,7 +114,8 @@ func (w *Watcher) Containers() int { return int(w.count.Load()) }
 func (w *Watcher) Empty() bool { return w.Containers() == 0 && !w.reconciled().IsZero() }
 
 // CatchingUp returns a channel that is closed when the engine has said who runs, or can't be asked any more; nil unless it is
-// connected anew, after a time without a connection in which any container may have started.
+// connected anew, after a time without a connection in which any container may have started. An engine that has not said it
+// within catchUpTime hangs, and is waited for no more.
 func (w *Watcher) CatchingUp() <-chan struct{} {
 	if done := w.catching.Load(); done != nil {
 		return *done
@@ -201,11 +208,15 @@ func (w *Watcher) session(ctx context.Context) error {
 		defer w.onDemand.Store(nil)
 	}
 	w.mu.Lock()
-	again := w.synced
+	if w.synced && w.behind.IsZero() {
+		w.behind = time.Now()
+	}
+	left := catchUpTime - time.Since(w.behind)
 	w.mu.Unlock()
-	if again {
+	if left > 0 {
 		done := make(chan struct{})
 		w.catching.Store(&done)
+		defer time.AfterFunc(left, w.caughtUp).Stop()
 	}
 	w.connected.Store(true)
 	s.description = info.description
@@ -262,10 +273,10 @@ func (w *Watcher) Subscribe(sink Sink, resync time.Duration) {
 		sink.Host(*host)
 	}
 	sink.Apply(all)
-	sink.Current(w.sinksCurrent)
 	if synced {
 		sink.Synced()
 	}
+	sink.Current(w.sinksCurrent, w.sinksSince)
 	w.mu.Lock()
 	w.drain()
 }

@@ -42,6 +42,7 @@ type recorder struct {
 	synced     int
 	connected  int
 	current    bool
+	since      time.Time                 // when that has become so
 	seam       []string                  // the calls of a sink's methods but Apply, and the changes with their causes
 	starting   func(*container.Starting) // if not nil, called for each
 	errors     []error
@@ -122,8 +123,8 @@ func (r *recorder) Host(h container.Host) {
 	r.note(func() { r.host = h; r.seam = append(r.seam, "host") })
 }
 func (r *recorder) Synced() { r.note(func() { r.synced++; r.seam = append(r.seam, "synced") }) }
-func (r *recorder) Current(current bool) {
-	r.note(func() { r.current = current; r.seam = append(r.seam, fmt.Sprint("current ", current)) })
+func (r *recorder) Current(current bool, since time.Time) {
+	r.note(func() { r.current, r.since = current, since; r.seam = append(r.seam, fmt.Sprint("current ", current)) })
 }
 func (r *recorder) Connected(Source, string)                  { r.note(func() { r.connected++ }) }
 func (r *recorder) Disconnected(_ Source, e error)            { r.note(func() { r.errors = append(r.errors, e) }) }
@@ -1314,10 +1315,57 @@ func TestRefreshRests(t *testing.T) {
 			t.Error("somebody waits for what comes after a reconciliation that hangs")
 		}
 		r.end(asked)
+		time.Sleep(time.Hour)
+		if r.ask(patience) == nil || r.ask(patience) == nil {
+			t.Error("not asked after its rest")
+		}
+		time.Sleep(2 * patience) // the engine hangs before it can begin
+		if r.ask(patience) != nil {
+			t.Error("somebody waits for a reconciliation that does not begin")
+		}
+		r.end(r.begin())
 		if r.cost > slowCall {
 			t.Errorf("one that waited for a lock counts as %v of work", r.cost)
 		}
 	})
+}
+
+// TestCatchingUp checks that nobody waits any longer for an engine that is connected anew, and hangs, however often it is.
+func TestCatchingUp(t *testing.T) {
+	e := enginetest.New(t)
+	w, r := watch(t, e, time.Hour)
+	synced(t, r)
+	waitStream(t, e)
+	if w.CatchingUp() != nil {
+		t.Error("it catches up before it was away")
+	}
+	e.ResetCalls()
+	release := e.HangCalls("list")
+	e.CutStreams()
+	await(t, func(ctx context.Context) error { return e.WaitCalls(ctx, "list", 1) })
+	catching := w.CatchingUp()
+	if catching == nil {
+		t.Fatal("it does not catch up")
+	}
+	select {
+	case <-catching:
+	case <-time.After(deadline):
+		t.Fatal("the wait for an engine that hangs does not end")
+	}
+	e.CutStreams()
+	await(t, func(ctx context.Context) error { return e.WaitCalls(ctx, "list", 2) })
+	if w.CatchingUp() != nil {
+		t.Error("it is waited for again, and still hangs")
+	}
+	release()
+	r.wait(t, "the list", func() bool { return r.current && r.rounds == 2 })
+	e.ResetCalls()
+	defer e.HangCalls("list")()
+	e.CutStreams()
+	await(t, func(ctx context.Context) error { return e.WaitCalls(ctx, "list", 1) })
+	if w.CatchingUp() == nil {
+		t.Error("it does not catch up after the next fault")
+	}
 }
 
 // TestStoppingStatus checks that a container that Podman is stopping still runs, told to stop.

@@ -1,0 +1,141 @@
+package catalog
+
+import (
+	"time"
+
+	"github.com/dockerdiscovery/dockerdiscovery/internal/zone"
+)
+
+// presence is how far the host's engine can be relied on. A host that has not been reconciled is overdue after a while, and
+// counts as empty then. One whose engine is away for long has no names: its facts stay, since an engine that is back
+// tells but what has changed.
+type presence struct {
+	synced  bool      // the store has had all of the host's containers once
+	overdue bool      // that has taken longer than it may
+	away    bool      // the engine can't be asked
+	since   time.Time // when that has become so; before that is known, when the feed began
+	timer   Timer     // looks again when more than startup or forget has passed; nil if nothing will
+	dropped bool      // the zones have no names of the host
+}
+
+// Synced implements engine.Sink.
+func (f *Feed) Synced() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.synced = true
+	f.settle()
+}
+
+// Current implements engine.Sink. While a host is not current its names stay as they were, for the time of Config.Forget.
+func (f *Feed) Current(current bool, since time.Time) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.away, f.since = !current, since
+	f.settle()
+	if !current { // who is starting is not known any more
+		f.cat.arrivals.endHost(f.host)
+	}
+}
+
+// settle has the zones know what there is to know of the host's presence now. The caller holds mu.
+func (f *Feed) settle() {
+	f.stopTimer()
+	switch {
+	case f.synced && !f.away:
+		f.restore()
+	case !f.synced && !f.passed(f.cat.startup):
+	default:
+		if !f.synced && !f.overdue {
+			f.overdue = true
+			f.cat.warnf("Host %s has not told its containers in %s: names that no other host has are denied until it does", f.host, f.cat.startup)
+		}
+		if f.passed(f.cat.forget) {
+			f.drop()
+		}
+	}
+	f.cat.store.SetHost(f.host, f.state())
+	f.settled.Store(f.synced || f.overdue)
+	f.cat.mu.Lock()
+	f.cat.count()
+	f.cat.mu.Unlock()
+	f.cat.signal()
+}
+
+// state is the host's as the zones have it.
+func (p *presence) state() zone.HostState {
+	switch {
+	case p.synced && p.away:
+		return zone.Away
+	case p.synced:
+		return zone.Current
+	case p.overdue:
+		return zone.Overdue
+	default:
+		return zone.Unsynced
+	}
+}
+
+// passed reports whether the host has been as it is for so long, and else has it looked at again when it will have been. The
+// caller holds mu.
+func (f *Feed) passed(d time.Duration) bool {
+	left := d - f.cat.now().Sub(f.since)
+	if left > 0 && !f.closed {
+		f.timer = f.cat.afterFunc(left, func() {
+			f.mu.Lock()
+			defer f.mu.Unlock()
+			if !f.closed {
+				f.settle()
+			}
+		})
+	}
+	return left <= 0
+}
+
+// stopTimer has the host looked at no more. The caller holds mu.
+func (f *Feed) stopTimer() {
+	if f.timer != nil {
+		f.timer.Stop()
+		f.timer = nil
+	}
+}
+
+// drop takes the host's names out of the zones. The caller holds mu.
+func (f *Feed) drop() {
+	if f.dropped {
+		return
+	}
+	f.cat.warnf("Host %s has been away for %s: its containers' names are dropped until it is back", f.host, f.cat.forget)
+	f.publish(f.all(false))
+	f.dropped = true
+}
+
+// restore undoes drop: the names are those that the host has by now. The caller holds mu.
+func (f *Feed) restore() {
+	if !f.dropped {
+		return
+	}
+	f.dropped = false
+	f.publish(f.all(true))
+}
+
+// all returns the changes that give all containers the names that they have, or none. The caller holds mu.
+func (f *Feed) all(names bool) []zone.Change {
+	var changes []zone.Change
+	for id, k := range f.listings {
+		switch {
+		case k.entry == nil:
+		case names:
+			changes = append(changes, zone.Change{Key: f.key(id), Entry: k.entry})
+		default:
+			changes = append(changes, zone.Change{Key: f.key(id)})
+		}
+	}
+	return changes
+}
+
+// publish hands the entries to the zones, unless these are to have none. The caller holds mu.
+func (f *Feed) publish(entries []zone.Change) {
+	if !f.dropped {
+		f.cat.publish(entries)
+	}
+}
