@@ -127,6 +127,16 @@ func (cfg *config) setResync(args []string) (err error) {
 	return err
 }
 
+func (cfg *config) setStartup(args []string) (err error) {
+	cfg.startup, err = parseDuration(args[0], minStartup, maxStartup)
+	return err
+}
+
+func (cfg *config) setForget(args []string) (err error) {
+	cfg.forget, err = parseDuration(args[0], minForget, math.MaxInt64)
+	return err
+}
+
 func parseDuration(s string, atLeast, atMost time.Duration) (time.Duration, error) {
 	d, err := time.ParseDuration(s)
 	if err != nil || d < atLeast || d > atMost {

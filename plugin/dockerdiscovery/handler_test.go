@@ -32,13 +32,13 @@ func next(context.Context, dns.ResponseWriter, *dns.Msg) (int, error) {
 func newTestDocker(zones ...string) *Docker {
 	d := unsyncedDocker(0, zones...)
 	d.sink(d.hosts[0]).Synced()
-	d.sink(d.hosts[0]).Current(false) // so the TTLs are cut
+	d.sink(d.hosts[0]).Current(false, time.Now()) // so the TTLs are cut
 	return d
 }
 
 // unsyncedDocker is newTestDocker before the first reconciliation.
 func unsyncedDocker(hold time.Duration, zones ...string) *Docker {
-	cfg := config{endpoints: make([]endpoint, 1), sources: naming.Sources(), hold: hold}
+	cfg := config{endpoints: make([]endpoint, 1), sources: naming.Sources(), hold: hold, startup: defaultStartup, forget: defaultForget}
 	cfg.zone = zone.Config{Zones: zones, TTL: 30, NegativeTTL: 7}
 	d := newDocker(cfg, &instance{})
 	d.Next = plugin.HandlerFunc(next)
@@ -189,7 +189,7 @@ func TestFallthrough(t *testing.T) {
 func TestRootZone(t *testing.T) {
 	d := unsyncedDocker(time.Hour, ".")
 	d.sink(d.hosts[0]).Synced()
-	d.sink(d.hosts[0]).Current(false)
+	d.sink(d.hosts[0]).Current(false, time.Now())
 	t.Cleanup(d.catalog.Close)
 	const member, stranger, lan = "172.17.0.3", "172.18.0.3", "192.0.2.9"
 	d.sink(d.hosts[0]).Apply([]container.Change{

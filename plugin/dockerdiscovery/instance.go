@@ -11,8 +11,8 @@ import (
 	"github.com/dockerdiscovery/dockerdiscovery/internal/engine"
 )
 
-// startupTimeout bounds how long a start waits for the first reconciliation. After
-// it the server starts all the same; unknown names get SERVFAIL until it is done.
+// startupTimeout bounds how long a start waits for the first reconciliation. After it the server starts all the same; unknown
+// names get SERVFAIL until it is done, or the time of the property startup is over.
 const startupTimeout = 5 * time.Second
 
 // instance stands for one loading of the Corefile.

@@ -1,5 +1,5 @@
 package dockerdiscovery
 
-// Ready implements ready.Readiness: it is true once all containers that ran when the
-// engine was first reconciled have their records.
+// Ready implements ready.Readiness: it is true once all containers have their records that ran when their hosts were first
+// reconciled. A host that is not reconciled in the time of the property startup is waited for no longer.
 func (d *Docker) Ready() bool { return d.catalog.Complete() }

@@ -43,6 +43,15 @@ const (
 	// A restart takes half a second at least; a container that is made anew takes longer.
 	defaultHold = 5 * time.Second
 	maxHold     = 10 * time.Minute
+
+	// Engines that are started with the machine answer by then.
+	defaultStartup = 30 * time.Second
+	minStartup     = time.Second
+	maxStartup     = time.Hour
+
+	// Within it somebody has seen to a host that is away, or has taken it out of use.
+	defaultForget = 24 * time.Hour
+	minForget     = time.Minute
 )
 
 // config is what the Corefile says.
@@ -51,6 +60,8 @@ type config struct {
 	endpoints []endpoint
 	tls       engine.Endpoint // what the block says for all tcp endpoints
 	resync    time.Duration
+	startup   time.Duration
+	forget    time.Duration
 	sources   []naming.Source
 	fall      fall.F
 	root      string // the server block's, in which relative paths start
@@ -137,7 +148,8 @@ func newDocker(cfg config, i *instance) *Docker {
 			Networks: cfg.networks, Routed: cfg.routed, Health: cfg.health,
 			LabelPrefix: cfg.labelPrefix, OptIn: cfg.optIn, TTL: cfg.zone.TTL, Templates: cfg.templates,
 		},
-		Hold: cfg.hold, Store: d.store, HostName: d.hostName, Warnf: aboutContainers.logf,
+		Hold: cfg.hold, Startup: cfg.startup, Forget: cfg.forget, Store: d.store,
+		HostName: d.hostName, Warnf: aboutContainers.logf,
 	})
 	return d
 }
@@ -197,6 +209,8 @@ var properties = map[string]property{
 	"publish":      {form: "publish [ADDRESS...]", max: unlimited, set: (*config).setPublish},
 	"forwarders":   {form: "forwarders CIDR..., each an address or a range, as in 192.0.2.53 or 127.0.0.0/8", min: 1, max: unlimited, adds: true, set: (*config).addForwarders},
 	"resync":       {form: fmt.Sprintf("resync DURATION, at least %s", minResync), min: 1, max: 1, set: (*config).setResync},
+	"startup":      {form: fmt.Sprintf("startup DURATION, from %s to %s", minStartup, maxStartup), min: 1, max: 1, set: (*config).setStartup},
+	"forget":       {form: fmt.Sprintf("forget DURATION, at least %s", minForget), min: 1, max: 1, set: (*config).setForget},
 	"fallthrough":  {form: "fallthrough [ZONE...]", max: unlimited, set: (*config).setFallthrough},
 }
 
@@ -212,6 +226,7 @@ func parse(c *caddy.Controller) (config, error) {
 	cfg := config{labelPrefix: naming.DefaultLabelPrefix, root: dnsserver.GetConfig(c).Root}
 	cfg.zone.TTL, cfg.zone.NegativeTTL = defaultTTL, defaultNegativeTTL
 	cfg.resync = defaultResync
+	cfg.startup, cfg.forget = defaultStartup, defaultForget
 	cfg.hold, cfg.health = defaultHold, naming.PreferHealth
 
 	for i := 0; c.Next(); i++ {

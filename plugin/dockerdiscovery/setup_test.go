@@ -32,6 +32,7 @@ func TestParse(t *testing.T) {
 		c := config{
 			zone:    zone.Config{Zones: []string{"docker."}, TTL: 5, NegativeTTL: 5},
 			resync:  time.Minute,
+			startup: 30 * time.Second, forget: 24 * time.Hour,
 			sources: naming.Sources(),
 			health:  naming.PreferHealth, hold: 5 * time.Second, labelPrefix: "coredns.dockerdiscovery",
 		}
@@ -71,6 +72,9 @@ func TestParse(t *testing.T) {
 		{"docker {\n ttl 30\n}", []string{"docker."}, defaults(func(c *config) { c.zone.TTL = 30 })},
 		{"docker {\n ttl 0 3600\n}", []string{"docker."}, defaults(func(c *config) { c.zone.TTL, c.zone.NegativeTTL = 0, 3600 })},
 		{"docker {\n resync 90s\n}", []string{"docker."}, defaults(func(c *config) { c.resync = 90 * time.Second })},
+		{"docker {\n startup 5s\n forget 168h\n}", []string{"docker."}, defaults(func(c *config) {
+			c.startup, c.forget = 5*time.Second, 7*24*time.Hour
+		})},
 		{"docker {\n network front back\n}", []string{"docker."}, defaults(func(c *config) { c.networks = []string{"front", "back"} })},
 		{"docker {\n network front\n network back mid\n}", []string{"docker."}, defaults(func(c *config) { c.networks = []string{"front", "back", "mid"} })},
 		{"docker {\n health require\n}", []string{"docker."}, defaults(func(c *config) { c.health = naming.RequireHealth })},
@@ -144,7 +148,7 @@ func templates(t *testing.T, texts ...string) (all []*naming.NameTemplate) {
 func TestParseErrors(t *testing.T) {
 	block := func(property string) string { return "docker docker. {\n    template x\n    " + property + "\n}" }
 	for text, want := range map[string][]string{
-		block("cache 5"):                                       {":3", "unknown property 'cache'", "endpoint, fallthrough, forwarders, health, hold, isolate, label_prefix, names, network, opt_in, publish, resync, routed, template, tls, ttl"},
+		block("cache 5"):                                       {":3", "unknown property 'cache'", "endpoint, fallthrough, forget, forwarders, health, hold, isolate, label_prefix, names, network, opt_in, publish, resync, routed, startup, template, tls, ttl"},
 		block("ttl"):                                           {":3", "ttl has 0 arguments", "ttl SECONDS [NEGATIVE_SECONDS]"},
 		block("ttl 5 5 5"):                                     {":3", "ttl has 3 arguments", "ttl SECONDS [NEGATIVE_SECONDS]"},
 		block("ttl -1"):                                        {":3", "'-1' is not a TTL", "from 0 to 3600"},
@@ -176,6 +180,13 @@ func TestParseErrors(t *testing.T) {
 		block("resync"):                                        {":3", "resync has 0 arguments", "resync DURATION"},
 		block("resync 5"):                                      {":3", "'5' is not a duration", "at least 1s"},
 		block("resync 10ms"):                                   {":3", "'10ms' is not a duration", "at least 1s"},
+		block("startup"):                                       {":3", "startup has 0 arguments", "startup DURATION"},
+		block("startup 0s"):                                    {":3", "'0s' is not a duration", "startup DURATION, from 1s to 1h0m0s"},
+		block("startup 2h"):                                    {":3", "'2h' is not a duration", "from 1s to 1h0m0s"},
+		block("startup 5s\n startup 6s"):                       {":4", "startup stands in line 3 already"},
+		block("forget never"):                                  {":3", "'never' is not a duration", "forget DURATION, at least 1m0s"},
+		block("forget 59s"):                                    {":3", "'59s' is not a duration", "at least 1m0s"},
+		block("forget 1h\n forget 2h"):                         {":4", "forget stands in line 3 already"},
 		block("network"):                                       {":3", "network has 0 arguments", "network NAME..."},
 		block("health good"):                                   {":3", "'good' is not a way to treat health", "health prefer|require|ignore"},
 		block("hold"):                                          {":3", "hold has 0 arguments", "hold DURATION"},

@@ -30,7 +30,7 @@ func emptyDocker(change func(*config)) *Docker {
 
 // unreconciledDocker is emptyDocker before the first reconciliation.
 func unreconciledDocker(change func(*config)) *Docker {
-	cfg := config{endpoints: make([]endpoint, 1), sources: naming.Sources(), health: naming.PreferHealth, hold: 10 * time.Second}
+	cfg := config{endpoints: make([]endpoint, 1), sources: naming.Sources(), health: naming.PreferHealth, hold: 10 * time.Second, startup: defaultStartup, forget: defaultForget}
 	cfg.zone = zone.Config{Zones: []string{"docker.", "10.in-addr.arpa."}, TTL: 5, NegativeTTL: 5}
 	if change != nil {
 		change(&cfg)
