@@ -30,9 +30,15 @@ type pair struct {
 
 func newPair() *pair {
 	p := &pair{clock: newClock(), hosts: []container.HostID{here, there}}
+	// One is called as a project is, which both have.
+	name := func(host container.HostID) string {
+		return map[container.HostID]string{here: "blog", there: "nas"}[host]
+	}
 	p.cat, p.both = newCatalog(p.clock, hold)
+	p.cat.hostName = name
 	for _, host := range p.hosts {
 		alone, zones := newCatalog(p.clock, hold)
+		alone.hostName = name
 		p.alone, p.zones = append(p.alone, alone.Feed(host)), append(p.zones, zones)
 		p.shared = append(p.shared, p.cat.Feed(host))
 	}
@@ -225,9 +231,9 @@ func (p *pair) checkPTR(t *testing.T, i int) {
 	}
 }
 
-// claimed returns the names that the host's containers claim.
+// claimed returns the names that the host and its containers claim.
 func (f *Feed) claimed() map[string]bool {
-	names := map[string]bool{}
+	names := map[string]bool{f.networks.HostName() + ".docker.": true}
 	for _, k := range f.listings {
 		if k.entry != nil {
 			for _, c := range k.entry.Claims {

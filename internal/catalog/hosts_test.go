@@ -275,6 +275,54 @@ func TestComplete(t *testing.T) {
 	}
 }
 
+// TestHostNames checks that a host has its own name for as long as it has a feed, and that its containers have theirs below it.
+func TestHostNames(t *testing.T) {
+	clock := newClock()
+	cat, zones := newCatalog(clock, hold)
+	var logged []string
+	cat.warnf = func(format string, args ...any) { logged = append(logged, fmt.Sprintf(format, args...)) }
+	cat.hostName = func(id container.HostID) string {
+		return map[container.HostID]string{here: "nas", there: "ns.dns"}[id]
+	}
+	view := zone.View{Hosts: []container.HostID{here}}
+	check := func(what, nas, web, other string) {
+		t.Helper()
+		for name, want := range map[string]string{"nas": nas, "web.nas": web, "ns.dns": "none", "web.ns.dns": other} {
+			if got := look(zones, name+".docker.", dns.TypeA, view); got != want {
+				t.Errorf("%s: %s is %s, want %s", what, name, got, want)
+			}
+		}
+	}
+	check("no host yet", "NXDOMAIN", "NXDOMAIN", "NXDOMAIN")
+	f := cat.Feed(here)
+	check("not synced", "127.0.0.1", "NXDOMAIN", "NXDOMAIN")
+	cat.Feed(there)
+	set(f, facts("web", "a=10.1.0.2"), facts("nas", "a=10.1.0.3"))
+	f.Synced()
+	f.Host(container.Host{ID: "whoever", Name: "whoever", Networks: []container.Network{{ID: "n", Name: "a", Spans: true}}})
+	set(cat.Feed(there), facts("web", "a=10.1.0.2"))
+	check("synced", "127.0.0.1", "10.1.0.2", "none")
+	for range cat.All() {
+	}
+	if n := len(cat.Explain(here, "nas")); n != 1 {
+		t.Errorf("%d containers are called nas", n)
+	}
+	if got := zones.Snapshot().Lost(); got[here] != 1 || len(got) != 1 {
+		t.Errorf("lost are %v", got)
+	}
+	f.Forget()
+	check("forgotten", "NXDOMAIN", "NXDOMAIN", "none")
+	f = cat.Feed(here)
+	check("begun anew", "127.0.0.1", "NXDOMAIN", "none")
+	want := []string{
+		"Host ns.dns: skipped " + naming.Skipped{Source: naming.Host, Name: "ns.dns", Reason: "ns.dns.docker. is the name server's own"}.String(),
+		"Container nas on here does not get the name nas.docker.: it is host nas's",
+	}
+	if !slices.Equal(logged, want) {
+		t.Errorf("logged are %q, want %q", logged, want)
+	}
+}
+
 // TestWarningsOfTwoHosts checks that messages say on which hosts containers are, if there are several.
 func TestWarningsOfTwoHosts(t *testing.T) {
 	thief := facts("thief", "a=10.1.0.9")

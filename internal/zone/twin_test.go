@@ -12,8 +12,34 @@ import (
 )
 
 // twin is another host with containers of the same names, IDs, networks and addresses. Nothing that a view of the one host
-// gets may change by that, so each look-up of the tests is made beside it too.
+// gets may change by that, nor by names that both hosts have, so each look-up of the tests is made beside it too.
 const twin container.HostID = "twin"
+
+// hostNames are how both hosts are called.
+var hostNames = map[container.HostID]string{"": "named-this", twin: "named-twin"}
+
+// hostEntry is what a host of the name contributes itself.
+func hostEntry(host container.HostID, name string, zones ...string) *Entry {
+	e := &Entry{Key: Key{Host: host}, Name: name, HostNetwork: true}
+	for _, z := range zones {
+		e.Claims = append(e.Claims, Claim{Name: name + "." + strings.TrimPrefix(z, "."), Rank: ByHost})
+	}
+	return e
+}
+
+// below returns the entry with its names below its host's beside its own, and its ports there.
+func (s *Store) below(hostName string, e *Entry) *Entry {
+	named := *e
+	named.Claims = slices.Clone(e.Claims)
+	for _, c := range e.Claims {
+		if o := s.origins.match(c.Name); c.Rank == ByName && o != nil {
+			name := strings.TrimSuffix(c.Name, o.name) + "." + hostName + "." + strings.TrimPrefix(o.name, ".")
+			c.Name, c.Rank, c.Scoped = strings.ReplaceAll(name, "..", "."), ByHost, o.root
+			named.Claims = append(named.Claims, c)
+		}
+	}
+	return &named
+}
 
 // atHost returns the entry as that of another host.
 func atHost(host container.HostID, e *Entry) *Entry {
@@ -64,9 +90,17 @@ func twinOf(s *Snapshot) *Store {
 	}
 	both := NewStore(s.store.config)
 	var changes []Change
+	for host, name := range hostNames {
+		var forward []string
+		for _, z := range s.store.config.Zones {
+			if !IsReverse(z) {
+				forward = append(forward, z)
+			}
+		}
+		changes = append(changes, add(hostEntry(host, name, forward...))...)
+	}
 	for _, e := range s.store.entries {
-		other := atHost(twin, e)
-		changes = append(changes, Change{e.Key, e}, Change{other.Key, other})
+		changes = append(changes, add(both.below(hostNames[""], e), both.below(hostNames[twin], atHost(twin, e)))...)
 	}
 	both.Apply(changes)
 	for host, state := range s.hosts {
