@@ -12,7 +12,6 @@ import (
 	"sync/atomic"
 
 	"github.com/dockerdiscovery/dockerdiscovery/internal/container"
-	"github.com/dockerdiscovery/dockerdiscovery/internal/naming"
 	"github.com/dockerdiscovery/dockerdiscovery/internal/zone"
 )
 
@@ -24,31 +23,6 @@ type Asker struct {
 	Hosts  []container.HostID
 	Client *Client // nil unless a container asks
 }
-
-// Client is a container as one who asks.
-type Client struct {
-	*container.Container
-	Networks []container.NetworkID // of its endpoints
-	Project  string                // Compose's, and its service
-	Service  string
-	feed     *Feed // of its host, nil if the host is not known
-	source   int   // the index of the endpoint from whose address it asks
-}
-
-func newClient(f *Feed, facts *container.Container) Client {
-	c := Client{
-		Container: facts, Networks: make([]container.NetworkID, len(facts.Endpoints)),
-		Project: naming.Project(facts), Service: naming.Service(facts), feed: f,
-	}
-	networks := f.networks()
-	for i := range facts.Endpoints {
-		c.Networks[i] = networks.ID(facts.Endpoints[i].Network)
-	}
-	return c
-}
-
-// network is the one from which the container asks.
-func (c *Client) network() container.NetworkID { return c.Networks[c.source] }
 
 // Machine is the machine, or the network namespace, that we run in.
 type Machine interface {

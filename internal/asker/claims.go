@@ -26,7 +26,7 @@ func (f *Feed) claim(ip netip.Addr) claim {
 // on returns the network for which the claim is made.
 func (c *claim) on() container.NetworkID {
 	if c.client != nil {
-		return c.client.network()
+		return c.client.network
 	}
 	return c.feed.networks().ID(c.network.Name)
 }
@@ -93,7 +93,7 @@ func (s *surroundings) collect(c claim, ip netip.Addr, own bool, others, lan *cl
 	}
 	known := false
 	for _, v := range s.vantages {
-		if there := v.feed.client(ip); there != nil && there.network() == network {
+		if there := v.feed.client(ip); there != nil && there.network == network {
 			others.add(claim{feed: v.feed, client: there})
 			known = true
 		}
@@ -110,11 +110,12 @@ func (s *surroundings) asker(c claim, ip netip.Addr) Asker {
 		return Asker{zone.Container, s.hostsOf(c.client.feed), c.client}
 	case !slices.Contains(c.network.Gateways, ip): // a container that is not known yet
 		facts := &container.Container{Endpoints: []container.Endpoint{{Network: c.network.Name, Gateways: c.network.Gateways}}}
-		client := newClient(c.feed, facts)
+		base := newClient(c.feed, facts)
+		client := base.from(&facts.Endpoints[0])
 		if c.network.Spans && len(s.vantages) > 1 { // it may be any host's
 			client.feed = nil
 		}
-		return Asker{zone.Container, s.hostsOf(client.feed), &client}
+		return Asker{zone.Container, s.hostsOf(client.feed), client}
 	case s.isNear(c.feed): // the host, for us who run in a container
 		return s.dockerHost()
 	default:

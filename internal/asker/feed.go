@@ -50,8 +50,8 @@ func (f *Feed) Host(h container.Host) {
 	before, now := f.known.Load(), &known{told: true, host: h, networks: container.NewNetworks(&h)}
 	f.known.Store(now)
 	f.index.sortNetworks()
-	for _, c := range f.facts { // a network may be known as another one now
-		if slices.ContainsFunc(c.Endpoints, func(e container.Endpoint) bool { return before.networks.ID(e.Network) != now.networks.ID(e.Network) }) {
+	for _, c := range f.facts { // a network may be known as another one now, or be reached otherwise
+		if slices.ContainsFunc(c.Connections(), func(e container.Endpoint) bool { return !before.networks.Same(now.networks, e.Network) }) {
 			f.replace(c, c)
 		}
 	}
@@ -83,11 +83,9 @@ func (f *Feed) replace(old, facts *container.Container) {
 	kept := map[netip.Addr]bool{}
 	if facts != nil {
 		base := newClient(f, facts)
-		for i := range facts.Endpoints {
-			for _, ip := range facts.Endpoints[i].Addrs {
-				c := base
-				c.source = i
-				f.byAddr.Store(ip, &c)
+		for _, e := range facts.Connections() {
+			for _, ip := range e.Addrs {
+				f.byAddr.Store(ip, base.from(&e))
 				kept[ip] = true
 			}
 		}
@@ -95,8 +93,8 @@ func (f *Feed) replace(old, facts *container.Container) {
 	if old == nil {
 		return
 	}
-	for i := range old.Endpoints {
-		for _, ip := range old.Endpoints[i].Addrs {
+	for _, e := range old.Connections() {
+		for _, ip := range e.Addrs {
 			// The address may be another container's by now.
 			if c := f.client(ip); !kept[ip] && c != nil && c.ID == old.ID {
 				f.byAddr.Delete(ip)
@@ -149,12 +147,12 @@ func (b *bridges) add(c *container.Container, n int) {
 	if c == nil {
 		return
 	}
-	for i := range c.Endpoints {
-		for _, ip := range c.Endpoints[i].Gateways {
+	for _, e := range c.Connections() {
+		for _, ip := range e.Gateways {
 			if b.count == nil {
 				b.count = map[gateway]int{}
 			}
-			g := gateway{c.Endpoints[i].Network, ip}
+			g := gateway{e.Network, ip}
 			if b.count[g] += n; b.count[g] == 0 {
 				delete(b.count, g)
 			}

@@ -86,7 +86,7 @@ func FuzzTwoHosts(f *testing.F) {
 // check asks from all addresses of the networks and of their neighbours.
 func check(t *testing.T, x *Index, a, b *Feed, hosts [2]string, bNear bool) {
 	t.Helper()
-	lan := func(c *Client) bool { return c != nil && x.Direct(c.network()) }
+	lan := func(c *Client) bool { return c != nil && x.Direct(c.network) }
 	for n := range 11 {
 		for i := range 64 {
 			ip := netip.AddrFrom4([4]byte{10, byte(n), 0, byte(i)})

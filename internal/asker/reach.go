@@ -39,20 +39,13 @@ func (x *Index) OnBridge(host container.HostID, ip netip.Addr) bool {
 	return f != nil && f.network(ip) != nil
 }
 
-// Gateways returns the addresses at which the container reaches the host: those on the network from which it asks, or on
-// another one of its. On a direct network the gateway is the LAN's and not the host. None of them leads to a host on another
-// machine.
+// Gateways returns the addresses at which the container reaches the host, one of each family at most: those on the network from
+// which it asks, or else on another one of its. None of them leads to a host on another machine.
 func (x *Index) Gateways(c *Client, host container.HostID) []netip.Addr {
 	if c.feed == nil || !x.oneMachine(c.feed, x.feed(host)) {
 		return nil
 	}
-	for i := range c.Endpoints {
-		at := (c.source + i) % len(c.Endpoints)
-		if e := &c.Endpoints[at]; len(e.Gateways) > 0 && !x.Direct(c.Networks[at]) {
-			return e.Gateways
-		}
-	}
-	return nil
+	return c.gateways
 }
 
 // oneMachine reports whether the hosts are on one machine.

@@ -92,6 +92,9 @@ func (n *Networks) Shared(name string) bool {
 // Spans reports whether the network of the name spans hosts.
 func (n *Networks) Spans(name string) bool { return n.named(name).Spans }
 
+// Gateways returns the host's addresses in the network of the name.
+func (n *Networks) Gateways(name string) []netip.Addr { return n.named(name).Gateways }
+
 // Outbound returns what containers on the network of the name reach of the host's other networks.
 func (n *Networks) Outbound(name string) Outbound { return n.named(name).Outbound }
 

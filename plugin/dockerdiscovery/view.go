@@ -38,6 +38,7 @@ func (e *exchange) query(q *zone.Query, asked *dns.Question) {
 	q.View.Asker, q.View.Hosts, e.client = who.Kind, who.Hosts, who.Client
 	if e.client != nil {
 		q.View.Networks, q.View.Isolate = e.client.Networks, e.config.zone.Isolate
+		q.View.Outbound, q.View.Families = e.client.Outbound, e.client.Families
 		q.View.Project, q.View.Service = e.client.Project, e.client.Service
 	}
 }

@@ -1,0 +1,93 @@
+package asker
+
+import (
+	"net/netip"
+	"slices"
+
+	"github.com/dockerdiscovery/dockerdiscovery/internal/container"
+	"github.com/dockerdiscovery/dockerdiscovery/internal/naming"
+	"github.com/dockerdiscovery/dockerdiscovery/internal/zone"
+)
+
+// Client is a container as one who asks.
+type Client struct {
+	*container.Container
+	Networks []container.NetworkID // those of its endpoints on which containers reach each other
+	Outbound container.Outbound    // zone.View's, and its Families
+	Families zone.Families
+	Project  string // Compose's, and its service
+	Service  string
+	feed     *Feed // of its host, nil if the host is not known
+
+	network  container.NetworkID // from whose address it asks
+	gateways []netip.Addr        // at which it reaches its host from there, one of each family at most
+}
+
+// newClient returns the container, which must be told from which of its connections it asks.
+func newClient(f *Feed, facts *container.Container) Client {
+	c := Client{
+		Container: facts, Networks: make([]container.NetworkID, 0, len(facts.Endpoints)),
+		Project: naming.Project(facts), Service: naming.Service(facts), feed: f,
+	}
+	networks := f.networks()
+	for i := range facts.Endpoints {
+		if name := facts.Endpoints[i].Network; networks.Shared(name) {
+			c.Networks = append(c.Networks, networks.ID(name))
+		}
+	}
+	c.findWayOut(networks)
+	return c
+}
+
+// findWayOut finds what the container reaches of other networks, and by which families. What goes there takes docker_gwbridge
+// if the container is on it. Else it can't be known by which of several networks it goes, and the narrowest counts.
+func (c *Client) findWayOut(networks *container.Networks) {
+	ways := c.Endpoints
+	if c.GWBridge.Network != "" {
+		ways = []container.Endpoint{c.GWBridge}
+	}
+	found := len(ways) == 0 // it is not known yet
+	for i := range ways {
+		out := networks.Outbound(ways[i].Network)
+		if out == container.NoWayOut {
+			continue
+		}
+		found = true
+		c.Outbound = max(c.Outbound, out)
+		for _, ip := range ways[i].Addrs {
+			c.Families |= zone.FamilyOf(ip)
+		}
+	}
+	if !found {
+		c.Outbound = container.NoWayOut
+	}
+}
+
+// from returns the container as it asks from the address that it has by the connection, which is one of its.
+func (c Client) from(e *container.Endpoint) *Client {
+	networks := c.feed.networks()
+	c.network = networks.ID(e.Network)
+	c.addGateways(networks, e)
+	for i := range c.Endpoints {
+		c.addGateways(networks, &c.Endpoints[i])
+	}
+	c.addGateways(networks, &c.GWBridge)
+	return &c
+}
+
+// addGateways adds the addresses at which the container reaches its host by the connection, of families of which there is none
+// yet. On a direct network the gateway is the LAN's and not the host. To an internal network the engine gives no gateway, but
+// the host has its address there.
+func (c *Client) addGateways(networks *container.Networks, e *container.Endpoint) {
+	gateways := e.Gateways
+	if len(gateways) == 0 {
+		gateways = networks.Gateways(e.Network)
+	}
+	for _, ip := range gateways {
+		family := func(o netip.Addr) bool { return o.Is4() == ip.Is4() }
+		if networks.Reach(e.Network, ip)&(container.OnLAN|container.OffHost) == 0 && !slices.ContainsFunc(c.gateways, family) &&
+			(len(e.Addrs) == 0 || slices.ContainsFunc(e.Addrs, family)) {
+			c.gateways = append(c.gateways, ip)
+		}
+	}
+}
