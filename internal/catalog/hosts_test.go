@@ -2,6 +2,7 @@ package catalog
 
 import (
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 	"testing"
@@ -191,6 +192,30 @@ func TestNetworksOfTwoHosts(t *testing.T) {
 		s.of.Host(container.Host{ID: "whoever", Networks: []container.Network{s.network}})
 		if here, there := networks(h.here), networks(h.there); here != s.here || there != s.there {
 			t.Errorf("step %d: here %s, there %s, want %s, %s", i+1, here, there, s.here, s.there)
+		}
+	}
+}
+
+// TestNetworkIsReachedOtherwise has what is known of the networks of a container change, docker_gwbridge too.
+func TestNetworkIsReachedOtherwise(t *testing.T) {
+	h := newHosts()
+	web := facts("web", "ov=10.0.1.2")
+	web.GWBridge = container.Endpoint{Network: "docker_gwbridge", Addrs: []netip.Addr{netip.MustParseAddr("172.18.0.2")}}
+	set(h.here, web)
+	ov := container.Network{ID: "ov", Name: "ov", Spans: true, Reach4: container.OffHost}
+	gw := container.Network{ID: "gw", Name: "docker_gwbridge"}
+	for i, s := range []struct {
+		ov, gw container.Reach
+		want   string
+	}{{0, 0, "10.0.1.2 0, 172.18.0.2 1"}, {container.OffHost, 0, "10.0.1.2 2, 172.18.0.2 1"}, {container.OffHost, container.Routed, "10.0.1.2 2, 172.18.0.2 9"}} {
+		ov.Reach4, gw.Reach4 = s.ov, s.gw
+		h.here.Host(container.Host{Networks: []container.Network{ov, gw}})
+		var got []string
+		for _, a := range h.here.listings[web.ID].entry.Addresses {
+			got = append(got, fmt.Sprint(a.IP, " ", a.Reach))
+		}
+		if got := strings.Join(got, ", "); got != s.want {
+			t.Errorf("step %d: %s, want %s", i+1, got, s.want)
 		}
 	}
 }

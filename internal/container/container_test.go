@@ -36,6 +36,7 @@ func TestEqual(t *testing.T) {
 			Endpoints: []Endpoint{{ID: "e", Network: "n", Aliases: []string{"x"},
 				Addrs: []netip.Addr{netip.MustParseAddr("10.0.0.2")}, Gateways: []netip.Addr{netip.MustParseAddr("10.0.0.1")}}},
 			Ports:      []Port{{Number: 80, Proto: "tcp", Published: []netip.AddrPort{netip.MustParseAddrPort("0.0.0.0:8080")}}},
+			GWBridge:   Endpoint{Network: "docker_gwbridge", Addrs: []netip.Addr{netip.MustParseAddr("172.18.0.2")}},
 			StopSignal: "TERM", StopTimeout: time.Second,
 		}
 	}
@@ -50,6 +51,8 @@ func TestEqual(t *testing.T) {
 		"endpoint": func(c *Container) { c.Endpoints = nil }, "alias": func(c *Container) { c.Endpoints[0].Aliases = nil },
 		"address": func(c *Container) { c.Endpoints[0].Addrs = nil }, "gateway": func(c *Container) { c.Endpoints[0].Gateways = nil },
 		"Ports": func(c *Container) { c.Ports = nil }, "port": func(c *Container) { c.Ports[0].Number = 81 },
+		"open port":   func(c *Container) { c.Ports[0].Open = true },
+		"GWBridge":    func(c *Container) { c.GWBridge.Addrs = nil },
 		"protocol":    func(c *Container) { c.Ports[0].Proto = "udp" },
 		"publication": func(c *Container) { c.Ports[0].Published = nil }, "Paused": func(c *Container) { c.Paused = true },
 		"Health": func(c *Container) { c.Health = Healthy }, "StopSignal": func(c *Container) { c.StopSignal = "" },

@@ -26,18 +26,24 @@ func on(network string) container.NetworkID {
 // gone is the change that a container has none of its names any more.
 func gone(id string) Change { return Change{Key: Key{ID: id}} }
 
+// reaches has who reaches the addresses on networks of these names, which others are ordinary bridges. gw:ov is docker_gwbridge on
+// behalf of the overlay.
+var reaches = map[string]container.Reach{
+	"lan": container.OnLAN, "ov": container.OffHost, "gw:ov": container.Unshared, "icc": container.Unshared,
+	"routed": container.Routed, "ports": container.Routed | container.RoutedPorts,
+	"podman": container.Forwarded, "apart": container.Forwarded | container.Apart,
+}
+
 // entry makes a container, created so many seconds after the first, with addresses
 // NETWORK=IP and names NAME, NAME/RANK or NAME/RANK/NETWORK.
 func entry(id string, age int, addrs string, names ...string) *Entry {
 	e := &Entry{Key: Key{ID: id}, Name: id, Created: created.Add(time.Duration(age) * time.Second)}
 	for a := range strings.FieldsSeq(addrs) {
 		network, ip, _ := strings.Cut(a, "=")
-		a := Address{IP: netip.MustParseAddr(ip), Network: on(network)}
-		if network == "lan" {
-			a.Reach = container.OnLAN
-		}
-		e.Addresses = append(e.Addresses, a)
-		if !slices.Contains(e.Networks, on(network)) {
+		reach := reaches[network]
+		network = strings.TrimPrefix(network, "gw:")
+		e.Addresses = append(e.Addresses, Address{netip.MustParseAddr(ip), on(network), reach})
+		if reach&container.Unshared == 0 && !slices.Contains(e.Networks, on(network)) {
 			e.Networks = append(e.Networks, on(network))
 		}
 	}
