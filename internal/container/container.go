@@ -100,10 +100,11 @@ const (
 	// OnLAN is set where the containers are neighbours of the hosts on the LAN: macvlan and ipvlan. From the host itself and
 	// its other networks they may be out of reach.
 	OnLAN
-	// Routed is set where who is elsewhere, and containers on other networks of the host, reach all ports of the container
-	// by the host's routes: Docker's gateway mode nat-unprotected.
+	// Routed is set where who is elsewhere reaches all ports of the container by the host's routes: Docker's gateway mode
+	// nat-unprotected. Containers on other networks of the host do not.
 	Routed
-	// RoutedPorts is Routed for published ports alone: Docker's gateway mode routed.
+	// RoutedPorts is set where who is elsewhere, and containers on other networks of the host, reach published ports by the
+	// host's routes: Docker's gateway mode routed.
 	RoutedPorts
 	// Forwarded is set where the host forwards to it from its other networks: Podman's.
 	Forwarded

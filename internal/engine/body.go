@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -44,6 +45,11 @@ type taking struct{ http.RoundTripper }
 
 type takeIn struct{} // the context's key of a *taken
 
+// insteadOf is the context's key of the path that a call of /networks is made to.
+type insteadOf struct{}
+
+var apiPath = regexp.MustCompile(`/v[0-9.]+/networks$`)
+
 type taken struct {
 	body    io.ReadCloser // nil without a good answer
 	date    string        // the answer's, by the engine's clock
@@ -58,6 +64,12 @@ func (t *taken) close() {
 }
 
 func (t taking) RoundTrip(r *http.Request) (*http.Response, error) {
+	if path, ok := r.Context().Value(insteadOf{}).(string); ok {
+		if prefix := apiPath.FindString(r.URL.Path); prefix != "" { // else it negotiates the version
+			r = r.Clone(r.Context())
+			r.URL.Path = strings.TrimSuffix(r.URL.Path, prefix) + path
+		}
+	}
 	resp, err := t.RoundTripper.RoundTrip(r)
 	into, ok := r.Context().Value(takeIn{}).(*taken)
 	if !ok {

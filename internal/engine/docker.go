@@ -12,11 +12,11 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/containerd/errdefs"
 	dockercontainer "github.com/docker/docker/api/types/container"
-	"github.com/docker/docker/api/types/network"
 	"github.com/docker/docker/client"
 	"github.com/docker/go-connections/tlsconfig"
 
@@ -73,7 +73,10 @@ type docker struct {
 	observer Observer
 	large    chan []byte // has room for one large answer at a time
 	quirks   quirks      // info has found them
-	tunnel   *tunnel     // nil unless the engine is reached by SSH
+	gw       gwReader
+	// spans says of each network that the last list has, by name, whether it spans hosts; nil before the first.
+	spans  atomic.Pointer[map[string]bool]
+	tunnel *tunnel // nil unless the engine is reached by SSH
 }
 
 // dial returns a client for the endpoint. Each connection gets a new one, since the
@@ -115,7 +118,7 @@ func newDocker(from Source, o Observer, transport http.RoundTripper, opts ...cli
 	// Only now: the client looks at the transport to learn of TLS. It wraps it into one that traces and counts
 	// for OpenTelemetry, which nobody reads here: that is left out.
 	h.Transport = taking{transport}
-	d := &docker{client: c, from: from, observer: o, large: make(chan []byte, 1)}
+	d := &docker{client: c, from: from, observer: o, large: make(chan []byte, 1), gw: gwReader{turn: make(chan struct{}, 1)}}
 	d.large <- nil
 	return d, nil
 }
@@ -154,7 +157,7 @@ func forbidden(err error) bool { return errdefs.IsPermissionDenied(err) || errde
 // allowed explains the error of a call that an engine, or a proxy before it, forbids.
 func allowed(call string, err error) error {
 	if forbidden(err) {
-		return fmt.Errorf("GET %s is forbidden there, by the engine or a proxy before it: allow GET and HEAD of /_ping, /info, /events, /networks, /containers/json and /containers/ID/json: %w", call, err)
+		return fmt.Errorf("GET %s is forbidden there, by the engine or a proxy before it: allow GET and HEAD of /_ping, /info, /events, /networks, /containers/json and /containers/ID/json, in a Swarm also of /networks/docker_gwbridge: %w", call, err)
 	}
 	return err
 }
@@ -213,71 +216,6 @@ func clockAhead(engines, began, ended time.Time) time.Duration {
 	return max(0, engines.Sub(ended)) + min(0, engines.Sub(began))
 }
 
-func (d *docker) networks(ctx context.Context) (_ []container.Network, err error) {
-	defer d.timed("networks", time.Now(), &err)
-	var networks []container.Network
-	err = readList(ctx, func(ctx context.Context) error {
-		_, err := d.client.NetworkList(ctx, network.ListOptions{})
-		return err
-	}, func(entry []byte) error {
-		var n listedNetwork
-		err := json.Unmarshal(entry, &n)
-		if wrong := misfit(err); wrong != nil {
-			d.unreadable("networks", wrong)
-			err = nil
-		}
-		if err == nil && n.ID != "" {
-			networks = append(networks, n.facts())
-		}
-		return err
-	})
-	if err != nil {
-		return nil, allowed("/networks", err)
-	}
-	slices.SortFunc(networks, func(a, b container.Network) int { return cmp.Compare(a.ID, b.ID) })
-	return networks, nil
-}
-
-// listedNetwork is what is of use of an entry in the list of networks.
-type listedNetwork struct {
-	ID           string `json:"Id"`
-	Name, Driver string
-	Scope        string // "swarm" for one that spans hosts
-	IPAM         network.IPAM
-	Labels       networkLabels
-}
-
-// reach returns who reaches the containers' addresses on the network.
-func (l *listedNetwork) reach() container.Reach {
-	switch l.Driver {
-	case "macvlan", "ipvlan":
-		return container.OnLAN
-	default:
-		return 0
-	}
-}
-
-func (l *listedNetwork) facts() container.Network {
-	n := container.Network{ID: l.ID, Name: l.Name, Driver: l.Driver, Spans: l.Scope == "swarm", Compose: l.Labels.compose(l.Name)}
-	n.Reach4 = l.reach()
-	n.Reach6 = n.Reach4
-	for _, c := range l.IPAM.Config {
-		subnet, err := netip.ParsePrefix(c.Subnet)
-		if err != nil {
-			continue
-		}
-		n.Subnets = append(n.Subnets, subnet.Masked())
-		gateway, err := netip.ParseAddr(c.Gateway)
-		if err != nil { // Docker leaves out its own choice: the first address
-			gateway = subnet.Masked().Addr().Next()
-		}
-		if gateway.IsValid() { // the last address of all has no next
-			n.Gateways = append(n.Gateways, gateway.WithZone("").Unmap())
-		}
-	}
-	return n
-}
-
 // isID reports whether the text can be a container's ID, which is 64 hexadecimal digits: at
 // least it must be one word that can stand in a URL's path.
 func isID(s string) bool {
@@ -314,6 +252,7 @@ func (d *docker) list(ctx context.Context) (_ []tracker.Summary, err error) {
 	if err != nil {
 		return nil, allowed("/containers/json", err)
 	}
+	d.addExits(ctx, summaries)
 	return summaries, nil
 }
 
@@ -364,5 +303,6 @@ func (d *docker) inspect(ctx context.Context, id string) (_ tracker.Answer, err 
 		return now, nil
 	}
 	facts := c.facts()
+	facts.GWBridge = d.exit(ctx, facts)
 	return tracker.Answer{Facts: facts, Since: facts.Started}, nil
 }

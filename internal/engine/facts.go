@@ -69,7 +69,9 @@ func (c *inspected) facts() *container.Container {
 		IPv6Off:     ipv6Off(c.HostConfig.Sysctls),
 	}
 	if facts.IPv6Off {
-		withoutIPv6(facts.Endpoints)
+		for i := range facts.Endpoints {
+			withoutIPv6(&facts.Endpoints[i])
+		}
 	}
 	if h := c.State.Health; h != nil {
 		switch h.Status {

@@ -23,10 +23,8 @@ func ipv6Off(sysctls map[string]string) bool {
 	return false
 }
 
-// withoutIPv6 leaves the IPv6 addresses out of endpoints that nobody else has.
-func withoutIPv6(endpoints []container.Endpoint) {
-	for i := range endpoints {
-		endpoints[i].Addrs = slices.DeleteFunc(endpoints[i].Addrs, netip.Addr.Is6)
-		endpoints[i].Gateways = slices.DeleteFunc(endpoints[i].Gateways, netip.Addr.Is6)
-	}
+// withoutIPv6 leaves the IPv6 addresses out of an endpoint that nobody else has.
+func withoutIPv6(e *container.Endpoint) {
+	e.Addrs = slices.DeleteFunc(e.Addrs, netip.Addr.Is6)
+	e.Gateways = slices.DeleteFunc(e.Gateways, netip.Addr.Is6)
 }

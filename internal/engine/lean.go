@@ -81,13 +81,15 @@ func (s *portSet) UnmarshalJSON(text []byte) error {
 	})
 }
 
-// portMap says where ports are published, of those that are published the first ones.
+// portMap says where ports are published, of those that are published the first ones. One that is published without a port of
+// the host's, as in routed mode, is so nowhere.
 type portMap struct {
 	ports     portSet
 	published map[portKey][]netip.AddrPort
 }
 
-// UnmarshalJSON implements json.Unmarshaler. What is published on the host's loopback is nobody else's: it is left out.
+// UnmarshalJSON implements json.Unmarshaler. What is published on the host's loopback is nobody else's: that address is left
+// out.
 func (m *portMap) UnmarshalJSON(text []byte) error {
 	*m = portMap{published: map[portKey][]netip.AddrPort{}}
 	return members(text, '{', func(key, value []byte) (bool, error) {
@@ -100,9 +102,10 @@ func (m *portMap) UnmarshalJSON(text []byte) error {
 			return true, nil
 		}
 		var bindings []nat.PortBinding
-		if json.Unmarshal(value, &bindings) != nil {
+		if json.Unmarshal(value, &bindings) != nil || len(bindings) == 0 {
 			return true, nil
 		}
+		m.published[k] = nil
 		for _, b := range bindings[:min(len(bindings), maxPorts)] {
 			ip, err := netip.ParseAddr(cmp.Or(b.HostIP, "0.0.0.0"))
 			port, portErr := strconv.ParseUint(b.HostPort, 10, 16)
@@ -130,9 +133,9 @@ func fromPorts(exposed portSet, published portMap) []container.Port {
 	slices.SortFunc(all, func(a, b portKey) int { return cmp.Or(cmp.Compare(a&3, b&3), cmp.Compare(a, b)) })
 	var ports []container.Port
 	for _, k := range all {
-		at := published.published[k]
+		at, open := published.published[k]
 		slices.SortFunc(at, netip.AddrPort.Compare)
-		ports = append(ports, container.Port{Number: k.number(), Proto: k.proto(), Published: slices.Compact(at)})
+		ports = append(ports, container.Port{Number: k.number(), Proto: k.proto(), Published: slices.Compact(at), Open: open})
 	}
 	return ports
 }

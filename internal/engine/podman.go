@@ -1,7 +1,10 @@
 package engine
 
 import (
+	"context"
+	"encoding/json"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -11,6 +14,7 @@ import (
 	"github.com/docker/docker/api/types/events"
 	"github.com/docker/docker/api/types/filters"
 
+	"github.com/dockerdiscovery/dockerdiscovery/internal/container"
 	"github.com/dockerdiscovery/dockerdiscovery/internal/engine/tracker"
 )
 
@@ -24,11 +28,13 @@ type quirks struct {
 	late bool
 	// allEvents is set if the engine can't be asked for the wanted actions alone.
 	allEvents bool
+	// libpod is set if none of its networks spans hosts, and what they reach of each other stands in a list of its own.
+	libpod bool
 }
 
 // podman reads its events back from a file that it looks into four times a second; from systemd's journal they come no
 // sooner.
-var podman = quirks{late: true, allEvents: true}
+var podman = quirks{late: true, allEvents: true, libpod: true}
 
 // quirksOf returns those of the engine that has these log drivers. Podman is known by the one that it alone has: its version
 // tells too, but takes it half a second, for which it runs other programs.
@@ -53,6 +59,58 @@ var harmless = map[string]bool{
 // podmanConnection returns the container's ID and the network's name of an event of a network that a container has joined or left.
 // Podman has the container as the actor.
 func podmanConnection(a events.Actor) (id, network string) { return a.ID, a.Attributes["network"] }
+
+// podmanNone is written as the gateway of a network in which the host has no address.
+const podmanNone = "<nil>"
+
+// isolation is the option isolate of Podman's networks, by ID.
+type isolation map[string]string
+
+// isolated reads it from Podman's own list of networks: the other one has no options. It is nil for other engines.
+func (d *docker) isolated(ctx context.Context) isolation {
+	if !d.quirks.libpod {
+		return nil
+	}
+	began, all := time.Now(), isolation{}
+	err := readList(context.WithValue(ctx, insteadOf{}, libpodNetworks), d.listNetworks, func(entry []byte) error {
+		var n struct {
+			ID      string
+			Options struct{ Isolate string }
+		}
+		err := json.Unmarshal(entry, &n)
+		if misfit(err) != nil { // it is none of those that count
+			return nil
+		}
+		all[n.ID] = n.Options.Isolate
+		return err
+	})
+	d.timed("libpod", began, &err)
+	if err != nil {
+		d.observer.Unreadable(d.from, "/libpod/networks/json", err)
+	}
+	return all
+}
+
+// libpodNetworks is the path of Podman's own list of networks, in the oldest version that has it so.
+const libpodNetworks = "/v4.0.0/libpod/networks/json"
+
+// reach returns who reaches the containers' addresses on the network, and what they reach of others: by Podman's rules all
+// networks do, but for internal and isolated ones. One of which the option can't be read counts as isolated, as all do that
+// are made by Docker's API, unless it is the default network.
+func (i isolation) reach(l *listedNetwork) (container.Reach, container.Outbound) {
+	option, known := i[l.ID]
+	isolate, _ := strconv.ParseBool(option)
+	switch {
+	case l.Driver != "bridge":
+		return container.OnLAN, container.AnyWayOut
+	case l.Internal, option == "strict":
+		return 0, container.NoWayOut
+	case isolate, !known && l.Name != "bridge":
+		return container.Forwarded | container.Apart, container.ApartOut
+	default:
+		return container.Forwarded, container.AnyWayOut
+	}
+}
 
 // whoRuns is what a list is to have. Without a filter Podman (5.4) leaves out who is paused, and Docker has in it who
 // waits to be restarted.

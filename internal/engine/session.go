@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math/rand/v2"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -213,8 +214,18 @@ func (s *session) inspect(t *tracked) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.ctx.Err() == nil {
+		if a.Facts != nil && !s.knows(a.Facts.GWBridge) {
+			s.markNetworks()
+		}
 		s.perform(t, t.Answer(a, s.moment()), nil)
 	}
+}
+
+// knows reports whether the last list of networks has the one of an endpoint on docker_gwbridge, whose coming no event tells.
+// The caller holds mu.
+func (s *session) knows(exit container.Endpoint) bool {
+	return exit.Network == "" || s.host == nil ||
+		slices.ContainsFunc(s.host.Networks, func(n container.Network) bool { return n.Name == exit.Network })
 }
 
 // end waits for all that the session has in flight. Its context is done.

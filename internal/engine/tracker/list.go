@@ -15,6 +15,7 @@ type Summary struct {
 	Paused    bool
 	Health    container.Health
 	Endpoints []container.Endpoint // as in container.Container, maybe without aliases
+	GWBridge  *container.Endpoint  // likewise; nil if it is not known
 }
 
 // Matches reports whether the list shows nothing that differs from the facts. The facts that a list leaves out change only
@@ -25,7 +26,8 @@ func (s *Summary) Matches(c *container.Container) bool {
 		slices.EqualFunc(s.Endpoints, c.Endpoints, func(a, b container.Endpoint) bool {
 			return a.ID == b.ID && a.Network == b.Network && sameAddrs(a.Addrs, b.Addrs, c.IPv6Off) &&
 				(a.ID != "" || slices.Equal(a.Aliases, b.Aliases))
-		})
+		}) &&
+		(s.GWBridge == nil || s.GWBridge.ID == c.GWBridge.ID && sameAddrs(s.GWBridge.Addrs, c.GWBridge.Addrs, c.IPv6Off))
 }
 
 // sameAddrs reports whether a list's addresses are those of the facts, which lack IPv6 addresses if IPv6 is switched off.
