@@ -45,6 +45,7 @@ type tunnel struct {
 	host     string
 	port     string
 	socket   string
+	patience time.Duration // sshTimeout, in tests less
 	silence  time.Duration // silentFor, in tests less
 
 	ctx     context.Context // done when there is no connection any more, and why
@@ -52,6 +53,9 @@ type tunnel struct {
 	connect func() (*ssh.Client, error) // the same for each caller
 	ended   chan struct{}               // closed when all goroutines of a connection have ended
 }
+
+// userCurrent returns who we are, who has no name in some containers. Tests are somebody else.
+var userCurrent = user.Current
 
 // newTunnel returns a tunnel that the caller must close.
 func newTunnel(e Endpoint) (*tunnel, error) {
@@ -61,25 +65,18 @@ func newTunnel(e Endpoint) (*tunnel, error) {
 	}
 	t := &tunnel{
 		endpoint: e, user: u.User.Username(), host: u.Hostname(), port: cmp.Or(u.Port(), SSHPort),
-		socket: cmp.Or(strings.TrimRight(u.Path, "/"), SSHSocket), silence: silentFor, ended: make(chan struct{}),
+		socket: cmp.Or(strings.TrimRight(u.Path, "/"), SSHSocket), patience: sshTimeout, silence: silentFor, ended: make(chan struct{}),
 	}
 	if t.user == "" {
-		if t.user, err = currentUser(); err != nil {
+		me, err := userCurrent()
+		if err != nil {
 			return nil, fmt.Errorf("%s says no user, and the one that this runs as has no name here (%w): write ssh://USER@%s", e.Host, err, u.Host)
 		}
+		t.user = me.Username
 	}
 	t.ctx, t.fail = context.WithCancelCause(context.Background())
 	t.connect = sync.OnceValues(t.open)
 	return t, nil
-}
-
-// currentUser returns the name of who we are. In a container there may be none.
-func currentUser() (string, error) {
-	u, err := user.Current()
-	if err != nil {
-		return "", err
-	}
-	return u.Username, nil
 }
 
 // CheckSSH says what is wrong with the files that an endpoint by SSH names, and with its user, nil if nothing is. Who
@@ -127,7 +124,7 @@ func (t *tunnel) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, sshTimeout)
+	ctx, cancel := context.WithTimeout(ctx, t.patience)
 	defer cancel()
 	conn, err := c.DialContext(ctx, "unix", t.socket)
 	if err != nil {
@@ -136,23 +133,24 @@ func (t *tunnel) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 	return &forwarded{conn, c.RemoteAddr(), t}, nil
 }
 
-// notForwarded explains why there is no connection to the engine's socket.
+// notForwarded explains why there is no connection to the engine's socket. OpenSSH says of all reasons the same.
 func (t *tunnel) notForwarded(err error) error {
 	var refused *ssh.OpenChannelError
-	switch {
+	switch cause := context.Cause(t.ctx); {
+	case cause != nil:
+		return cause
+	case errors.Is(err, context.DeadlineExceeded):
+		return fmt.Errorf("%s has given no connection to %s there for %s: %w", t, t.socket, t.patience, err)
 	case !errors.As(err, &refused):
-		return cmp.Or(context.Cause(t.ctx), err)
-	case refused.Reason == ssh.Prohibited:
-		return unwelcome{fmt.Errorf("the SSH server forbids %s to connect to unix sockets: AllowStreamLocalForwarding in its sshd_config must be yes or local, DisableForwarding no, and the key's line in authorized_keys must not forbid forwarding, as restrict does without port-forwarding: %w", t, err), strangerRetry}
-	default:
-		return fmt.Errorf("there %s does not reach the socket %s: either it does not exist, as when no engine runs, or the user may not write to it (add it to the socket's group), or it is elsewhere (ssh://USER@HOST/PATH): %w", t, t.socket, err)
+		return err
 	}
+	return fmt.Errorf("%s gets no connection to %s there: no engine has this socket (another one is written as ssh://USER@HOST/PATH), or the user may not write to it (add it to the socket's group), or the SSH server does not forward to sockets (AllowStreamLocalForwarding must be yes or local, DisableForwarding no, and 'restrict' in authorized_keys needs 'port-forwarding' beside it): %w", t, t.socket, err)
 }
 
 // open makes the connection by SSH.
 func (t *tunnel) open() (*ssh.Client, error) {
-	slow := time.AfterFunc(sshTimeout, func() {
-		t.fail(fmt.Errorf("%s has not answered by SSH for %s: %w", t, sshTimeout, context.DeadlineExceeded))
+	slow := time.AfterFunc(t.patience, func() {
+		t.fail(fmt.Errorf("%s has not answered by SSH for %s", t, t.patience))
 	})
 	defer slow.Stop()
 	c, err := t.handshake()
@@ -220,7 +218,7 @@ func (t *tunnel) keepAlive(c *ssh.Client) {
 			return
 		}
 		silent := time.AfterFunc(t.silence, func() {
-			t.fail(fmt.Errorf("%s has given no sign of life by SSH for %s: %w", t, t.silence, context.DeadlineExceeded))
+			t.fail(fmt.Errorf("%s has given no sign of life by SSH for %s", t, t.silence))
 		})
 		_, _, err := c.SendRequest("keepalive@openssh.com", true, nil) // the answer is no, which will do
 		silent.Stop()
@@ -240,7 +238,7 @@ type severed struct {
 func (s *severed) Read(p []byte) (int, error) {
 	n, err := s.Conn.Read(p)
 	if err != nil {
-		s.t.fail(fmt.Errorf("the SSH connection to %s has ended: %w", s.t, err))
+		s.t.fail(fmt.Errorf("the SSH connection to %s has ended: %v", s.t, err))
 	}
 	return n, err
 }

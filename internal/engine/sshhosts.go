@@ -67,6 +67,7 @@ func (h *hosts) algorithms() []string {
 	supported := ssh.SupportedAlgorithms().HostKeys
 	certificates := slices.DeleteFunc(slices.Clone(supported), func(a string) bool { return !strings.Contains(a, "-cert-") })
 	plain := slices.DeleteFunc(slices.Clone(supported), func(a string) bool { return strings.Contains(a, "-cert-") })
+	slices.Reverse(plain) // Ed25519 is the first one that people compare
 	for _, k := range h.known() {
 		switch {
 		case isAuthority(k):

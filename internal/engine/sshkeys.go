@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"net"
 	"os"
-	"os/user"
 	"path/filepath"
 	"strings"
 	"time"
@@ -154,7 +153,7 @@ func readFile(file string) ([]byte, error) {
 func sshDir() string {
 	home, err := os.UserHomeDir()
 	if err != nil {
-		if u, err := user.Current(); err == nil {
+		if u, err := userCurrent(); err == nil {
 			home = u.HomeDir
 		}
 	}

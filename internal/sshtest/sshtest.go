@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -31,7 +32,8 @@ type Server struct {
 	server *exec.Cmd
 }
 
-// New starts a server that ends with the test. The lines come first in its configuration, and so count.
+// New starts a server that ends with the test. The lines come first in its configuration, and so count. In them DIR is
+// the folder in which Keygen makes its files.
 func New(t testing.TB, lines ...string) *Server {
 	t.Helper()
 	if _, err := sshd(); err != nil {
@@ -46,16 +48,17 @@ func New(t testing.TB, lines ...string) *Server {
 		User: me.Username, Port: freePort(t), t: t, dir: dir, Key: filepath.Join(dir, "id"),
 		KnownHosts: filepath.Join(dir, "known_hosts"), AuthorizedKeys: filepath.Join(dir, "authorized_keys"),
 	}
-	s.write("sshd_config", strings.Join(append(lines,
-		"ListenAddress 127.0.0.1:"+s.Port,
-		"HostKey "+s.HostKey("ed25519"),
-		"HostKey "+s.HostKey("rsa"),
-		"AuthorizedKeysFile "+s.AuthorizedKeys,
+	s.write("sshd_config", strings.ReplaceAll(strings.Join(lines, "\n"), "DIR", dir)+"\n"+strings.Join([]string{
+		"ListenAddress 127.0.0.1:" + s.Port,
+		"HostKey " + s.HostKey("ed25519"),
+		"HostKey " + s.HostKey("rsa"),
+		"AuthorizedKeysFile " + s.AuthorizedKeys,
 		"PasswordAuthentication no", "KbdInteractiveAuthentication no", "StrictModes no", "PidFile none", "LogLevel VERBOSE",
-	), "\n")+"\n")
-	s.Keygen("id")
+	}, "\n")+"\n")
+	s.Keygen("id", "-t", "ed25519")
 	s.write("authorized_keys", s.read("id.pub"))
-	s.NewHostKeys()
+	s.makeRSA()
+	s.NewHostKey()
 	s.Trust()
 	s.Start()
 	t.Cleanup(func() {
@@ -97,13 +100,30 @@ func (s *Server) URL(socket string) string {
 // HostKey is the file of the server's private key of the kind.
 func (s *Server) HostKey(kind string) string { return filepath.Join(s.dir, "host_"+kind) }
 
-// NewHostKeys gives the server new keys, which count from its next connection on.
-func (s *Server) NewHostKeys() {
+// NewHostKey gives the server another Ed25519 key, and so ends its connections.
+func (s *Server) NewHostKey() {
 	s.t.Helper()
-	for _, kind := range []string{"ed25519", "rsa"} {
-		os.Remove(s.HostKey(kind))
-		s.Keygen("host_"+kind, "-t", kind, "-b", "2048") // Ed25519 has no choice
+	os.Remove(s.HostKey("ed25519"))
+	s.Keygen("host_ed25519", "-t", "ed25519")
+	if s.server != nil {
+		s.Restart()
 	}
+}
+
+// rsa is the RSA key of all servers, in both halves: to make one takes long.
+var rsa struct {
+	sync.Once
+	private, public string
+}
+
+func (s *Server) makeRSA() {
+	s.t.Helper()
+	rsa.Do(func() {
+		s.Keygen("host_rsa", "-t", "rsa", "-b", "2048")
+		rsa.private, rsa.public = s.read("host_rsa"), s.read("host_rsa.pub")
+	})
+	s.write("host_rsa", rsa.private)
+	s.write("host_rsa.pub", rsa.public)
 }
 
 // Trust writes KnownHosts with the server's Ed25519 key.
@@ -161,6 +181,13 @@ func (s *Server) Start() {
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
+}
+
+// Restart ends the server and all its connections, and starts it again.
+func (s *Server) Restart() {
+	s.t.Helper()
+	s.Kill()
+	s.Start()
 }
 
 // Kill ends the server and all its connections, at once.
