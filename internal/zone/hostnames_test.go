@@ -127,9 +127,7 @@ func TestHostRights(t *testing.T) {
 					t.Errorf("%s, by a thief of %s: the host gets %s, want %s", c.what, host, got, c.want)
 				}
 				for asker, view := range onHosts() {
-					if view.Isolate = isolate; isolate && asker == string(host)+" n" {
-						continue // who is isolated knows nothing but its neighbours
-					}
+					view.Isolate = isolate
 					if strings.Contains(c.claims, "/project") && asker == string(host)+" n" {
 						continue // to neighbours it is the network's
 					}
@@ -184,8 +182,12 @@ func TestHostIsolated(t *testing.T) {
 		}
 	}
 	s.Apply(add(atHost("a", entry("n", 1, "n=172.17.0.3", "nas.docker./shared/n"))))
-	if got := viewed(s.Snapshot(), view, "nas.docker.", dns.TypeA); got != "172.17.0.3" {
-		t.Errorf("a neighbour's name is %s", got)
+	if got := viewed(s.Snapshot(), view, "nas.docker.", dns.TypeA); got != "empty" {
+		t.Errorf("beside a neighbour that is called so the host is %s", got)
+	}
+	s.Apply(add(project(atHost("a", entry("n", 1, "n=172.17.0.3", "nas.docker./shared/n")), "p")))
+	if got := viewed(s.Snapshot(), of(view, "p", "app"), "nas.docker.", dns.TypeA); got != "172.17.0.3" {
+		t.Errorf("its own project's service is %s", got)
 	}
 }
 

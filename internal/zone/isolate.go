@@ -67,13 +67,18 @@ func (s *Snapshot) exists(n *node, v *View) bool {
 }
 
 // shows reports whether the name is for who asks, whatever is below it: it is in scope, and
-// with isolation one of those who have it is on a network of the container that asks.
+// with isolation one of those who have it is on a network of the container that asks. A host is on none, and its name is
+// nobody else's there but its own project's.
 func (n *node) shows(v *View) bool {
 	if !n.inScope(v) {
 		return false
 	}
-	return !v.Isolate || v.Asker != Container || slices.ContainsFunc(n.claims, func(h claimant) bool {
-		return slices.ContainsFunc(h.entry.seenFrom(), v.sees)
+	if !v.Isolate || v.Asker != Container {
+		return true
+	}
+	hosts := slices.ContainsFunc(n.claims, func(h claimant) bool { return h.entry.IsHost() })
+	return slices.ContainsFunc(n.claims, func(h claimant) bool {
+		return slices.ContainsFunc(h.entry.seenFrom(), v.sees) && (!hosts || v.ofProject(h.entry))
 	})
 }
 

@@ -19,7 +19,7 @@ func (v *View) circle(c *claimant) circle {
 	switch {
 	case v.Asker != Container:
 		return stranger
-	case c.entry.IsHost() && !v.Isolate:
+	case c.entry.IsHost():
 		return neighbour // whoever starts a container on the network is not to have a host's name there
 	case !c.on(v.Networks):
 		return stranger

@@ -87,6 +87,18 @@ var thefts = []theft{
 		c.Endpoints, c.NetworkMode = nil, "container:"+facts("web", "").ID
 		return labelled(c, "host=api.web, db.gitea")
 	}, lost: "api.web.docker. api.web.sub.docker. db.gitea.docker. db.gitea.sub.docker.", apart: true},
+	{what: "the name of a host", thief: called("NAS"), lost: "nas.docker. nas.sub.docker."},
+	{what: "a host name like the host's", thief: hostname("nas"), lost: "nas.docker. nas.sub.docker."},
+	{what: "an alias like the host's name", thief: alias("nas"), lost: "nas.docker. nas.sub.docker."},
+	{what: "an address at a host", thief: records("nas.docker. A 192.0.2.66\nnas.sub.docker. CNAME thief.docker."), lost: "nas.docker. nas.sub.docker."},
+	{what: "labels at and below a host", thief: host("nas, x.nas, *.nas.docker."), lost: "nas.docker. nas.sub.docker. x.nas.docker. x.nas.sub.docker. *.nas.docker."},
+	{what: "a name below a host", thief: called("web.nas"), lost: "web.nas.docker. web.nas.sub.docker."},
+	{what: "a host name below a host", thief: hostname("rabbit-1.nas"), lost: "rabbit-1.nas.docker. rabbit-1.nas.sub.docker."},
+	{what: "an alias below a host", thief: alias("x.nas.docker"), lost: "x.nas.docker."},
+	{what: "a port below a host", thief: records("_http._tcp.web.nas.docker. SRV 0 0 1 thief.docker."), lost: "_http._tcp.web.nas.docker."},
+	{what: "a service of a project that is called as a host", thief: func(c *container.Container) *container.Container {
+		return labelled(c, "project=nas", "service=web")
+	}, lost: "web.nas.docker. web.nas.sub.docker."},
 	{what: "a name above the name server's", thief: called("dns")},
 	{what: "the name server's name", thief: host("ns.dns, ns.dns.sub.docker."), skipped: 2},
 	{what: "two claims at one name", thief: func(c *container.Container) *container.Container {

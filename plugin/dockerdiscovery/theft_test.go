@@ -16,11 +16,11 @@ import (
 
 var thieves = flag.Int("theft.seeds", 40, "random thieves for TestRandomThefts")
 
-// own are the residents' own names, at and below which nobody else has names of his choice, and projects' what is made of
+// own are the residents' own names and the host's, at and below which nobody else has names of his choice, and projects' what is made of
 // projects and networks, at which nobody else has.
 var (
 	own = strings.Fields(`web side rabbit_1 rabbit-1 gitea gitea-db-1 traefik who shop-web-1 shop-db-1 web000000000 rabbit_10000 side00000000
-		gitea0000000 traefik00000 who000000000 shop-web-100 gitea-db-100 shop-db-1000`)
+		gitea0000000 traefik00000 who000000000 shop-web-100 gitea-db-100 shop-db-1000 nas`)
 	projects = strings.Fields("db.gitea whoami.traefik web.shop db.shop")
 )
 
@@ -33,6 +33,7 @@ func TestRandomThefts(t *testing.T) {
 		rnd := rand.New(rand.NewPCG(uint64(seed), 14))
 		w := newTown(nil)
 		thief, claims := randomThief(rnd)
+		byHost := strings.ToLower(thief.Name) + ".nas" // which is its own
 		names := append(residentNames(), claims...)
 		for _, name := range claims {
 			for off, end := dns.NextLabel(name, 0); !end && name[off:] != "docker."; off, end = dns.NextLabel(name, off) {
@@ -40,7 +41,10 @@ func TestRandomThefts(t *testing.T) {
 			}
 		}
 		names = slices.DeleteFunc(names, func(name string) bool {
-			return slices.ContainsFunc(claims, func(claim string) bool { return lawful(claim) && concerns(claim, name) })
+			return slices.ContainsFunc(claims, func(claim string) bool { return lawful(claim) && concerns(claim, name) }) ||
+				slices.ContainsFunc([]string{".docker.", ".sub.docker."}, func(z string) bool {
+					return concerns(byHost+z, name) || concerns(strings.ReplaceAll(byHost, "_", "-")+z, name)
+				})
 		})
 		w.set(thief)
 		w.set(residents()...)
@@ -70,7 +74,7 @@ func concerns(claim, name string) bool {
 func randomThief(rnd *rand.Rand) (c *container.Container, claims []string) {
 	pick := func(from ...string) string { return from[rnd.IntN(len(from))] }
 	name := func() string {
-		n := pick(slices.Concat(own, projects, []string{"shop", "a", "db", "www", "mail.web", "x.mail.web", "_http._tcp.web", "b", "traefik", "other"})...)
+		n := pick(slices.Concat(own, projects, []string{"shop", "a", "db", "www", "mail.web", "x.mail.web", "_http._tcp.web", "b", "traefik", "other", "web.nas", "x.nas"})...)
 		for range rnd.IntN(3) {
 			n = pick("x", "a_b", "web", "db", "_sip._tcp", "*") + "." + n
 		}
@@ -130,7 +134,7 @@ func randomThief(rnd *rand.Rand) (c *container.Container, claims []string) {
 func TestRootZoneThefts(t *testing.T) {
 	change := func(c *config) { c.zone.Zones = []string{"."} }
 	without := newPeace(change)
-	names := strings.Fields(`web. side. rabbit_1. rabbit-1. www. db.gitea. whoami.traefik. web.shop. db.shop. shopweb. _http._tcp.web. _sip._tcp.web. _90._tcp.side.
+	names := strings.Fields(`web. side. rabbit_1. rabbit-1. www. db.gitea. whoami.traefik. web.shop. db.shop. shopweb. _http._tcp.web. _sip._tcp.web. _90._tcp.side. nas. web.nas. x.nas.
 		github.com. www.github.com. com. x.com. example.org. mail.example.org. org. localhost. x.localhost. api.web. x.web. sip.web. x.rabbit-1. shop. x.web.shop. . nope.`)
 	for _, of := range []struct {
 		what  string
@@ -158,6 +162,8 @@ func TestRootZoneThefts(t *testing.T) {
 		{what: "a port of a container", thief: records("_sip._tcp.web. SRV 0 0 1 thief."), lost: "_sip._tcp.web."},
 		{what: "its own port", thief: records("_http._tcp.web. SRV 0 0 1 thief."), lost: "_http._tcp.web."},
 		{what: "a container's name", thief: hostname("web"), lost: "web."},
+		{what: "a host's name", thief: called("nas"), lost: "nas."},
+		{what: "a name below a host", thief: host("x.nas"), skipped: "x.nas"},
 		{what: "a name like a project's", thief: called("shop"), gets: "shop."},
 		{what: "a top-level domain", thief: called("com"), gets: "com."},
 	} {

@@ -90,7 +90,7 @@ func mortals() []*container.Container {
 	})
 }
 
-// town is a plugin that knows the networks a, b and c, and one that is called like a container on it.
+// town is a plugin that knows the networks a, b and c, and one that is called like a container on it. Its host is called nas.
 type town struct{ *Docker }
 
 // remove has the containers end.
@@ -102,7 +102,7 @@ func (w town) remove(cs ...*container.Container) {
 
 func newTown(change func(*config)) town {
 	d := emptyDocker(func(c *config) {
-		c.publish, c.hold = true, time.Hour
+		c.publish, c.hold, c.endpoints[0].name = true, time.Hour, "nas"
 		c.zone.Zones = []string{"docker.", "sub.docker.", "10.in-addr.arpa."}
 		if change != nil {
 			change(c)
@@ -227,10 +227,11 @@ func (w peace) sameTransfer(t *testing.T, other town, names []string) {
 func residentNames() (names []string) {
 	for _, name := range strings.Fields(`web side rabbit_1 rabbit-1 gitea gitea-db-1 traefik who shop-web-1 shop-db-1 www mail.web x.web api.web
 		db.gitea whoami.traefik web.shop db.shop web.a db.a db.b db shopweb web0000000 rabbit_10000 _http._tcp.web _90._tcp.side _amqp._tcp.rabbit-1
+		nas web.nas side.nas rabbit_1.nas rabbit-1.nas gitea-db-1.nas x.nas x.web.nas _http._tcp.web.nas
 		_postgresql._tcp.db.gitea _http._tcp.web.shop _http._tcp.shopweb nope x.rabbit-1 x.rabbit_1 x.gitea x.traefik x.db.gitea x.web.shop`) {
 		names = append(names, name+".docker.")
 	}
-	names = append(names, "docker.", "sub.docker.", "ns.dns.docker.", "web.sub.docker.", "rabbit-1.sub.docker.", "db.gitea.sub.docker.")
+	names = append(names, "docker.", "sub.docker.", "ns.dns.docker.", "web.sub.docker.", "nas.sub.docker.", "web.nas.sub.docker.", "rabbit-1.sub.docker.", "db.gitea.sub.docker.")
 	for _, c := range residents() {
 		for _, ep := range c.Endpoints {
 			name, _ := dns.ReverseAddr(ep.Addrs[0].String())
