@@ -19,8 +19,6 @@ func (r *Rules) HostEntry(on *container.Networks) (*zone.Entry, []Skipped) {
 	n := name{text: on.HostName(), rank: zone.ByHost}
 	if reason := claims.add(r, n); reason != "" {
 		refused.add(Skipped{Source: Host, Name: n.text, Reason: reason})
-	} else if strings.Contains(n.text, "_") {
-		claims.add(r, n.twin())
 	}
 	if len(claims.list) == 0 {
 		return nil, refused.all()

@@ -92,7 +92,6 @@ func TestHostEntry(t *testing.T) {
 	}{
 		{what: "no name", rules: rules("docker.")},
 		{what: "a name", rules: rules("docker.", "lan.", "."), host: "nas", want: "nas.docker. host\nnas.lan. host\nnas. host"},
-		{what: "an underscore", rules: only(Host), host: "my_nas", want: "my_nas.docker. host\nmy-nas.docker. twin"},
 		{what: "not among the sources", rules: only(Container, ID), host: "nas"},
 		{what: "the name of a zone within", rules: rules("docker.", "sub.docker."), host: "sub", want: "sub.sub.docker. host", skipped: `host name "sub": sub.docker. is the name server's own`},
 		{what: "everybody's own", rules: rules("."), host: "localhost", skipped: `host name "localhost": localhost is everybody's own`},

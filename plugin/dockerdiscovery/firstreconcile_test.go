@@ -43,7 +43,7 @@ func TestHalfReconciled(t *testing.T) {
 	const onA, onB, stranger, ofOne = "10.1.0.200", "10.2.0.200", "10.3.0.9", "10.1.0.3"
 	const servfail = "SERVFAIL, <nil>"
 	const goesOn = "REFUSED, next"
-	change := func(c *config) { c.publish, c.routed = true, true }
+	change := func(c *config) { c.publish, c.routed, c.endpoints[0].name = true, true, "nas" }
 	known, unknown := halfKnown()
 	d := unreconciledDocker(change)
 	d.Next = plugin.HandlerFunc(next)
@@ -76,6 +76,16 @@ func TestHalfReconciled(t *testing.T) {
 		{query{stranger, "web000000000.docker.", dns.TypeA}, "10.1.0.2", "10.1.0.2"},
 		{query{onA, "thief0000000.docker.", dns.TypeA}, "10.2.0.66", "10.2.0.66"},
 		{query{onA, "db0000000000.docker.", dns.TypeA}, servfail, "10.1.0.10"},
+		// So is the host's name, and its containers' below it; a container's project may have something there.
+		{query{fromHost, "nas.docker.", dns.TypeA}, "10.1.0.1", "10.1.0.1"},
+		{query{fromLAN, "nas.docker.", dns.TypeA}, "192.0.2.1", "192.0.2.1"},
+		{query{onA, "nas.docker.", dns.TypeA}, servfail, "10.1.0.1"},
+		{query{stranger, "nas.docker.", dns.TypeA}, servfail, "10.3.0.1"},
+		{query{fromHost, "web.nas.docker.", dns.TypeA}, "10.1.0.2", "10.1.0.2"},
+		{query{onA, "web.nas.docker.", dns.TypeA}, "10.1.0.2", "10.1.0.2"},
+		{query{stranger, "web.nas.docker.", dns.TypeA}, servfail, "10.1.0.2"},
+		{query{fromHost, "a-b.nas.docker.", dns.TypeA}, servfail, "10.1.0.5"},
+		{query{fromHost, "db.nas.docker.", dns.TypeA}, servfail, "10.1.0.10"},
 		// Whatever else may be overruled.
 		{query{fromHost, "db.docker.", dns.TypeA}, servfail, "10.1.0.10"},
 		{query{fromLAN, "db.docker.", dns.TypeA}, servfail, "192.0.2.1"},

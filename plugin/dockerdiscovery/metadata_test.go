@@ -11,7 +11,7 @@ import (
 )
 
 func TestMetadata(t *testing.T) {
-	d := emptyDocker(nil)
+	d := emptyDocker(func(c *config) { c.endpoints[0].name = "nas" })
 	asker := facts("asker", "a=10.1.0.5")
 	asker.Labels = map[string]string{"com.docker.compose.project": "shop"}
 	one, two := facts("one", "a=10.1.0.2"), facts("two", "a=10.1.0.3")
@@ -20,6 +20,7 @@ func TestMetadata(t *testing.T) {
 	for _, c := range []struct{ from, name, client, project, container string }{
 		{"10.1.0.5", "one.docker.", "asker", "shop", "one"}, {"10.1.0.5", "web.docker.", "asker", "shop", "one,two"},
 		{fromHost, "one.docker.", "", "", "one"}, {fromLAN, "one.docker.", "", "", ""}, {"10.1.0.5", "nope.docker.", "asker", "shop", ""},
+		{fromHost, "nas.docker.", "", "", ""}, {fromHost, "one.nas.docker.", "", "", "one"},
 	} {
 		ctx := metadata.ContextWithMetadata(context.Background())
 		state := request.Request{W: &test.ResponseWriter{RemoteIP: c.from}, Req: new(dns.Msg).SetQuestion(c.name, dns.TypeA)}
