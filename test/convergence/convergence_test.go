@@ -16,6 +16,7 @@ import (
 	"flag"
 	"fmt"
 	"log"
+	"net/netip"
 	"os"
 	"slices"
 	"strings"
@@ -24,14 +25,13 @@ import (
 	"time"
 
 	clog "github.com/coredns/coredns/plugin/pkg/log"
-
-	"github.com/dockerdiscovery/dockerdiscovery/internal/enginetest"
 )
 
 var (
 	oneSeed   = flag.Uint64("convergence.seed", 0, "replay this seed alone")
 	firstSeed = flag.Uint64("convergence.first", 1, "the first seed")
 	seeds     = flag.Int("convergence.seeds", 25, "seeds on enginetest")
+	twoSeeds  = flag.Int("convergence.two.seeds", 10, "seeds on two enginetest engines")
 	realSeeds = flag.Int("convergence.real.seeds", 1, "seeds on the real engine")
 	ops       = flag.Int("convergence.ops", 0, "operations a seed; 0: 60 on enginetest, 25 on the real engine")
 	parallel  = flag.Int("convergence.parallel", 10, "seeds on enginetest at a time")
@@ -133,30 +133,37 @@ func orElse(n, other int) int {
 
 func TestEnginetest(t *testing.T) {
 	t.Parallel()
+	onEnginetest(t, sequence(*seeds), 1)
+}
+
+// TestTwoEngines has two hosts with equal names, networks and addresses, between which containers move.
+func TestTwoEngines(t *testing.T) {
+	t.Parallel()
+	onEnginetest(t, sequence(*twoSeeds), 2)
+}
+
+// onEnginetest tests the seeds with so many engines each.
+func onEnginetest(t *testing.T, all []uint64, engines int) {
 	var took times
 	go took.watchDelay(t.Context())
 	var wg sync.WaitGroup
-	places := make(chan struct{}, *parallel)
-	for _, seed := range sequence(*seeds) {
-		places <- struct{}{}
+	busy := make(chan struct{}, *parallel)
+	for _, seed := range all {
+		busy <- struct{}{}
 		wg.Go(func() {
-			defer func() { <-places }()
+			defer func() { <-busy }()
 			t.Run(fmt.Sprint("seed", seed), func(t *testing.T) {
-				options := []enginetest.Option{enginetest.WithFlavour(enginetest.Flavour(seed % 3))}
-				if seed%2 == 0 {
-					options = append(options, enginetest.WithStartDelay(20*time.Millisecond))
-				}
-				e := enginetest.New(t, options...)
-				networks := []string{"front-x", "back_end-x", "six-x"}
-				e.AddNetwork(networks[0])
-				e.AddNetwork(networks[1], "10.77.0.0/24")
-				e.AddNetwork(networks[2], "192.168.77.0/24", "fd00:77::/64")
-				if err := e.RunHere(); err != nil {
-					t.Fatal(err)
-				}
 				r := &run{
-					op: &fake{e, networks}, seed: seed, suffix: "x", networks: networks, mayFall: true, took: &took,
+					seed: seed, suffix: "x", networks: []string{"front-x", "back_end-x", "six-x"}, mayFall: true, took: &took,
 					pause: 15 * time.Millisecond, probeEvery: 2 * time.Millisecond,
+				}
+				for i := range engines {
+					on := &host{}
+					if engines > 1 {
+						on = severalHosts(seed)[i]
+						r.hold = time.Duration(seed%2) * 200 * time.Millisecond
+					}
+					r.places = append(r.places, place{newFake(t, seed+uint64(i), i == 0, r.networks), on})
 				}
 				r.test(t, orElse(*ops, 60))
 			})
@@ -164,4 +171,13 @@ func TestEnginetest(t *testing.T) {
 	}
 	wg.Wait()
 	took.report(t)
+}
+
+// severalHosts are hosts with a name and addresses each, of which one has IPv4 alone. The names are the run's: the plugin's
+// metrics tell hosts apart by them.
+func severalHosts(run any) []*host {
+	return []*host{
+		{label: fmt.Sprint("one-", run), addrs: []netip.Addr{netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("2001:db8::1")}},
+		{label: fmt.Sprint("two-", run), addrs: []netip.Addr{netip.MustParseAddr("192.0.2.2")}},
+	}
 }

@@ -33,8 +33,9 @@ type operator interface {
 	up() error
 }
 
-// box is a place for a container. One worker alone uses it.
+// box is a place for a container of one engine. One worker alone uses it.
 type box struct {
+	place
 	id              string // "" is empty
 	running, paused bool
 	sick            bool
@@ -43,10 +44,17 @@ type box struct {
 	touched bool // since the last quiet point
 }
 
-// driver changes an engine's containers at random.
+// place is where containers may run.
+type place struct {
+	op operator
+	on *host
+}
+
+// driver changes the containers of engines at random.
 type driver struct {
-	op     operator
+	places []place
 	suffix string
+	waits  bool     // a container may be made and not started
 	boxes  [][]*box // by worker
 	names  [][]string
 	rngs   []*rand.Rand
@@ -64,15 +72,17 @@ type driver struct {
 
 const (
 	workers   = 4
-	perWorker = 3
+	perWorker = 3 // on each engine
 )
 
-func newDriver(op operator, seed uint64, suffix string, networks []string, pause time.Duration) *driver {
-	d := &driver{op: op, suffix: suffix, networks: networks, pause: pause, legal: newLegal()}
+func newDriver(places []place, seed uint64, suffix string, networks []string, pause time.Duration, waits bool) *driver {
+	d := &driver{places: places, suffix: suffix, waits: waits, networks: networks, pause: pause, legal: newLegal(views(places))}
 	for w := range workers {
 		var boxes []*box
-		for range perWorker {
-			boxes = append(boxes, &box{})
+		for _, p := range places {
+			for range perWorker {
+				boxes = append(boxes, &box{place: p})
+			}
 		}
 		d.boxes = append(d.boxes, boxes)
 		// Names differ from others only in the underscore, so that twins clash.
@@ -86,15 +96,29 @@ func newDriver(op operator, seed uint64, suffix string, networks []string, pause
 	d.aliases = []string{d.name("db"), d.name("cache"), d.name("the_cache"), d.names[3][0], d.names[0][1]}
 	for _, names := range d.names {
 		d.legal.know(names...)
+		for _, p := range places {
+			if p.on.label != "" {
+				for _, n := range names {
+					d.legal.know(n + "." + p.on.label)
+				}
+			}
+		}
 	}
-	d.legal.know(d.hostnames[2:]...)
-	for _, a := range d.aliases {
+	for _, a := range append(d.hostnames[2:], d.aliases...) { // some engines make an alias of a host name
 		d.legal.know(a)
 		for _, n := range networks {
 			d.legal.know(a + "." + n)
 		}
 	}
 	return d
+}
+
+// views are those of the first place's host, and with several of elsewhere too.
+func views(places []place) []view {
+	if len(places) == 1 {
+		return []view{{own: places[0].on}}
+	}
+	return []view{{own: places[0].on, published: true, ttls: true}, {who: "elsewhere: ", published: true, ttls: true}}
 }
 
 func (d *driver) name(format string, args ...any) string {
@@ -142,11 +166,11 @@ func (d *driver) untouched() (ids []string) {
 // step does one operation of a worker.
 func (d *driver) step(w int) error {
 	r := d.rngs[w]
-	b := d.boxes[w][r.IntN(perWorker)]
+	b := d.boxes[w][r.IntN(len(d.boxes[w]))]
 	b.touched = true
 	what, err := d.operate(r, w, b)
 	d.mu.Lock()
-	d.log = append(d.log, fmt.Sprintf("%s worker %d: %s %s", time.Now().Format("05.000"), w, what, b.spec.Name))
+	d.log = append(d.log, fmt.Sprintf("%s worker %d: %s %s %s", time.Now().Format("05.000"), w, what, b.spec.Name, b.on.label))
 	d.mu.Unlock()
 	if err != nil {
 		return fmt.Errorf("%s %s (%.12s): %w", what, b.spec.Name, b.id, err)
@@ -159,11 +183,11 @@ func (d *driver) step(w int) error {
 
 // note tells what may be answered for the container now.
 func (d *driver) note(b *box) error {
-	addrs, err := d.op.addrs(b.id)
+	addrs, err := b.op.addrs(b.id)
 	if err != nil {
 		return err
 	}
-	f := facts{id: b.id, name: b.spec.Name, hostname: b.spec.Hostname}
+	f := facts{on: b.on, published: published(b.spec), id: b.id, name: b.spec.Name, hostname: b.spec.Hostname}
 	for _, a := range b.spec.Networks {
 		// 20.10 makes the host name an alias.
 		f.endpoints = append(f.endpoints, endpoint{a.Network, append(slices.Clone(a.Aliases), b.spec.Hostname), addrs[a.Network]})
@@ -175,6 +199,20 @@ func (d *driver) note(b *box) error {
 	return nil
 }
 
+// published returns the addresses at which the container's ports are published.
+func published(s enginetest.Spec) (all []netip.Addr) {
+	for _, p := range s.Publish {
+		all = append(all, map[string]netip.Addr{publish4: netip.IPv4Unspecified(), publish6: netip.IPv6Unspecified()}[p])
+	}
+	return all
+}
+
+// A container's port at its host's addresses of a family.
+const (
+	publish4 = "0.0.0.0:8080:80/tcp"
+	publish6 = "[::]:8080:80/tcp"
+)
+
 func (d *driver) operate(r *rand.Rand, w int, b *box) (what string, err error) {
 	switch {
 	case b.id == "":
@@ -183,7 +221,7 @@ func (d *driver) operate(r *rand.Rand, w int, b *box) (what string, err error) {
 		switch r.IntN(4) {
 		case 0, 1:
 			b.paused = false
-			return "unpause", d.op.unpause(b.id)
+			return "unpause", b.op.unpause(b.id)
 		case 2:
 			return d.rename(r, w, b)
 		default:
@@ -199,32 +237,34 @@ func (d *driver) operate(r *rand.Rand, w int, b *box) (what string, err error) {
 			return d.rewire(r, b)
 		case 3:
 			b.running = true
-			return "restart (start)", d.op.restart(b.id)
+			return "restart (start)", b.op.restart(b.id)
 		default:
 			b.running = true
-			return "start", d.op.start(b.id)
+			return "start", b.op.start(b.id)
 		}
 	}
 	switch r.IntN(12) {
 	case 0:
 		b.running = false
-		return "stop", d.op.stop(b.id)
+		return "stop", b.op.stop(b.id)
 	case 1:
 		b.running = false
-		return "kill", d.op.kill(b.id)
+		return "kill", b.op.kill(b.id)
 	case 2, 3:
-		return "restart", d.op.restart(b.id)
+		return "restart", b.op.restart(b.id)
 	case 4:
 		return d.rename(r, w, b)
 	case 5:
 		b.paused = true
-		return "pause", d.op.pause(b.id)
-	case 6, 7:
+		return "pause", b.op.pause(b.id)
+	case 6:
 		return d.remove(b)
+	case 7:
+		return d.move(w, b)
 	case 8, 9:
 		if b.spec.Health != "" {
 			b.sick = !b.sick
-			return fmt.Sprintf("health well=%t", !b.sick), d.op.setHealth(b.id, !b.sick)
+			return fmt.Sprintf("health well=%t", !b.sick), b.op.setHealth(b.id, !b.sick)
 		}
 		return d.rewire(r, b)
 	default:
@@ -232,14 +272,18 @@ func (d *driver) operate(r *rand.Rand, w int, b *box) (what string, err error) {
 	}
 }
 
-// free returns a name that none of the worker's containers has.
-func (d *driver) free(r *rand.Rand, w int) string {
+// free returns a name that none of the worker's containers has on the host.
+func (d *driver) free(r *rand.Rand, w int, on *host) string {
 	for {
-		name := d.names[w][r.IntN(len(d.names[w]))]
-		if !slices.ContainsFunc(d.boxes[w], func(b *box) bool { return b.id != "" && b.spec.Name == name }) {
+		if name := d.names[w][r.IntN(len(d.names[w]))]; !d.taken(w, on, name) {
 			return name
 		}
 	}
+}
+
+// taken reports whether one of the worker's containers on the host has the name.
+func (d *driver) taken(w int, on *host, name string) bool {
+	return slices.ContainsFunc(d.boxes[w], func(b *box) bool { return b.on == on && b.id != "" && b.spec.Name == name })
 }
 
 func (d *driver) attachment(r *rand.Rand, network string) enginetest.Attachment {
@@ -254,36 +298,63 @@ func (d *driver) attachment(r *rand.Rand, network string) enginetest.Attachment 
 
 func (d *driver) make(r *rand.Rand, w int, b *box) (string, error) {
 	s := enginetest.Spec{
-		Name: d.free(r, w), Hostname: d.hostnames[r.IntN(len(d.hostnames))], Health: []string{"starting", ""}[r.IntN(2)],
+		Name: d.free(r, w, b.on), Hostname: d.hostnames[r.IntN(len(d.hostnames))], Health: []string{"starting", ""}[r.IntN(2)],
 		Labels: map[string]string{mark: d.suffix},
 	}
 	for _, i := range r.Perm(len(d.networks))[:1+r.IntN(2)] {
 		s.Networks = append(s.Networks, d.attachment(r, d.networks[i]))
 	}
-	id, err := d.op.create(s)
-	if err != nil {
+	if len(d.places) > 1 {
+		s.Publish = [][]string{nil, {publish4}, {publish4, publish6}}[r.IntN(3)]
+	}
+	if err := d.create(b, s); err != nil || r.IntN(6) == 0 && d.waits {
 		return "create", err
 	}
-	*b = box{id: id, spec: s, touched: true}
-	d.legal.knowID(id[:12])
-	if r.IntN(6) == 0 {
-		return "create", nil
-	}
 	b.running = true
-	return "run", d.op.start(id)
+	return "run", b.op.start(b.id)
+}
+
+func (d *driver) create(b *box, s enginetest.Spec) error {
+	id, err := b.op.create(s)
+	if err != nil {
+		return err
+	}
+	*b = box{place: b.place, id: id, spec: s, touched: true}
+	d.legal.knowID(id[:12])
+	return nil
 }
 
 func (d *driver) remove(b *box) (string, error) {
-	err := d.op.remove(b.id)
-	*b = box{spec: b.spec, touched: true}
+	err := b.op.remove(b.id)
+	*b = box{place: b.place, spec: b.spec, touched: true}
 	return "remove", err
 }
 
+// move has the container run on another host, if there is one on which the worker has an empty box and its name is free.
+func (d *driver) move(w int, b *box) (string, error) {
+	i := slices.IndexFunc(d.boxes[w], func(to *box) bool { return to.on != b.on && to.id == "" && !d.taken(w, to.on, b.spec.Name) })
+	if i < 0 {
+		return d.remove(b)
+	}
+	to := d.boxes[w][i]
+	if what, err := d.remove(b); err != nil {
+		return what, err
+	}
+	if err := d.create(to, b.spec); err != nil {
+		return "move", err
+	}
+	to.running = true
+	if err := to.op.start(to.id); err != nil {
+		return "move", err
+	}
+	return "move to " + to.on.label, d.note(to)
+}
+
 func (d *driver) rename(r *rand.Rand, w int, b *box) (string, error) {
-	name := d.free(r, w)
+	name := d.free(r, w, b.on)
 	old := b.spec.Name
 	b.spec.Name = name
-	return "rename " + old + " to", d.op.rename(b.id, name)
+	return "rename " + old + " to", b.op.rename(b.id, name)
 }
 
 // rewire takes the container out of a network, or puts it into one.
@@ -291,10 +362,13 @@ func (d *driver) rewire(r *rand.Rand, b *box) (string, error) {
 	network := d.networks[r.IntN(len(d.networks))]
 	has := func(a enginetest.Attachment) bool { return a.Network == network }
 	if slices.ContainsFunc(b.spec.Networks, has) {
+		if len(b.spec.Networks) == 1 && len(b.spec.Publish) > 0 { // an engine may still say that its ports are published
+			return "keep on " + network, nil
+		}
 		b.spec.Networks = slices.DeleteFunc(slices.Clone(b.spec.Networks), has)
-		return "disconnect " + network, d.op.disconnect(b.id, network)
+		return "disconnect " + network, b.op.disconnect(b.id, network)
 	}
 	a := d.attachment(r, network)
 	b.spec.Networks = append(slices.Clone(b.spec.Networks), a)
-	return fmt.Sprintf("connect %s %q", network, a.Aliases), d.op.connect(b.id, a)
+	return fmt.Sprintf("connect %s %q", network, a.Aliases), b.op.connect(b.id, a)
 }

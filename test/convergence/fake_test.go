@@ -3,6 +3,8 @@ package convergence
 import (
 	"net/netip"
 	"strings"
+	"testing"
+	"time"
 
 	"github.com/dockerdiscovery/dockerdiscovery/internal/enginetest"
 )
@@ -11,6 +13,27 @@ import (
 type fake struct {
 	*enginetest.Engine
 	networks []string
+}
+
+// newFake starts an engine on this machine, or on another one.
+func newFake(t *testing.T, seed uint64, here bool, networks []string) *fake {
+	options := []enginetest.Option{enginetest.WithFlavour(enginetest.Flavour(seed % 3))}
+	if seed%2 == 0 {
+		options = append(options, enginetest.WithStartDelay(20*time.Millisecond))
+	}
+	e := enginetest.New(t, options...)
+	e.AddNetwork(networks[0])
+	e.AddNetwork(networks[1], "10.77.0.0/24")
+	e.AddNetwork(networks[2], "192.168.77.0/24", "fd00:77::/64")
+	if here {
+		if err := e.RunHere(); err != nil {
+			t.Fatal(err)
+		}
+	} else {
+		e.AddNetwork("machine", "10.78.0.0/24")
+		e.Run(enginetest.Spec{Name: "anchor", NetworkMode: "machine"})
+	}
+	return &fake{e, networks}
 }
 
 func (f *fake) socket() string { return strings.TrimPrefix(f.Host(), "unix://") }

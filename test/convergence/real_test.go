@@ -76,7 +76,7 @@ func realSeed(t *testing.T, e real, seed uint64, took *times) {
 		}
 	}
 	r := &run{
-		op: &e, seed: seed, suffix: suffix, networks: networks, took: took,
+		places: []place{{&e, &host{}}}, seed: seed, suffix: suffix, networks: networks, took: took,
 		pause: 50 * time.Millisecond, probeEvery: 2 * time.Millisecond,
 	}
 	r.test(t, orElse(*ops, 25))

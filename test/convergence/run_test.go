@@ -16,20 +16,29 @@ import (
 
 // run is one seed.
 type run struct {
-	op         operator
+	places     []place // whose first one is the host that asks
 	seed       uint64
 	suffix     string // of all names and networks
 	networks   []string
-	mayFall    bool // the engine itself may be down for a while
+	mayFall    bool          // an engine itself may be down for a while
+	hold       time.Duration // while there is one, no container waits to be started: that would prolong it
 	took       *times
 	pause      time.Duration // bounds the time between two operations of a worker
 	probeEvery time.Duration
 
-	proxy  *proxy
+	sites  []*site
 	server *server
-	truth  *truth
 	driver *driver
-	faults []string // what was done, for the report of a failure
+	mu     sync.Mutex // guards faults
+	faults []string   // what was done, for the report of a failure
+}
+
+// site is a place with the way to its engine.
+type site struct {
+	place
+	proxy *proxy
+	truth *truth
+	last  []facts // at the last quiet point at which the plugin could ask the engine
 }
 
 func (r *run) test(t *testing.T, ops int) {
@@ -38,34 +47,95 @@ func (r *run) test(t *testing.T, ops int) {
 		t.Fatal(err)
 	}
 	defer os.RemoveAll(dir)
-	r.proxy, err = startProxy(filepath.Join(dir, "d.sock"), r.op.socket(), rand.New(rand.NewPCG(r.seed, 1)))
-	if err != nil {
-		t.Fatal(err)
+	for i, p := range r.places {
+		s := &site{place: p, truth: newTruth(p.on, p.op.socket(), r.suffix)}
+		defer s.truth.client.CloseIdleConnections()
+		s.proxy, err = startProxy(filepath.Join(dir, fmt.Sprint(i, ".sock")), p.op.socket(), rand.New(rand.NewPCG(r.seed, uint64(1+1000*i))))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.proxy.close()
+		r.sites = append(r.sites, s)
 	}
-	defer r.proxy.close()
-	if r.server, err = startServer(r.proxy.socket); err != nil {
+	if r.server, err = startServer(r.sites, r.hold); err != nil {
 		t.Fatal(err)
 	}
 	defer r.server.stop(t)
-	r.truth = newTruth(r.op.socket(), r.suffix)
-	defer r.truth.client.CloseIdleConnections()
-	r.driver = newDriver(r.op, r.seed, r.suffix, r.networks, r.pause)
+	r.driver = newDriver(r.places, r.seed, r.suffix, r.networks, r.pause, r.hold == 0)
 	chance := rand.New(rand.NewPCG(r.seed, 2))
 	for n := 0; n < ops; n += phaseOps {
 		err := r.phase(t.Context(), chance, min(phaseOps, ops-n))
+		if err == nil && len(r.sites) > 1 && chance.IntN(2) == 0 {
+			err = r.absence(t.Context(), chance)
+		}
 		if err == nil {
 			continue
 		}
 		history := r.driver.log
+		var lines []string
+		for _, s := range r.sites {
+			lines = append(lines, logged.of(s.proxy.socket)...)
+		}
 		t.Fatalf("seed %d (replay with -convergence.seed %d), after %d operations: %v\nfaults: %s\noperations:\n%s\nlogged:\n%s",
 			r.seed, r.seed, len(history), err, strings.Join(r.faults[max(0, len(r.faults)-30):], ", "),
-			strings.Join(history[max(0, len(history)-30):], "\n"), strings.Join(logged.of(r.proxy.socket), "\n"))
+			strings.Join(history[max(0, len(history)-30):], "\n"), strings.Join(lines, "\n"))
 	}
 }
 
-// phase does operations while faults come and go, undoes all faults, and waits until the
+// phase does operations while faults come and go at each host by itself, undoes all faults, and waits until the
 // zones are right.
 func (r *run) phase(ctx context.Context, chance *rand.Rand, ops int) error {
+	return r.stage(ctx, chance, ops, nil, func() error { return nil }, func(ctx context.Context) error {
+		var all sync.WaitGroup
+		errs := make([]error, len(r.sites))
+		for i, s := range r.sites {
+			chance := chance
+			if i > 0 {
+				chance = rand.New(rand.NewPCG(r.seed, chance.Uint64()))
+			}
+			all.Go(func() { errs[i] = r.sabotage(ctx, s, chance) })
+		}
+		all.Wait()
+		return errors.Join(errs...)
+	})
+}
+
+// absence takes the way to some of the engines away, while containers change on all hosts, and gives it back. In between
+// the zones have to be right about the others, and as they were about these.
+func (r *run) absence(ctx context.Context, chance *rand.Rand) error {
+	const ops = 8
+	some := 1 + chance.IntN(1<<len(r.sites)-1)
+	var gone []*site
+	for i, s := range r.sites {
+		if some&(1<<i) != 0 {
+			gone = append(gone, s)
+		}
+	}
+	for _, away := range []bool{true, false} {
+		back := gone
+		if away {
+			back = nil
+		}
+		err := r.stage(ctx, chance, ops, back, func() error {
+			for _, s := range gone {
+				s.on.away = away
+				r.note("%s away: %t", s.on.label, away)
+				if err := s.proxy.set(outage, away); err != nil {
+					return err
+				}
+			}
+			return nil
+		}, func(context.Context) error { return nil })
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// stage calls first, does operations while disturb does its work, and waits until the zones are right. Of the hosts that are back, what the
+// plugin knows at the beginning is of another time.
+func (r *run) stage(ctx context.Context, chance *rand.Rand, ops int, back []*site, first func() error, disturb func(context.Context) error) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var probes sync.WaitGroup
@@ -74,13 +144,16 @@ func (r *run) phase(ctx context.Context, chance *rand.Rand, ops int) error {
 		rng := rand.New(rand.NewPCG(chance.Uint64(), 3))
 		probes.Go(func() { results[i] = probe(ctx, r.server, r.driver.legal, rng, r.probeEvery) })
 	}
-	sabotage, end := context.WithCancel(ctx)
-	var saboteur sync.WaitGroup
+	disturbing, end := context.WithCancel(ctx)
+	var disturber sync.WaitGroup
 	var broken error
-	saboteur.Go(func() { broken = r.sabotage(sabotage, chance) })
-	err := r.driver.run(ops)
+	err := first()
+	disturber.Go(func() { broken = disturb(disturbing) })
+	if err == nil {
+		err = r.driver.run(ops)
+	}
 	end()
-	saboteur.Wait()
+	disturber.Wait()
 	if err == nil {
 		err = broken
 	}
@@ -98,36 +171,50 @@ func (r *run) phase(ctx context.Context, chance *rand.Rand, ops int) error {
 			return fmt.Errorf("wrong answers:\n%s", strings.Join(wrong, "\n"))
 		}
 	}
-	if err := r.stayed(results, now); err != nil {
+	if err := r.stayed(results, now, back); err != nil {
 		return err
 	}
 	r.driver.legal.restart(now)
+	for _, s := range r.sites {
+		if !s.on.away {
+			continue
+		}
+		unknown, err := s.truth.running() // what the plugin will see when it can
+		if err != nil {
+			return err
+		}
+		for i := range unknown {
+			r.driver.legal.add(&unknown[i])
+		}
+	}
 	return nil
 }
 
 // stayed checks that the names that only one container may have were answered all the time
 // with its addresses, if nobody touched it.
-func (r *run) stayed(results []answers, now []facts) error {
+func (r *run) stayed(results []answers, now []facts, back []*site) error {
 	untouched := r.driver.untouched()
 	for i := range now {
 		f := &now[i]
 		// Whether one without an address is known has not shown: no record is its. The event of its start may be lost.
-		if !slices.Contains(untouched, f.id) || len(f.addrs("")) == 0 {
+		if !slices.Contains(untouched, f.id) || len(f.addrs("")) == 0 || slices.ContainsFunc(back, func(s *site) bool { return s.on == f.on }) {
 			continue
 		}
-		var v4 []string
-		for _, ip := range f.addrs("") {
-			if ip.Is4() {
-				v4 = append(v4, ip.String())
+		for _, v := range r.driver.legal.views {
+			var v4 []string
+			for _, ip := range v.reached(claimed{by: f}) {
+				if ip.Is4() {
+					v4 = append(v4, ip.String())
+				}
 			}
-		}
-		slices.Sort(v4)
-		want := strings.Join(v4, " ")
-		for _, name := range []string{f.name, f.id[:12]} {
-			for _, got := range results {
-				for content := range got[name+"."+zone+" A"] {
-					if content != want {
-						return fmt.Errorf("nothing was done to the container, but %s.%s A was answered with %q, want %q", name, zone, content, want)
+			slices.Sort(v4)
+			want := strings.Join(v4, " ")
+			for _, name := range v.alone(f) {
+				for _, got := range results {
+					for content := range got[v.who+name+"."+zone+" A"] {
+						if content != want {
+							return fmt.Errorf("nothing was done to the container, but %s%s.%s A was answered with %q, want %q", v.who, name, zone, content, want)
+						}
 					}
 				}
 			}
@@ -136,18 +223,37 @@ func (r *run) stayed(results []answers, now []facts) error {
 	return nil
 }
 
-// sabotage makes faults until the context's end, and then undoes them all.
-func (r *run) sabotage(ctx context.Context, chance *rand.Rand) (err error) {
+// alone returns the names that, for who asks, only the container can have.
+func (v view) alone(f *facts) []string {
+	names := []string{f.id[:12]}
+	if f.on == v.own {
+		names = append(names, f.name)
+	}
+	if f.on.label != "" {
+		names = append(names, f.name+"."+f.on.label)
+	}
+	return names
+}
+
+// note keeps what was done for the report of a failure.
+func (r *run) note(format string, args ...any) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.faults = append(r.faults, time.Now().Format("05.000 ")+fmt.Sprintf(format, args...))
+}
+
+// sabotage makes faults at a host until the context's end, and then undoes them all.
+func (r *run) sabotage(ctx context.Context, s *site, chance *rand.Rand) (err error) {
 	set := func(f fault, on bool, whole bool) {
 		var e error
 		if f == outage && whole && r.mayFall { // the engine's own
 			if on {
-				e = r.op.down()
+				e = s.op.down()
 			} else {
-				e = r.op.up()
+				e = s.op.up()
 			}
 		} else {
-			e = r.proxy.set(f, on)
+			e = s.proxy.set(f, on)
 		}
 		if e != nil && err == nil {
 			err = fmt.Errorf("%s: %w", f, e)
@@ -159,7 +265,7 @@ func (r *run) sabotage(ctx context.Context, chance *rand.Rand) (err error) {
 			f := faults[chance.IntN(len(faults))]
 			if _, on := begun[f]; !on {
 				begun[f] = chance.IntN(2) == 0
-				r.faults = append(r.faults, time.Now().Format("05.000 ")+string(f))
+				r.note("%s %s", s.on.label, f)
 				set(f, true, begun[f])
 			}
 		}
@@ -177,16 +283,16 @@ func (r *run) sabotage(ctx context.Context, chance *rand.Rand) (err error) {
 			}
 		}
 	}
-	r.faults = append(r.faults, time.Now().Format("05.000 ")+"none")
+	r.note("%s none", s.on.label)
 	return err
 }
 
-// converge waits until the zones hold what the engine says, and returns that. They may hold it by chance
+// converge waits until the zones hold what the engines say, and returns that. They may hold it by chance
 // while events are still late: these would be of a time that is over.
 func (r *run) converge() ([]facts, error) {
 	begin := time.Now()
 	for pace := 5 * time.Millisecond; ; pace = min(pace*5/4, 50*time.Millisecond) {
-		calm := r.proxy.calm()
+		calm := !slices.ContainsFunc(r.sites, func(s *site) bool { return !s.proxy.calm() })
 		now, wrong := r.compare()
 		if wrong == nil && !calm {
 			wrong = errors.New("events are still late")
@@ -202,12 +308,19 @@ func (r *run) converge() ([]facts, error) {
 	}
 }
 
+// compare compares the zones with what the engines say: as they are transferred, and as the views are answered.
 func (r *run) compare() ([]facts, error) {
-	now, err := r.truth.running()
-	if err != nil {
-		return nil, err
+	var now []facts
+	for _, s := range r.sites {
+		if !s.on.away {
+			running, err := s.truth.running()
+			if err != nil {
+				return nil, err
+			}
+			s.last = running
+		}
+		now = append(now, s.last...)
 	}
-	want := expected(now)
 	zones := []string{zone}
 	for _, ip := range r.driver.legal.known() {
 		if z := reverseZone(ip); !slices.Contains(zones, z) {
@@ -224,7 +337,20 @@ func (r *run) compare() ([]facts, error) {
 			ours[record] = true
 		}
 	}
-	return now, difference(ours, want)
+	if err := difference(ours, view{own: r.places[0].on}.expected(now)); err != nil || len(r.sites) == 1 {
+		return now, err
+	}
+	names, addrs := r.driver.legal.everything()
+	for _, v := range r.driver.legal.views {
+		got, err := r.server.ask(v, names, addrs)
+		if err != nil {
+			return nil, err
+		}
+		if err := difference(got, v.expected(now)); err != nil {
+			return nil, fmt.Errorf("%s%w", v.who, err)
+		}
+	}
+	return now, nil
 }
 
 // ours reports whether the record is of this seed's containers: the names of others, on the

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net"
 	"net/netip"
 	"os"
 	"slices"
@@ -34,22 +35,33 @@ type server struct {
 
 var started atomic.Uint32
 
-func startServer(socket string) (*server, error) {
+// elsewhere is the source address of who asks from elsewhere, which the Corefile says to be a forwarder's.
+var elsewhere = netip.AddrFrom4([4]byte{127, 255, 0, 1})
+
+// startServer starts a server that watches the engines. Of several each has a host with a name and addresses of its own.
+func startServer(sites []*site, hold time.Duration) (*server, error) {
 	// Each has an address of its own. CoreDNS shares its ports (SO_REUSEPORT), so that of
 	// two on one address the kernel may give both the same one.
 	n := started.Add(1)
 	ip := netip.AddrFrom4([4]byte{127, byte(1 + os.Getpid()%250), byte(n / 250), byte(1 + n%250)})
+	var lines []string
+	for _, s := range sites {
+		lines = append(lines, strings.TrimSpace(fmt.Sprintf("endpoint unix://%s %s %s", s.proxy.socket, s.on.label, strings.Trim(fmt.Sprint(s.on.addrs), "[]"))))
+	}
+	if len(sites) > 1 {
+		lines = append(lines, "publish", fmt.Sprint("forwarders ", elsewhere), fmt.Sprint("ttl ", ttl))
+	}
 	corefile := fmt.Sprintf(`.:0 {
 		bind %s
 		transfer {
 			to *
 		}
 		docker docker. 10.0.0.0/8 172.16.0.0/12 192.168.0.0/16 fd00::/8 {
-			endpoint unix://%s
+			%s
 			resync 1s
-			hold 0s
+			hold %s
 		}
-	}`, ip, socket)
+	}`, ip, strings.Join(lines, "\n"), hold)
 	s, err := inprocess.Start(corefile)
 	if err != nil {
 		return nil, err
@@ -158,14 +170,16 @@ func text(rr dns.RR) string {
 
 // legal is what has been true at any time since the last quiet point.
 type legal struct {
+	views []view
+
 	mu      sync.Mutex // guards the following
 	names   []string   // all that may ever be, relative to the zone
 	shorts  []string   // short IDs of all containers that ever were
 	addrs   []netip.Addr
-	records records
+	records records // by the view's who and the owner
 }
 
-func newLegal() *legal { return &legal{records: records{}} }
+func newLegal(views []view) *legal { return &legal{views: views, records: records{}} }
 
 // know has the prober ask for the names and their twins.
 func (l *legal) know(names ...string) {
@@ -195,6 +209,13 @@ func (l *legal) ids() []string {
 	return slices.Clone(l.shorts)
 }
 
+// everything returns all names and addresses that there ever were.
+func (l *legal) everything() ([]string, []netip.Addr) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Clone(l.names), slices.Clone(l.addrs)
+}
+
 // known returns all addresses that ever were a container's.
 func (l *legal) known() []netip.Addr {
 	l.mu.Lock()
@@ -206,19 +227,34 @@ func (l *legal) known() []netip.Addr {
 func (l *legal) add(f *facts) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for _, c := range f.claims() {
-		for _, ip := range f.addrs(c.network) {
-			l.records.add(c.name+"."+zone, addressType(ip), ip.String())
+	for _, v := range l.views {
+		for _, c := range f.claims() {
+			for _, ip := range v.ever(claimed{c, f}) {
+				l.records.add(v.who+c.name+"."+zone, addressType(ip), ip.String())
+			}
+		}
+		if v.own != nil && v.own != f.on {
+			continue
+		}
+		for _, ip := range f.addrs("") {
+			for _, name := range []string{f.name, f.name + "." + f.on.label, f.id[:12]} { // these for as long as another is taken to have the name
+				l.records.add(v.who+reverse(ip), dns.TypePTR, name+"."+zone)
+			}
 		}
 	}
 	for _, ip := range f.addrs("") {
-		for _, name := range []string{f.name, f.id[:12]} { // this for as long as another is taken to have that
-			l.records.add(reverse(ip), dns.TypePTR, name+"."+zone)
-		}
 		if !slices.Contains(l.addrs, ip) {
 			l.addrs = append(l.addrs, ip)
 		}
 	}
+}
+
+// ever returns where who asks may reach the claimant at some time: while it has no network yet, by its published ports.
+func (v view) ever(c claimed) []netip.Addr {
+	if v.published {
+		return append(v.reached(c), c.by.outside()...)
+	}
+	return v.reached(c)
 }
 
 // restart begins a new time at a quiet point.
@@ -232,24 +268,89 @@ func (l *legal) restart(now []facts) {
 }
 
 // question returns something to ask.
-func (l *legal) question(r *rand.Rand) (name string, qtype uint16) {
+func (l *legal) question(r *rand.Rand) (v view, name string, qtype uint16) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if len(l.addrs) > 0 && r.IntN(5) == 0 {
-		return reverse(l.addrs[r.IntN(len(l.addrs))]), dns.TypePTR
+	if v = l.views[0]; len(l.views) > 1 {
+		v = l.views[r.IntN(len(l.views))]
 	}
-	return l.names[r.IntN(len(l.names))] + "." + zone, []uint16{dns.TypeA, dns.TypeA, dns.TypeAAAA}[r.IntN(3)]
+	if len(l.addrs) > 0 && r.IntN(5) == 0 {
+		return v, reverse(l.addrs[r.IntN(len(l.addrs))]), dns.TypePTR
+	}
+	return v, l.names[r.IntN(len(l.names))] + "." + zone, []uint16{dns.TypeA, dns.TypeA, dns.TypeAAAA}[r.IntN(3)]
 }
 
-// answers are what a prober got: by "owner type" the different contents of answers, each
+// answers are what a prober got: by who asked, owner and type the different contents of answers, each
 // with its records' data in order. A failure is told as such.
 type answers map[string]map[string]bool
+
+// inFlight is how many questions are asked at a time. Some of the names that nobody has wait for an engine to say so.
+const inFlight = 100
+
+// ask returns the records of the names and addresses as the view has them.
+func (s *server) ask(v view, names []string, addrs []netip.Addr) (records, error) {
+	dialer := net.Dialer{LocalAddr: v.from()}
+	c, err := dialer.Dial("udp", s.udp)
+	if err != nil {
+		return nil, err
+	}
+	conn := &dns.Conn{Conn: c}
+	defer conn.Close()
+	if err := conn.SetDeadline(time.Now().Add(deadline)); err != nil {
+		return nil, err
+	}
+	var questions []dns.Question
+	for _, name := range names {
+		for _, qtype := range []uint16{dns.TypeA, dns.TypeAAAA} {
+			questions = append(questions, dns.Question{Name: name + "." + zone, Qtype: qtype, Qclass: dns.ClassINET})
+		}
+	}
+	for _, ip := range addrs {
+		questions = append(questions, dns.Question{Name: reverse(ip), Qtype: dns.TypePTR, Qclass: dns.ClassINET})
+	}
+	got := records{}
+	for asked, answered := 0, 0; answered < len(questions); answered++ {
+		for ; asked < min(answered+inFlight, len(questions)); asked++ {
+			m := &dns.Msg{MsgHdr: dns.MsgHdr{Id: uint16(asked)}, Question: questions[asked : asked+1]}
+			if err := conn.WriteMsg(m); err != nil {
+				return nil, err
+			}
+		}
+		m, err := conn.ReadMsg()
+		if err != nil {
+			return nil, err
+		}
+		q := questions[m.Id]
+		if m.Rcode != dns.RcodeSuccess && m.Rcode != dns.RcodeNameError {
+			return nil, fmt.Errorf("%s%s %s: %s", v.who, q.Name, dns.TypeToString[q.Qtype], dns.RcodeToString[m.Rcode])
+		}
+		for _, rr := range m.Answer {
+			data := text(rr)
+			if v.ttls && q.Qtype != dns.TypePTR {
+				data = fmt.Sprintf("%s TTL=%d", data, rr.Header().Ttl)
+			}
+			got.add(q.Name, q.Qtype, data)
+		}
+	}
+	return got, nil
+}
+
+// from is the source address of the view's questions, nil for any.
+func (v view) from() net.Addr {
+	if v.own != nil {
+		return nil
+	}
+	return &net.UDPAddr{IP: elsewhere.AsSlice()}
+}
 
 // probe asks until the context's end.
 func probe(ctx context.Context, s *server, l *legal, r *rand.Rand, every time.Duration) answers {
 	got := answers{}
-	client := &rig.Asker{Server: s.udp}
-	defer client.Close()
+	askers := map[view]*rig.Asker{}
+	for _, v := range l.views {
+		askers[v] = &rig.Asker{Server: s.udp, From: v.from()}
+		defer askers[v].Close()
+	}
 	tick := time.NewTicker(every)
 	defer tick.Stop()
 	for {
@@ -258,8 +359,8 @@ func probe(ctx context.Context, s *server, l *legal, r *rand.Rand, every time.Du
 			return got
 		case <-tick.C:
 		}
-		name, qtype := l.question(r)
-		m, err := client.Ask(name, qtype)
+		v, name, qtype := l.question(r)
+		m, err := askers[v].Ask(name, qtype)
 		if err != nil {
 			continue // a datagram may be lost
 		}
@@ -274,7 +375,7 @@ func probe(ctx context.Context, s *server, l *legal, r *rand.Rand, every time.Du
 			slices.Sort(data)
 			content = strings.Join(data, " ")
 		}
-		key := name + " " + dns.TypeToString[qtype]
+		key := v.who + name + " " + dns.TypeToString[qtype]
 		if got[key] == nil {
 			got[key] = map[string]bool{}
 		}

@@ -22,12 +22,21 @@ import (
 // mark is the label on a seed's containers; its value is the seed's suffix.
 const mark = "dockerdiscovery.convergence"
 
+// host is an engine's, with its containers.
+type host struct {
+	label string       // by which names call it; "" if none does
+	addrs []netip.Addr // at which it is reached from elsewhere
+	away  bool         // the plugin must know by now that it can't ask the engine
+}
+
 // facts are those about one running container.
 type facts struct {
+	on                 *host
 	id, name, hostname string
 	created            time.Time
 	well               bool
 	endpoints          []endpoint
+	published          []netip.Addr // the host's addresses at which it is reached from elsewhere: unspecified for all of a family
 }
 
 type endpoint struct {
@@ -36,17 +45,18 @@ type endpoint struct {
 	addrs   []netip.Addr
 }
 
-// truth reads the engine's API on a unix socket.
+// truth reads the API of a host's engine on a unix socket.
 type truth struct {
+	on     *host
 	client *http.Client
 	suffix string
 }
 
-func newTruth(socket, suffix string) *truth {
+func newTruth(on *host, socket, suffix string) *truth {
 	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, "unix", socket)
 	}
-	return &truth{&http.Client{Transport: &http.Transport{DialContext: dial}, Timeout: 10 * time.Second}, suffix}
+	return &truth{on, &http.Client{Transport: &http.Transport{DialContext: dial}, Timeout: 10 * time.Second}, suffix}
 }
 
 func (tr *truth) get(path string, into any) (found bool, err error) {
@@ -101,6 +111,7 @@ func (tr *truth) inspect(id string) (f facts, runs bool, err error) {
 		}
 		Config          struct{ Hostname string }
 		NetworkSettings struct {
+			Ports    map[string][]struct{ HostIP string }
 			Networks map[string]struct {
 				Aliases                      []string
 				IPAddress, GlobalIPv6Address string
@@ -111,7 +122,7 @@ func (tr *truth) inspect(id string) (f facts, runs bool, err error) {
 		return facts{}, false, err
 	}
 	f = facts{
-		id: c.ID, name: strings.TrimPrefix(c.Name, "/"), hostname: c.Config.Hostname, created: c.Created,
+		on: tr.on, id: c.ID, name: strings.TrimPrefix(c.Name, "/"), hostname: c.Config.Hostname, created: c.Created,
 		well: !c.State.Paused && c.State.Health.Status != "unhealthy",
 	}
 	for name, n := range c.NetworkSettings.Networks {
@@ -123,6 +134,13 @@ func (tr *truth) inspect(id string) (f facts, runs bool, err error) {
 		}
 		f.endpoints = append(f.endpoints, ep)
 	}
+	for _, bindings := range c.NetworkSettings.Ports {
+		for _, b := range bindings {
+			if ip, err := netip.ParseAddr(b.HostIP); err == nil {
+				f.published = append(f.published, ip)
+			}
+		}
+	}
 	return f, true, nil
 }
 
@@ -130,11 +148,12 @@ func (tr *truth) inspect(id string) (f facts, runs bool, err error) {
 const zone = "docker."
 
 // right is by what right a name is claimed, the strongest first. All but the last are
-// exclusive.
+// exclusive on their host.
 type right int
 
 const (
-	ownName right = iota
+	ownHost right = iota
+	ownName
 	ownID
 	ownTwin
 	shared
@@ -152,7 +171,10 @@ type claim struct {
 // single networks what it claims for all.
 func (f *facts) claims() []claim {
 	short := f.id[:12]
-	all := []claim{{name: f.name}, {name: short, right: ownID}}
+	all := []claim{{name: f.name, right: ownName}, {name: short, right: ownID}}
+	if f.on.label != "" {
+		all = append(all, claim{name: f.name + "." + f.on.label, right: ownHost})
+	}
 	if f.hostname != "" {
 		all = append(all, claim{name: f.hostname, right: shared, bare: true})
 	}
@@ -191,6 +213,19 @@ func (f *facts) addrs(network string) []netip.Addr {
 	return all
 }
 
+// outside returns where the container's ports are reached at its host.
+func (f *facts) outside() []netip.Addr {
+	var all []netip.Addr
+	for _, p := range f.published {
+		for _, ip := range f.on.addrs {
+			if p.IsUnspecified() && p.Is4() == ip.Is4() {
+				all = append(all, ip)
+			}
+		}
+	}
+	return all
+}
+
 // claimed is a claim with its claimant.
 type claimed struct {
 	claim
@@ -209,16 +244,20 @@ func byName(all []facts) map[string][]claimed {
 }
 
 // winners returns the claims that count: those by the best right, and of an exclusive one
-// only the oldest container's.
+// only that of each host's oldest container.
 func winners(claims []claimed) []claimed {
-	best := slices.MinFunc(claims, func(a, b claimed) int {
-		if a.right != b.right {
-			return int(a.right - b.right)
+	best := claims[0].right
+	oldest := map[*host]*facts{}
+	for _, c := range claims {
+		best = min(best, c.right)
+	}
+	for _, c := range claims {
+		if o := oldest[c.by.on]; c.right == best && (o == nil || c.by.created.Before(o.created)) {
+			oldest[c.by.on] = c.by
 		}
-		return a.by.created.Compare(b.by.created)
-	})
+	}
 	return slices.DeleteFunc(slices.Clone(claims), func(c claimed) bool {
-		return c.right != best.right || best.right != shared && c.by != best.by
+		return c.right != best || best != shared && c.by != oldest[c.by.on]
 	})
 }
 
@@ -236,34 +275,79 @@ func addressType(ip netip.Addr) uint16 {
 	return dns.TypeAAAA
 }
 
+// view is who asks: the host itself, or who is elsewhere.
+type view struct {
+	who       string // before names in messages
+	own       *host  // nil for elsewhere
+	published bool   // what is reached at another host is answered
+	ttls      bool   // the records' TTLs are looked at
+}
+
+// The TTL of addresses where TTLs are looked at, and the most that those have whose host is away.
+const (
+	ttl      = 30
+	staleTTL = 5
+)
+
 // expected returns the address and PTR records of the containers.
-func expected(all []facts) records {
+func (v view) expected(all []facts) records {
 	out := records{}
 	for name, claims := range byName(all) {
-		for ip := range answer(winners(claims)) {
-			out.add(name+"."+zone, addressType(ip), ip.String())
+		for f, ips := range v.answerers(winners(claims)) {
+			for _, ip := range ips {
+				out.add(name+"."+zone, addressType(ip), v.data(ip, f.on))
+			}
 		}
 	}
 	for i := range all {
-		for _, ip := range all[i].addrs("") {
-			out.add(reverse(ip), dns.TypePTR, all[i].name+"."+zone)
+		f := &all[i]
+		for _, ip := range f.addrs("") {
+			if v.means(f, ip, all) {
+				out.add(reverse(ip), dns.TypePTR, f.name+"."+zone)
+			}
 		}
 	}
 	return out
 }
 
+// data is that of the host's record of an address.
+func (v view) data(ip netip.Addr, on *host) string {
+	switch {
+	case !v.ttls:
+		return ip.String()
+	case on.away:
+		return fmt.Sprintf("%s TTL=%d", ip, staleTTL)
+	default:
+		return fmt.Sprintf("%s TTL=%d", ip, ttl)
+	}
+}
+
+// means reports whether the address, which the container has, is that container to who asks: on several hosts it may be
+// several containers'.
+func (v view) means(f *facts, ip netip.Addr, all []facts) bool {
+	if v.own != nil {
+		return f.on == v.own
+	}
+	return !slices.ContainsFunc(all, func(o facts) bool { return o.on != f.on && slices.Contains(o.addrs(""), ip) })
+}
+
 // together reports whether there is a network on which all claimants have the name. Who is on none
 // does not count.
 func together(claims []claimed) bool {
-	on := map[string]map[*facts]bool{} // by network
+	type network struct {
+		on   *host
+		name string
+	}
+	on := map[network]map[*facts]bool{}
 	all := map[*facts]bool{}
 	for _, c := range claims {
 		for _, ep := range c.by.endpoints {
 			if c.network == "" || c.network == ep.network {
-				if on[ep.network] == nil {
-					on[ep.network] = map[*facts]bool{}
+				n := network{c.by.on, ep.network}
+				if on[n] == nil {
+					on[n] = map[*facts]bool{}
 				}
-				on[ep.network][c.by], all[c.by] = true, true
+				on[n][c.by], all[c.by] = true, true
 			}
 		}
 	}
@@ -275,27 +359,50 @@ func together(claims []claimed) bool {
 	return false
 }
 
-// answer returns the addresses of the claimants: the well ones if there is any. Bare names on
-// several networks have none. No container has a project.
-func answer(claims []claimed) map[netip.Addr]bool {
-	ambiguous := !together(claims)
-	well, rest := map[netip.Addr]bool{}, map[netip.Addr]bool{}
+// answerers returns those of the claimants who answer, with their addresses: those alone who are preferred: of the asker's host, of a
+// host that is not away, well. Bare names on several networks have none, and those of another host where the own has
+// the name too. No container has a project.
+func (v view) answerers(claims []claimed) map[*facts][]netip.Addr {
+	foreign := func(c claimed) bool { return c.by.on != v.own }
+	near := slices.DeleteFunc(slices.Clone(claims), foreign)
+	weighed := claims
+	if len(near) > 0 {
+		weighed = near
+	}
+	ambiguous := !together(weighed)
+	given := map[*facts][]netip.Addr{}
 	for _, c := range claims {
-		if c.bare && ambiguous {
+		if c.bare && (ambiguous || len(near) > 0 && foreign(c)) {
 			continue
 		}
-		for _, ip := range c.by.addrs(c.network) {
-			if c.by.well {
-				well[ip] = true
-			} else {
-				rest[ip] = true
-			}
+		if ips := v.reached(c); len(ips) > 0 {
+			given[c.by] = append(given[c.by], ips...)
 		}
 	}
-	if len(well) > 0 {
-		return well
+	for _, better := range []func(*facts) bool{
+		func(f *facts) bool { return f.on == v.own },
+		func(f *facts) bool { return !f.on.away },
+		func(f *facts) bool { return f.well },
+	} {
+		some := maps.Clone(given)
+		maps.DeleteFunc(some, func(f *facts, _ []netip.Addr) bool { return !better(f) })
+		if len(some) > 0 {
+			given = some
+		}
 	}
-	return rest
+	return given
+}
+
+// reached returns where who asks reaches the claimant.
+func (v view) reached(c claimed) []netip.Addr {
+	switch {
+	case c.by.on == v.own:
+		return c.by.addrs(c.network)
+	case v.published:
+		return c.by.outside()
+	default:
+		return nil
+	}
 }
 
 func reverse(ip netip.Addr) string {

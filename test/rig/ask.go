@@ -1,6 +1,7 @@
 package rig
 
 import (
+	"net"
 	"slices"
 	"strings"
 	"testing"
@@ -23,13 +24,14 @@ func Ask(network, server, name string, qtype uint16) (*dns.Msg, error) {
 // entry for each socket, and room for only so many. As Ask, it does not try again.
 type Asker struct {
 	Server string
+	From   net.Addr  // the source address; nil is any
 	conn   *dns.Conn // nil before the first question and after a failure
 	left   int       // questions to be asked from conn
 }
 
 // Ask asks one question.
 func (a *Asker) Ask(name string, qtype uint16) (*dns.Msg, error) {
-	client := &dns.Client{Timeout: askTimeout}
+	client := &dns.Client{Timeout: askTimeout, Dialer: &net.Dialer{Timeout: askTimeout, LocalAddr: a.From}}
 	if a.left == 0 {
 		a.Close()
 		conn, err := client.Dial(a.Server)
