@@ -7,6 +7,9 @@
 //
 //	go test ./test/convergence -run Enginetest -convergence.seed 7
 //
+// With two engines these are two hosts of equal names, networks and addresses. There the host is asked for, and elsewhere;
+// each host has its faults by itself, and sometimes one is away for long, or both.
+//
 // A seed settles what each worker does and which faults come, but not what meets what: a rare
 // failure may take some replays.
 package convergence
@@ -33,6 +36,7 @@ var (
 	seeds     = flag.Int("convergence.seeds", 25, "seeds on enginetest")
 	twoSeeds  = flag.Int("convergence.two.seeds", 10, "seeds on two enginetest engines")
 	realSeeds = flag.Int("convergence.real.seeds", 1, "seeds on the real engine")
+	second    = flag.String("convergence.second", "", "a second real engine, as unix:///run/other.sock; its containers must not be on this machine's bridges")
 	ops       = flag.Int("convergence.ops", 0, "operations a seed; 0: 60 on enginetest, 25 on the real engine")
 	parallel  = flag.Int("convergence.parallel", 10, "seeds on enginetest at a time")
 )

@@ -7,6 +7,7 @@ import (
 	mathrand "math/rand/v2"
 	"net/netip"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -16,6 +17,7 @@ import (
 	"github.com/docker/docker/api/types/image"
 	"github.com/docker/docker/api/types/network"
 	"github.com/docker/docker/client"
+	"github.com/docker/go-connections/nat"
 
 	"github.com/dockerdiscovery/dockerdiscovery/internal/enginetest"
 	"github.com/dockerdiscovery/dockerdiscovery/test/rig"
@@ -23,61 +25,106 @@ import (
 
 func TestRealEngine(t *testing.T) {
 	t.Parallel()
-	all := sequence(*realSeeds)
+	onRealEngines(t, sequence(*realSeeds), client.FromEnv)
+}
+
+// TestTwoRealEngines has two hosts with equal names, networks and addresses, the second one's engine being that of -convergence.second.
+func TestTwoRealEngines(t *testing.T) {
+	if *second == "" {
+		t.Skip("no -convergence.second")
+	}
+	t.Parallel()
+	onRealEngines(t, sequence(*realSeeds), client.FromEnv, client.WithHost(*second))
+}
+
+// onRealEngines tests the seeds on engines, each of which an option of its client finds.
+func onRealEngines(t *testing.T, all []uint64, finds ...client.Opt) {
 	if len(all) == 0 {
 		t.Skip("no seeds")
-	}
-	c, err := client.NewClientWithOpts(client.FromEnv, client.WithAPIVersionNegotiation())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
-	if _, err := c.Ping(t.Context()); err != nil || !strings.HasPrefix(c.DaemonHost(), "unix://") {
-		if os.Getenv("CI") == "" {
-			t.Skipf("no engine on a unix socket: %s: %v", c.DaemonHost(), err)
-		}
-		t.Fatalf("no engine on a unix socket: %s: %v", c.DaemonHost(), err)
 	}
 	tarball, err := rig.BuildImage(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
-	e := &real{client: c, ctx: context.Background(), run: rig.NewRun(), image: "dockerdiscovery-convergence:" + rig.Suffix()}
-	t.Cleanup(func() { // even after the test's deadline
-		if _, err := c.ImageRemove(e.ctx, e.image, image.RemoveOptions{Force: true}); err != nil {
-			t.Error(err)
+	run, image := rig.NewRun(), "dockerdiscovery-convergence:"+rig.Suffix()
+	var engines []real
+	for _, find := range finds {
+		c, err := client.NewClientWithOpts(find, client.WithAPIVersionNegotiation())
+		if err != nil {
+			t.Fatal(err)
 		}
-	})
-	if out, err := rig.Docker(e.run.ImportImage(tarball, e.image)...); err != nil {
-		t.Fatalf("docker import: %v: %s", err, out)
+		t.Cleanup(func() { c.Close() })
+		if _, err := c.Ping(t.Context()); err != nil || !strings.HasPrefix(c.DaemonHost(), "unix://") {
+			if os.Getenv("CI") == "" {
+				t.Skipf("no engine on a unix socket: %s: %v", c.DaemonHost(), err)
+			}
+			t.Fatalf("no engine on a unix socket: %s: %v", c.DaemonHost(), err)
+		}
+		e := real{client: c, ctx: context.Background(), run: run, image: image}
+		t.Cleanup(func() { e.removeImage(t) }) // even after the test's deadline
+		if out, err := rig.Docker(append([]string{"--host", c.DaemonHost()}, run.ImportImage(tarball, image)...)...); err != nil {
+			t.Fatalf("docker import: %v: %s", err, out)
+		}
+		engines = append(engines, e)
 	}
 	var took times
 	go took.watchDelay(t.Context())
 	for _, seed := range all {
-		t.Run(fmt.Sprint("seed", seed), func(t *testing.T) { realSeed(t, *e, seed, &took) })
+		t.Run(fmt.Sprint("seed", seed), func(t *testing.T) { realSeed(t, slices.Clone(engines), seed, &took) })
 	}
 	took.report(t)
 }
 
-func realSeed(t *testing.T, e real, seed uint64, took *times) {
+func (e *real) removeImage(t *testing.T) {
+	if _, err := e.client.ImageRemove(e.ctx, e.image, image.RemoveOptions{Force: true}); err != nil {
+		t.Error(err)
+	}
+}
+
+func realSeed(t *testing.T, engines []real, seed uint64, took *times) {
 	suffix := rig.Suffix()
-	e.labels = map[string]string{mark: suffix, rig.Mark: e.run.ID}
 	networks := []string{"front-" + suffix, "back_end-" + suffix, "six-" + suffix}
-	t.Cleanup(func() { e.clean(t, suffix, networks) })
-	for i, name := range networks {
-		o := network.CreateOptions{Labels: e.labels}
-		if i == 2 {
-			six := true
-			o.EnableIPv6 = &six
-			o.IPAM = &network.IPAM{Config: []network.IPAMConfig{{Subnet: fmt.Sprintf("fd00:%x:%x::/64", mathrand.N(1<<16), mathrand.N(1<<16))}}}
-		}
-		if _, err := e.client.NetworkCreate(t.Context(), name, o); err != nil {
-			t.Fatal(err)
-		}
+	// Of several engines they are equal, and nobody else's.
+	subnets := []string{fmt.Sprintf("10.%d.%d.0/25", 100+mathrand.N(100), mathrand.N(256)), "", ""}
+	subnets[1] = strings.Replace(subnets[0], ".0/", ".128/", 1)
+	subnets[2] = fmt.Sprintf("fd00:%x:%x::/64", mathrand.N(1<<16), mathrand.N(1<<16))
+	hosts := []*host{{}}
+	if len(engines) > 1 {
+		hosts = severalHosts(fmt.Sprint("real-", seed))
 	}
 	r := &run{
-		places: []place{{&e, &host{}}}, seed: seed, suffix: suffix, networks: networks, took: took,
+		seed: seed, suffix: suffix, networks: networks, took: took,
 		pause: 50 * time.Millisecond, probeEvery: 2 * time.Millisecond,
+	}
+	for i := range engines {
+		e := &engines[i]
+		e.labels = map[string]string{rig.Mark: e.run.ID}
+		t.Cleanup(func() { e.clean(t, suffix, networks) })
+		for i, name := range networks {
+			o := network.CreateOptions{Labels: e.labels}
+			six := i == 2
+			if six || len(engines) > 1 {
+				o.IPAM = &network.IPAM{Config: []network.IPAMConfig{{Subnet: subnets[i]}}}
+			}
+			if six {
+				o.EnableIPv6 = &six
+			}
+			if _, err := e.client.NetworkCreate(t.Context(), name, o); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if len(engines) > 1 { // a host of which no container is on a bridge may be this machine
+			id, err := e.create(enginetest.Spec{Name: "anchor." + suffix, Networks: []enginetest.Attachment{{Network: networks[0]}}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { e.remove(id) })
+			if err := e.start(id); err != nil {
+				t.Fatal(err)
+			}
+		}
+		e.labels = map[string]string{mark: suffix, rig.Mark: e.run.ID}
+		r.places = append(r.places, place{e, hosts[i]})
 	}
 	r.test(t, orElse(*ops, 25))
 }
@@ -123,7 +170,15 @@ func (e *real) create(s enginetest.Spec) (string, error) {
 		c.Healthcheck = &container.HealthConfig{Test: []string{"CMD", "/image", "health"}, Interval: 200 * time.Millisecond, Timeout: 5 * time.Second, Retries: 1}
 	}
 	first := s.Networks[0]
-	r, err := e.client.ContainerCreate(e.ctx, c, &container.HostConfig{NetworkMode: container.NetworkMode(first.Network)},
+	hc := &container.HostConfig{NetworkMode: container.NetworkMode(first.Network)}
+	if len(s.Publish) > 0 {
+		const port = "80/tcp"
+		c.ExposedPorts, hc.PortBindings = nat.PortSet{port: {}}, nat.PortMap{}
+		for _, ip := range published(s) { // at any port that is free
+			hc.PortBindings[port] = append(hc.PortBindings[port], nat.PortBinding{HostIP: ip.String()})
+		}
+	}
+	r, err := e.client.ContainerCreate(e.ctx, c, hc,
 		&network.NetworkingConfig{EndpointsConfig: map[string]*network.EndpointSettings{first.Network: e.endpoint(first)}}, nil, s.Name)
 	if err != nil {
 		return "", err

@@ -190,7 +190,7 @@ func (f *facts) claims() []claim {
 	for _, c := range slices.Clone(all) {
 		if strings.Contains(c.name, "_") {
 			c.name = strings.ReplaceAll(c.name, "_", "-")
-			if c.right == ownName {
+			if c.right <= ownName {
 				c.right = ownTwin
 			}
 			all = append(all, c)
