@@ -167,8 +167,12 @@ func (c *Container) Joined() string {
 }
 
 // Published returns the host's addresses on which the container's ports are published,
-// each once: unspecified (0.0.0.0 or ::) for all of a family.
+// each once: unspecified (0.0.0.0 or ::) for all of a family. Who is on networks and has no address there is leaving them,
+// and with the last one the host's ports go.
 func (c *Container) Published() []netip.Addr {
+	if len(c.Endpoints) > 0 && !slices.ContainsFunc(c.Endpoints, func(e Endpoint) bool { return len(e.Addrs) > 0 }) {
+		return nil
+	}
 	var addrs []netip.Addr
 	for _, p := range c.Ports {
 		for _, at := range p.Published {

@@ -82,6 +82,14 @@ func TestPublished(t *testing.T) {
 	if got, want := fmt.Sprint(c.Published()), "[0.0.0.0 192.0.2.1 ::]"; got != want {
 		t.Errorf("published on %s, want %s", got, want)
 	}
+	c.Endpoints = []Endpoint{{Network: "n"}, {Network: "o", Addrs: []netip.Addr{netip.MustParseAddr("10.0.0.2")}}}
+	if got := c.Published(); len(got) != 3 {
+		t.Errorf("published on %s by way of one of two networks, want the same", got)
+	}
+	c.Endpoints[1].Addrs = nil
+	if got := c.Published(); got != nil {
+		t.Errorf("published on %s without an address on a network", got)
+	}
 }
 
 func TestNetworkMode(t *testing.T) {

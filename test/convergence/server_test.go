@@ -229,7 +229,7 @@ func (l *legal) add(f *facts) {
 	defer l.mu.Unlock()
 	for _, v := range l.views {
 		for _, c := range f.claims() {
-			for _, ip := range v.ever(claimed{c, f}) {
+			for _, ip := range v.reached(claimed{c, f}) {
 				l.records.add(v.who+c.name+"."+zone, addressType(ip), ip.String())
 			}
 		}
@@ -247,14 +247,6 @@ func (l *legal) add(f *facts) {
 			l.addrs = append(l.addrs, ip)
 		}
 	}
-}
-
-// ever returns where who asks may reach the claimant at some time: while it has no network yet, by its published ports.
-func (v view) ever(c claimed) []netip.Addr {
-	if v.published {
-		return append(v.reached(c), c.by.outside()...)
-	}
-	return v.reached(c)
 }
 
 // restart begins a new time at a quiet point.
