@@ -199,6 +199,8 @@ func (t *tunnel) handshake() (*ssh.Client, error) {
 		return nil, unwelcome{stranger, strangerRetry}
 	case err != nil && met && !errors.As(err, &network) && !errors.Is(err, io.EOF):
 		return nil, unwelcome{fmt.Errorf("the SSH server does not let %s in with %s: add the public key to authorized_keys there, or write another with ssh_key: %w", t, keys, err), refusedRetry}
+	case errors.Is(err, io.EOF):
+		return nil, unwelcome{fmt.Errorf("the SSH server closes the connection of %s before it is there: it has too many who log in (MaxStartups), has locked this machine out for a while (PerSourcePenalties, fail2ban), or is none: %w", t, err), strangerRetry}
 	case err != nil:
 		return nil, fmt.Errorf("%s: %w", t, err)
 	}

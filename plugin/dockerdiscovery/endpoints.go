@@ -63,6 +63,9 @@ func (cfg *config) addEndpoint(args []string) (err error) {
 		}
 	}
 	cfg.endpoints = append(cfg.endpoints, e)
+	if strings.HasPrefix(e.Host, "ssh://") {
+		return engine.CheckSSH(e.Endpoint)
+	}
 	return nil
 }
 
@@ -156,7 +159,7 @@ func (cfg *config) addSSHKeys(args []string) error {
 		keys = append(keys, file)
 	}
 	e.SSHKeys = strings.Join(keys, "\n")
-	return nil
+	return engine.CheckSSH(e.Endpoint)
 }
 
 func (cfg *config) setKnownHosts(args []string) (err error) {
@@ -164,8 +167,10 @@ func (cfg *config) setKnownHosts(args []string) (err error) {
 	if err := e.needs("ssh", "known_hosts"); err != nil {
 		return err
 	}
-	e.KnownHosts, err = cfg.path(args[0])
-	return err
+	if e.KnownHosts, err = cfg.path(args[0]); err != nil {
+		return err
+	}
+	return engine.CheckSSH(e.Endpoint)
 }
 
 // needs says so if the endpoint is not of the scheme that the property is for.

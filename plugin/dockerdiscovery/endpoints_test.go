@@ -2,6 +2,7 @@ package dockerdiscovery
 
 import (
 	"net/netip"
+	"os"
 	"path/filepath"
 	"reflect"
 	"strings"
@@ -20,6 +21,15 @@ func TestParseEndpoints(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	key, err := os.ReadFile(filepath.Join(dir, "key.pem"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range map[string][]byte{"id": key, "other": key, "hosts": nil} {
+		if err := os.WriteFile(filepath.Join(dir, name), text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
 	c := caddy.NewTestController("dns", `docker docker. nas.lan. {
     publish
     endpoint unix:///run/docker.sock
@@ -28,9 +38,9 @@ func TestParseEndpoints(t *testing.T) {
         tls cert.pem key.pem
     }
     endpoint ssh://me@pi {
-        ssh_key key.pem cert.pem
-        known_hosts ca.pem
-        ssh_key ca.pem
+        ssh_key key.pem id
+        known_hosts hosts
+        ssh_key other
     }
     endpoint ssh://x y { }
     tls ca.pem
@@ -51,7 +61,7 @@ func TestParseEndpoints(t *testing.T) {
 		{Endpoint: engine.Endpoint{Host: "unix:///run/docker.sock"}, at: "Testfile:3"},
 		{engine.Endpoint{Host: "tcp://192.0.2.1:2376", TLS: true, CACert: at("ca.pem")}, "nas", []netip.Addr{netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("2001:db8::1")}, "Testfile:4"},
 		{engine.Endpoint{Host: "tcp://192.0.2.2:2376", TLS: true, Cert: at("cert.pem"), Key: at("key.pem")}, "tower", nil, "Testfile:5"},
-		{engine.Endpoint{Host: "ssh://me@pi", SSHKeys: at("key.pem", "cert.pem", "ca.pem"), KnownHosts: at("ca.pem")}, "", nil, "Testfile:8"},
+		{engine.Endpoint{Host: "ssh://me@pi", SSHKeys: at("key.pem", "id", "other"), KnownHosts: at("hosts")}, "", nil, "Testfile:8"},
 		{engine.Endpoint{Host: "ssh://x"}, "y", nil, "Testfile:13"},
 	}
 	if !reflect.DeepEqual(cfg.endpoints, want) || !cfg.zone.Isolate {
@@ -107,6 +117,8 @@ func TestEndpointErrors(t *testing.T) {
 		"endpoint ssh://a {\n ssh_key\n}":                             {":4", "ssh_key has 0 arguments", "ssh_key FILE..."},
 		"endpoint ssh://a {\n ssh_key none\n}":                        {":4", "none: no such file", "ssh_key FILE..."},
 		"endpoint ssh://a {\n known_hosts none\n}":                    {":4", "none: no such file", "known_hosts FILE"},
+		"endpoint ssh://a {\n ssh_key setup.go\n}":                    {":4", "setup.go is not a private key for SSH", "ssh_key FILE..."},
+		"endpoint ssh://a {\n known_hosts setup.go\n}":                {":4", "setup.go:1: ", "known_hosts FILE"},
 		"endpoint ssh://a {\n ssh_key setup.go setup.go\n}":           {":4", "'setup.go' stands there twice"},
 		"isolate {\n ttl 5\n }":                                       {":3", "isolate has no block; want 'isolate'"},
 		"publish 192.0.2.1\n endpoint unix:///a\n endpoint unix:///b": {":6", "publish in line 3 has an ADDRESS, which is that of one host", "'endpoint unix:///a nas 192.0.2.1'"},

@@ -3,50 +3,18 @@ package dockerdiscovery
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"net"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
 	"syscall"
 
-	"github.com/containerd/errdefs"
 	"github.com/coredns/coredns/core/dnsserver"
 
 	"github.com/dockerdiscovery/dockerdiscovery/internal/asker"
 	"github.com/dockerdiscovery/dockerdiscovery/internal/container"
 	"github.com/dockerdiscovery/dockerdiscovery/internal/naming"
 )
-
-// engineHint says what to do about an engine that can't be watched, in brackets, "" if that is not known.
-func engineHint(host string, err error) string {
-	socket, isSocket := strings.CutPrefix(host, "unix://")
-	switch {
-	case errors.Is(err, fs.ErrPermission) && isSocket:
-		return " (add the user to the socket's group, docker, or use a socket proxy: README, \"Without root\")"
-	case errdefs.IsPermissionDenied(err) || errdefs.IsUnauthorized(err):
-		return " (a proxy before the engine must let the calls through that the README lists in \"Without root\")"
-	case !isSocket:
-		return ""
-	}
-	switch _, missing := os.Stat(socket); {
-	case errors.Is(missing, fs.ErrNotExist):
-		return " (there is no such socket: start or install Docker, mount its socket if this runs in a container, or write with the property endpoint where it is)"
-	case missing == nil && refuses(socket):
-		return " (nobody listens at the socket: start Docker, as with systemctl start docker)"
-	}
-	return ""
-}
-
-// refuses reports whether nobody listens at a socket: the engine's client does not say so itself.
-func refuses(socket string) bool {
-	c, err := net.Dial("unix", socket)
-	if err == nil {
-		c.Close()
-	}
-	return errors.Is(err, syscall.ECONNREFUSED)
-}
 
 // listenHint says what to do about an address where the server can't listen, "" if that is not known.
 func listenHint(network, addr string, err error) string {

@@ -1,58 +1,20 @@
 package dockerdiscovery
 
 import (
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	golog "log"
 	"net"
 	"os"
-	"path/filepath"
 	"runtime"
 	"strings"
 	"testing"
 
-	"github.com/containerd/errdefs"
 	_ "github.com/coredns/coredns/plugin/bind"
 
 	"github.com/dockerdiscovery/dockerdiscovery/internal/enginetest"
 	"github.com/dockerdiscovery/dockerdiscovery/test/inprocess"
 )
-
-func TestEngineHint(t *testing.T) {
-	dir := t.TempDir()
-	silent := filepath.Join(dir, "silent")
-	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: silent, Net: "unix"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	l.SetUnlinkOnClose(false)
-	l.Close()
-	well := filepath.Join(dir, "well")
-	w, err := net.Listen("unix", well)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer w.Close()
-	failed := errors.New("Cannot connect to the Docker daemon")
-	for _, c := range []struct {
-		host string
-		err  error
-		want string // "" is nothing
-	}{
-		{"unix:///var/run/docker.sock", fmt.Errorf("connecting: %w", fs.ErrPermission), "group, docker, or use a socket proxy"},
-		{"unix://" + filepath.Join(dir, "none"), failed, "there is no such socket"},
-		{"unix://" + silent, failed, "nobody listens"},
-		{"tcp://192.0.2.1:2375", fmt.Errorf("events: %w", errdefs.ErrPermissionDenied), "a proxy before the engine"},
-		{"tcp://192.0.2.1:2375", failed, ""},
-		{"unix://" + well, failed, ""},
-	} {
-		if got := engineHint(c.host, c.err); !strings.Contains(got, c.want) || c.want == "" && got != "" {
-			t.Errorf("%s, %v: %q, want %q", c.host, c.err, got, c.want)
-		}
-	}
-}
 
 // A port that is taken is told with who has it.
 func TestCheckListen(t *testing.T) {
