@@ -26,6 +26,7 @@ type Engine struct {
 	tcp        bool
 	startDelay time.Duration
 	now        func() time.Time
+	ahead      atomic.Int64 // of the clock, in nanoseconds
 	info       func(map[string]any)
 	startGate  atomic.Pointer[gate] // starts end when it is open; nil: they need not wait
 	serial     uint64               // sets this engine's ids apart from another's in the same process
@@ -94,7 +95,6 @@ func New(t testing.TB, opts ...Option) *Engine {
 // Start is New for use outside tests: the caller calls Close. With WithTCP the socket's path is not used.
 func Start(socket string, opts ...Option) (*Engine, error) {
 	e := &Engine{
-		now:        time.Now,
 		serial:     engines.Add(1),
 		containers: map[string]*slot{},
 		names:      map[string]*slot{},
@@ -102,6 +102,7 @@ func Start(socket string, opts ...Option) (*Engine, error) {
 		network:    "unix",
 		address:    socket,
 	}
+	e.now = func() time.Time { return time.Now().Add(time.Duration(e.ahead.Load())) }
 	for _, o := range opts {
 		o(e)
 	}

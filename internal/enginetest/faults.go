@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"sync"
+	"time"
 )
 
 // faults is what goes wrong on purpose. Inspect faults are kept by id where the container is known, else by the name that
@@ -35,6 +36,27 @@ func (e *Engine) HangInspect(id string) (release func()) { return e.hang("inspec
 
 // HangCalls makes all calls of a kind (see Calls) block until released or given up by the caller.
 func (e *Engine) HangCalls(kind string) (release func()) { return e.hang(kind) }
+
+// everything stands for all kinds of calls.
+const everything = ""
+
+// Freeze makes all calls and event streams block until thawed, as with a process that is stopped. Connections are accepted.
+func (e *Engine) Freeze() (thaw func()) {
+	e.StallStreams(true)
+	release := e.hang(everything)
+	return func() {
+		release()
+		e.StallStreams(false)
+	}
+}
+
+// SetClock sets the engine's clock ahead of ours, or back if that is negative.
+func (e *Engine) SetClock(ahead time.Duration) {
+	e.events.mu.Lock()
+	defer e.events.mu.Unlock()
+	e.ahead.Store(int64(ahead))
+	e.events.last = 0 // the events' times follow
+}
 
 func (e *Engine) hang(key string) func() {
 	g := newGate()
@@ -125,7 +147,7 @@ func (f *faults) wait(ctx context.Context, keys ...string) bool {
 	for {
 		var held *gate
 		f.mu.Lock()
-		for _, key := range keys {
+		for _, key := range append(keys, everything) {
 			for g := range f.hang[key] {
 				held = g
 			}

@@ -271,3 +271,57 @@ func TestMisusePanics(t *testing.T) {
 	}
 	e.Stop("web") // no lock is left behind
 }
+
+// TestFreeze checks that a frozen engine accepts calls and answers none until it is thawed, and tells no events.
+func TestFreeze(t *testing.T) {
+	e := New(t)
+	ctx, c := dial(t, e)
+	told, _ := c.Events(ctx, events.ListOptions{})
+	check(t, e.WaitStreams(ctx, 1))
+	thaw := e.Freeze()
+	done := make(chan error)
+	go func() { _, err := c.ContainerList(ctx, container.ListOptions{}); done <- err }()
+	check(t, e.WaitCalls(ctx, "list", 1))
+	e.Run(Spec{Name: "web"})
+	select {
+	case err := <-done:
+		t.Errorf("the frozen engine answers: %v", err)
+	case ev := <-told:
+		t.Errorf("the frozen engine tells of %s", ev.Action)
+	default:
+	}
+	thaw()
+	check(t, <-done)
+	<-told
+}
+
+// TestSetClock checks that all that the engine says of the time is by its clock.
+func TestSetClock(t *testing.T) {
+	e := New(t)
+	ctx, c := dial(t, e)
+	told, _ := c.Events(ctx, events.ListOptions{})
+	check(t, e.WaitStreams(ctx, 1))
+	for _, ahead := range []time.Duration{time.Hour, -time.Hour, 0} {
+		e.SetClock(ahead)
+		id := e.Run(Spec{})
+		info, err := c.Info(ctx)
+		check(t, err)
+		system, err := time.Parse(time.RFC3339Nano, info.SystemTime)
+		check(t, err)
+		web, err := c.ContainerInspect(ctx, id)
+		check(t, err)
+		started, err := time.Parse(time.RFC3339Nano, web.State.StartedAt)
+		check(t, err)
+		var at time.Time
+		for at.IsZero() {
+			if ev := <-told; ev.Actor.ID == id && ev.Action == events.ActionStart {
+				at = time.Unix(0, ev.TimeNano)
+			}
+		}
+		for what, is := range map[string]time.Time{"info": system, "inspect": started, "event": at} {
+			if off := time.Since(is.Add(-ahead)); off < 0 || off > time.Minute {
+				t.Errorf("ahead by %s: %s says %s", ahead, what, is)
+			}
+		}
+	}
+}
