@@ -19,9 +19,11 @@ const (
 
 	// maxWaiting bounds how many queries wait at once, in all server blocks: each has a goroutine and its buffers.
 	// maxWaitingForAny bounds those among them whose name is nobody's yet. They leave room for who asks for a container
-	// that is known to start.
-	maxWaiting       = 256
-	maxWaitingForAny = maxWaiting / 2
+	// that is known to start. maxWaitingForHost bounds those among these that wait for what one host's engine says: one that
+	// hangs leaves room for the others.
+	maxWaiting        = 256
+	maxWaitingForAny  = maxWaiting / 2
+	maxWaitingForHost = maxWaitingForAny / 2
 )
 
 // waiting and waitingForAny count the queries that wait.
@@ -86,10 +88,14 @@ func (d *Docker) lookupArriving(q *zone.Query, res *zone.Result, seen *zone.Snap
 	for mayArrive(q, res) {
 		expects := e.next(q, res)
 		look() // what was expected a moment ago may have come
-		if !mayArrive(q, res) || !expects || !e.wait() {
+		if !mayArrive(q, res) || !expects {
 			break
 		}
-		look() // before an engine whose events are late is asked
+		more := e.wait()
+		look() // before an engine whose events are late is asked; what another host has told may be what is asked for
+		if !more {
+			break
+		}
 	}
 	if e.result != "" && !mayArrive(q, res) {
 		e.result = waitAnswered
@@ -105,6 +111,7 @@ type expectation struct {
 	news     <-chan struct{} // closed when the name may have an answer
 	deadline time.Time       // until when that is worth waiting for; zero if arrivalWait alone decides
 	forAny   bool            // any name may have an answer then
+	host     *watchedHost    // whose engine says so; nil if a container's start does
 
 	result    string    // how the last wait has ended, if it was in vain; "" before the first
 	began     time.Time // of the first wait
@@ -117,18 +124,18 @@ type expectation struct {
 func (e *expectation) next(q *zone.Query, res *zone.Result) bool {
 	any := mayBeAny(q, res)
 	e.news, e.deadline = e.catalog.Arrivals().Expect(last(q, res), any)
-	e.forAny = e.news == nil || !e.deadline.IsZero()
+	e.forAny, e.host = e.news == nil || !e.deadline.IsZero(), nil
 	if e.news != nil || !any {
 		return e.news != nil
 	}
 	for _, h := range e.hosts {
 		if e.news == nil && h.watcher != nil {
-			e.news = h.watcher.CatchingUp()
+			e.news, e.host = h.watcher.CatchingUp(), h
 		}
 	}
 	for ; e.news == nil && e.refreshed < len(e.hosts); e.refreshed++ {
-		if w := e.hosts[e.refreshed].watcher; w != nil {
-			e.news = w.Refresh(e.arrivalWait)
+		if h := e.hosts[e.refreshed]; h.watcher != nil {
+			e.news, e.host = h.watcher.Refresh(e.arrivalWait), h
 		}
 	}
 	return e.news != nil
@@ -136,11 +143,12 @@ func (e *expectation) next(q *zone.Query, res *zone.Result) bool {
 
 // wait waits for what next has found, and reports whether the query may wait for more.
 func (e *expectation) wait() bool {
-	if !enter(e.forAny) {
+	counts := e.counts()
+	if !enter(counts) {
 		e.result = waitFull
 		return false
 	}
-	defer leave(e.forAny)
+	defer leave(counts)
 	if e.began.IsZero() {
 		e.began = time.Now()
 	}
@@ -160,23 +168,38 @@ func (e *expectation) wait() bool {
 	}
 }
 
-// enter reports whether one query more may wait. The caller must call leave then.
-func enter(forAny bool) bool {
-	if waiting.Add(1) > maxWaiting {
-		waiting.Add(-1)
-		return false
+// count is of queries that wait, of which there may be so many at once.
+type count struct {
+	waiting *atomic.Int32
+	most    int32
+}
+
+// counts returns those among which the query is counted while it waits.
+func (e *expectation) counts() []count {
+	counts := []count{{&waiting, maxWaiting}}
+	if e.forAny {
+		counts = append(counts, count{&waitingForAny, maxWaitingForAny})
 	}
-	if forAny && waitingForAny.Add(1) > maxWaitingForAny {
-		leave(true)
-		return false
+	if e.host != nil {
+		counts = append(counts, count{&e.host.waiting, maxWaitingForHost})
+	}
+	return counts
+}
+
+// enter counts a query more, and reports whether it may wait. The caller must call leave then.
+func enter(counts []count) bool {
+	for i, c := range counts {
+		if c.waiting.Add(1) > c.most {
+			leave(counts[:i+1])
+			return false
+		}
 	}
 	return true
 }
 
 // leave undoes enter.
-func leave(forAny bool) {
-	if forAny {
-		waitingForAny.Add(-1)
+func leave(counts []count) {
+	for _, c := range counts {
+		c.waiting.Add(-1)
 	}
-	waiting.Add(-1)
 }

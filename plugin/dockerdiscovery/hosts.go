@@ -6,6 +6,7 @@ import (
 	"os"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -18,6 +19,7 @@ type watchedHost struct {
 	endpoint
 	id      container.HostID // set at startup, as watcher
 	watcher *engine.Watcher
+	waiting atomic.Int32 // queries that wait for what the engine says
 }
 
 // hostName returns how the Corefile calls the host in names, "" if it does not.
