@@ -208,7 +208,7 @@ func (r *Rules) reach(on *container.Networks, c *container.Container, network st
 	reach = on.Reach(network, ip)
 	if reach&container.RoutedPorts != 0 {
 		if slices.ContainsFunc(c.Ports, func(p container.Port) bool { return p.Open }) {
-			reach |= container.Routed
+			reach |= container.Routed | container.Forwarded
 		} else {
 			reach &^= container.RoutedPorts
 		}

@@ -36,7 +36,7 @@ func TestReach(t *testing.T) {
 		{"bridge icc half", false, false, Rules{}, "bridge icc- half; bridge:0 icc:unshared half:unshared"},
 		{"lan nat alone apart", false, false, Rules{}, "lan nat alone apart; lan:lan nat:routed alone:offhost apart:forwarded,apart"},
 		{"ports", false, false, Rules{}, "ports; ports:0"},
-		{"ports", false, true, Rules{}, "ports; ports:routed,ports"},
+		{"ports", false, true, Rules{}, "ports; ports:routed,ports,forwarded"},
 		{"unknown", false, false, Rules{}, "unknown; unknown:0"},
 		{"ov ingress", true, false, Rules{}, "ov ingress-; ov:offhost ov=gw:unshared ingress=gw:unshared"}, // nobody reaches the ingress address
 		{"ov ov2", true, false, Rules{}, "ov ov2; ov:offhost ov=gw:unshared ov2:offhost ov2=gw:unshared"},

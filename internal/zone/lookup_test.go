@@ -30,7 +30,7 @@ func gone(id string) Change { return Change{Key: Key{ID: id}} }
 // behalf of the overlay.
 var reaches = map[string]container.Reach{
 	"lan": container.OnLAN, "ov": container.OffHost, "gw:ov": container.Unshared, "icc": container.Unshared,
-	"routed": container.Routed, "ports": container.Routed | container.RoutedPorts,
+	"routed": container.Routed, "ports": container.Routed | container.RoutedPorts | container.Forwarded,
 	"podman": container.Forwarded, "apart": container.Forwarded | container.Apart,
 }
 

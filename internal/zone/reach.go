@@ -272,7 +272,7 @@ func (v *View) leads(w way, a Address) bool {
 		return !has(container.OffHost) && has(container.OnLAN)
 	case routed:
 		forwarded := has(container.Forwarded) && !(has(container.Apart) && v.Outbound == container.ApartOut)
-		return (forwarded || has(container.Routed)) && !v.confined() && v.speaks(a.IP)
+		return forwarded && !v.confined() && v.speaks(a.IP)
 	default:
 		return a.outside() && !v.confined() && v.speaks(a.IP)
 	}
