@@ -165,12 +165,17 @@ func parseAddrs(args []string) ([]netip.Addr, error) {
 	var addrs []netip.Addr
 	for _, arg := range args {
 		ip, err := netip.ParseAddr(arg)
-		if err != nil || ip.Is6() && ip.IsLinkLocalUnicast() || ip.Zone() != "" || ip.IsUnspecified() || ip.IsMulticast() {
+		if err != nil || ip.Zone() != "" || !usable(ip) {
 			return nil, fmt.Errorf("'%s' is not an address at which a host can be reached", arg)
 		}
 		addrs = append(addrs, ip.Unmap())
 	}
 	return addrs, nil
+}
+
+// usable reports whether a host can be reached at such an address from any network.
+func usable(ip netip.Addr) bool {
+	return !ip.IsUnspecified() && !ip.IsMulticast() && !(ip.Is6() && ip.IsLinkLocalUnicast())
 }
 
 func (cfg *config) addForwarders(args []string) error {

@@ -41,6 +41,7 @@ type Docker struct {
 	block    serverBlock
 
 	hosts       []*watchedHost // as the Corefile has them
+	stopLookups func()         // of their addresses
 	arrivalWait time.Duration  // bounds how long a query waits for a name that is not known yet
 
 	upstream  *upstream.Upstream

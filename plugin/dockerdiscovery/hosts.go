@@ -17,8 +17,9 @@ import (
 // watchedHost is one whose containers the plugin knows, by the engine that tells of them.
 type watchedHost struct {
 	endpoint
-	id      container.HostID // set at startup, as watcher
+	id      container.HostID // set at startup, as watcher and moved
 	watcher *engine.Watcher
+	moved   func()       // has the host's addresses looked up anew
 	waiting atomic.Int32 // queries that wait for what the engine says
 }
 

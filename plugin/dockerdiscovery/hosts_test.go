@@ -84,7 +84,7 @@ func TestBesideAnother(t *testing.T) {
 // addresses beside some of their own.
 func TestTwoHosts(t *testing.T) {
 	d := emptyDocker(func(c *config) { c.publish = true })
-	far := sink{d.catalog.Feed("far"), d.askers.Feed("far")}
+	far := d.sink(&watchedHost{id: "far"})
 	h := containertest.Host()
 	h.Peer = netip.MustParseAddr("203.0.113.5")
 	h.Networks = append(slices.Clone(h.Networks), container.Network{

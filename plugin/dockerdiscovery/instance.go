@@ -1,6 +1,7 @@
 package dockerdiscovery
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"sync"
@@ -14,6 +15,9 @@ import (
 // startupTimeout bounds how long a start waits for the first reconciliation. After it the server starts all the same; unknown
 // names get SERVFAIL until it is done, or the time of the property startup is over.
 const startupTimeout = 5 * time.Second
+
+// othersTimeout bounds how long it waits for other hosts when one has told its containers.
+const othersTimeout = time.Second
 
 // instance stands for one loading of the Corefile.
 type instance struct {
@@ -72,33 +76,61 @@ func running() []*Docker {
 	return newest
 }
 
-// start begins to watch the engine. It returns when the names of all running containers are known, when the engine turns
-// out to be away, or after startupTimeout.
+// start begins to watch the engines. It returns when the names of all running containers are known, or after a while without.
 func (d *Docker) start() error {
 	instancesMu.Lock()
 	relabel(d.instance)
 	instancesMu.Unlock()
 	ids := labelsOf(d.instance)
+	ctx, cancel := context.WithCancel(context.Background())
+	d.stopLookups = cancel
 	for _, h := range d.hosts {
 		h.id = ids[h.Source()].host
 		h.watcher = engine.Watch(h.Endpoint, observed)
-		d.askers.Feed(h.id).EngineAt(remoteAddrs(h.Host, &d.own))
+		h.moved = h.watchAddrs(ctx, d.askers.Feed(h.id).EngineAt)
 		h.watcher.Subscribe(d.sink(h), d.config.resync)
 	}
 	instancesMu.Lock()
 	active = append(active, d)
 	instancesMu.Unlock()
-	timeout := time.After(startupTimeout)
-	for _, h := range d.hosts {
-		select {
-		case <-h.watcher.Settled():
-			d.askers.Vantage(h.id) // so that its warning comes at the start
-		case <-timeout:
-			log.Warningf("Docker Engine %s has not told its containers in %s; starting without", at(h.watcher.Source()), startupTimeout)
-			return nil
-		}
-	}
+	d.settle()
 	return nil
+}
+
+// settle waits until all engines have told their containers or turned out to be away, but no longer for a dead one where
+// another has told.
+func (d *Docker) settle() {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	settled := make(chan *watchedHost, len(d.hosts))
+	for _, h := range d.hosts {
+		go func() {
+			select {
+			case <-h.watcher.Settled():
+				settled <- h
+			case <-ctx.Done():
+			}
+		}()
+	}
+	timeout, others := time.After(startupTimeout), (<-chan time.Time)(nil)
+	waiting := slices.Clone(d.hosts)
+	for len(waiting) > 0 {
+		select {
+		case h := <-settled:
+			waiting = slices.DeleteFunc(waiting, func(w *watchedHost) bool { return w == h })
+			d.askers.Vantage(h.id) // so that its warning comes at the start
+			if others == nil && h.watcher.Current() {
+				others = time.After(othersTimeout)
+			}
+			continue
+		case <-timeout:
+		case <-others:
+		}
+		for _, h := range waiting {
+			log.Warningf("Docker Engine %s has not told its containers yet; starting without", at(h.watcher.Source()))
+		}
+		return
+	}
 }
 
 // stop ends what start began. Queries that come still are answered from the last snapshot.
@@ -117,6 +149,7 @@ func (d *Docker) stop() error {
 		instancesMu.Lock()
 		relabel()
 		instancesMu.Unlock()
+		d.stopLookups()
 		d.catalog.Close()
 		d.notifier.stop()
 	}

@@ -139,7 +139,7 @@ func newDocker(cfg config, i *instance) *Docker {
 		if len(cfg.publishAddrs) > 0 { // there is but one
 			e.addrs = cfg.publishAddrs
 		}
-		d.hosts = append(d.hosts, &watchedHost{endpoint: e})
+		d.hosts = append(d.hosts, &watchedHost{endpoint: e, moved: func() {}})
 	}
 	d.askers = asker.New(&d.own, cfg.forwarders, d.warnOfPublished)
 	d.catalog = catalog.New(catalog.Config{

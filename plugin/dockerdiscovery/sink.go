@@ -1,6 +1,8 @@
 package dockerdiscovery
 
 import (
+	"time"
+
 	"github.com/dockerdiscovery/dockerdiscovery/internal/asker"
 	"github.com/dockerdiscovery/dockerdiscovery/internal/catalog"
 	"github.com/dockerdiscovery/dockerdiscovery/internal/container"
@@ -10,10 +12,11 @@ import (
 type sink struct {
 	*catalog.Feed
 	askers *asker.Feed
+	host   *watchedHost
 }
 
 // sink returns the sink for the facts of the host. All that it returns for one are equal.
-func (d *Docker) sink(h *watchedHost) sink { return sink{d.catalog.Feed(h.id), d.askers.Feed(h.id)} }
+func (d *Docker) sink(h *watchedHost) sink { return sink{d.catalog.Feed(h.id), d.askers.Feed(h.id), h} }
 
 // Host implements engine.Sink.
 func (s sink) Host(h container.Host) {
@@ -25,4 +28,12 @@ func (s sink) Host(h container.Host) {
 func (s sink) Apply(changes []container.Change) {
 	s.askers.Apply(changes)
 	s.Feed.Apply(changes)
+}
+
+// Current implements engine.Sink. What the engine is connected to anew may be another machine.
+func (s sink) Current(current bool, since time.Time) {
+	if current {
+		s.host.moved()
+	}
+	s.Feed.Current(current, since)
 }

@@ -1,12 +1,10 @@
 package dockerdiscovery
 
 import (
-	"context"
 	"net"
 	"net/netip"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/coredns/coredns/plugin/pkg/proxyproto"
 	"github.com/miekg/dns"
@@ -109,7 +107,7 @@ func (e *exchange) HostAddrs(host container.HostID) []netip.Addr {
 		return v.Remote
 	case v.Inside != nil:
 		e.hostUnknown.Do(func() {
-			log.Warningf("The server runs in container %s and can't know the host's address, at which published ports are reached: name it, as in 'publish 192.0.2.1'", v.Inside.Name)
+			log.Warningf("The server runs in container %s and can't know the host's address, at which published ports are reached: name it, as in 'publish 192.0.2.1', or after the endpoint's NAME", v.Inside.Name)
 		})
 		return nil
 	case !e.found:
@@ -160,34 +158,3 @@ func zonedAddr(a net.Addr) netip.Addr {
 	}
 	return netip.Addr{}
 }
-
-// remoteAddrs returns the addresses of an engine on another machine, nil if the engine is on
-// this one. An unknown address makes an empty list.
-func remoteAddrs(host string, own *ownAddrs) []netip.Addr {
-	address, ok := strings.CutPrefix(host, "tcp://")
-	if !ok {
-		return nil
-	}
-	name, _, err := net.SplitHostPort(address)
-	if err != nil {
-		return nil
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), lookupTimeout)
-	defer cancel()
-	found, err := net.DefaultResolver.LookupNetIP(ctx, "ip", name)
-	if err != nil {
-		log.Warningf("The engine's address: %v; for published ports name it, as in 'publish 192.0.2.1'", err)
-		return []netip.Addr{}
-	}
-	addrs := make([]netip.Addr, 0, len(found))
-	for _, ip := range found {
-		if ip = ip.Unmap(); own.Has(ip) {
-			return nil
-		}
-		addrs = append(addrs, ip)
-	}
-	return addrs
-}
-
-// lookupTimeout bounds the look-up of a remote engine's address at the start.
-const lookupTimeout = 2 * time.Second

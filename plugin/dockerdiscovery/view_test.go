@@ -497,22 +497,6 @@ func TestNeighbourRestarts(t *testing.T) {
 	}
 }
 
-func TestRemoteAddrs(t *testing.T) {
-	own := &emptyDocker(nil).own
-	for host, want := range map[string]string{
-		"unix:///var/run/docker.sock": "here", "tcp://127.0.0.1:2375": "here", "tcp://192.0.2.1:2375": "here",
-		"tcp://203.0.113.5:2375": "[203.0.113.5]", "tcp://[2001:db8::5]:2376": "[2001:db8::5]",
-	} {
-		got := "here"
-		if addrs := remoteAddrs(host, own); addrs != nil {
-			got = fmt.Sprint(addrs)
-		}
-		if got != want {
-			t.Errorf("%s: %s, want %s", host, got, want)
-		}
-	}
-}
-
 // TestVantage has the server stand at different places, seen from the engine.
 func TestVantage(t *testing.T) {
 	web := facts("web", "a=10.1.0.2")
@@ -540,6 +524,7 @@ func TestVantage(t *testing.T) {
 		"in a container":                     {[]func(*Docker){on(machine("eth0 10.1.0.9/16")), func(d *Docker) { d.set(facts("us", "a=10.1.0.9")) }}, "10.1.0.2"},
 		"remote engine":                      {[]func(*Docker){reached("203.0.113.5")}, "203.0.113.5"},
 		"engine at an own address":           {[]func(*Docker){reached("192.0.2.1")}, "10.1.0.2"},
+		"at an own address, away":            {[]func(*Docker){func(d *Docker) { d.askers.Feed(d.hosts[0].id).EngineAt([]netip.Addr{netip.MustParseAddr("192.0.2.1")}) }}, "10.1.0.2"},
 		"engine by a tunnel":                 {[]func(*Docker){reached("127.0.0.1"), on(machine("eth0 192.0.2.1/24"))}, "127.0.0.1"},
 		"through a proxy":                    {[]func(*Docker){reached("10.2.0.9"), proxy}, "10.1.0.2"},
 		"through a proxy, not known yet":     {[]func(*Docker){reached("10.2.0.9")}, "10.2.0.9"},
