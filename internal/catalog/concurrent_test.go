@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/miekg/dns"
 
@@ -14,6 +15,7 @@ import (
 // TestConcurrentHosts has hosts tell much at once, the names of one of them go and come back, and others read meanwhile.
 func TestConcurrentHosts(t *testing.T) {
 	cat, zones := newCatalog(newClock(), 0)
+	cat.now, cat.afterFunc = time.Now, func(d time.Duration, f func()) Timer { return time.AfterFunc(d, f) }
 	all := []container.HostID{here, there, "third"}
 	var feeds, readers sync.WaitGroup
 	done := make(chan struct{})
