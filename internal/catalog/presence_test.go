@@ -72,7 +72,12 @@ func TestStartupBegan(t *testing.T) {
 // TestForget checks that a host that is away for long has no names, and when it is back those that its containers have by then:
 // the engine tells but what has changed.
 func TestForget(t *testing.T) {
-	h := newHosts()
+	h := &hosts{clock: newClock()}
+	h.Catalog, h.zones = newCatalog(h.clock, hold)
+	h.hostName = func(host container.HostID) string { return string(host) }
+	h.here, h.there = h.Feed(here), h.Feed(there)
+	h.here.Synced()
+	h.there.Synced()
 	var logged []string
 	h.warnf = func(format string, args ...any) { logged = append(logged, fmt.Sprintf(format, args...)) }
 	web, moved, app := facts("web", "a=10.1.0.2"), facts("web", "a=10.1.0.5"), facts("app", "")
@@ -109,6 +114,9 @@ func TestForget(t *testing.T) {
 			got = append(got, h.look(name, there))
 		}
 		got = append(got, h.look("mine", here))
+		if own := h.look("there", there); own != "127.0.0.1" { // the Corefile says it, and no engine
+			t.Errorf("step %d: the host's own name is %s", i+1, own)
+		}
 		if got := strings.Join(got, " "); got != s.want {
 			t.Errorf("step %d: %s, want %s", i+1, got, s.want)
 		}

@@ -86,6 +86,9 @@ func (d *Docker) start() error {
 	d.stopLookups = cancel
 	for _, h := range d.hosts {
 		h.id = ids[h.Source()].host
+		d.catalog.Feed(h.id) // before one is reconciled: all are waited for
+	}
+	for _, h := range d.hosts {
 		h.watcher = engine.Watch(h.Endpoint, observed)
 		h.moved = h.watchAddrs(ctx, d.askers.Feed(h.id).EngineAt)
 		h.watcher.Subscribe(d.sink(h), d.config.resync)
