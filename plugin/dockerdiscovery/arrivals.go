@@ -113,9 +113,16 @@ type expectation struct {
 	forAny   bool            // any name may have an answer then
 	host     *watchedHost    // whose engine says so; nil if a container's start does
 
-	result    string    // how the last wait has ended, if it was in vain; "" before the first
-	began     time.Time // of the first wait
-	refreshed int       // of so many hosts the engines have been asked whether a container has started
+	result string    // how the last wait has ended, if it was in vain; "" before the first
+	began  time.Time // of the first wait
+	asked  bool      // the engines have been asked whether a container has started
+	asking []answer  // those that have still to be waited for
+}
+
+// answer is closed when a host's engine has said who runs.
+type answer struct {
+	host *watchedHost
+	done <-chan struct{}
 }
 
 // next finds out what the query is to wait for, and reports whether there is something. That is: a container that could have
@@ -133,12 +140,30 @@ func (e *expectation) next(q *zone.Query, res *zone.Result) bool {
 			e.news, e.host = h.watcher.CatchingUp(), h
 		}
 	}
-	for ; e.news == nil && e.refreshed < len(e.hosts); e.refreshed++ {
-		if h := e.hosts[e.refreshed]; h.watcher != nil {
-			e.news, e.host = h.watcher.Refresh(e.arrivalWait), h
-		}
+	if e.news == nil {
+		e.ask()
+	}
+	if e.news == nil && len(e.asking) > 0 {
+		e.news, e.host = e.asking[0].done, e.asking[0].host
+		e.asking = e.asking[1:]
 	}
 	return e.news != nil
+}
+
+// ask asks the engines that tell late, all at once: one that is slow is not in the way of the others. It does so once.
+func (e *expectation) ask() {
+	if e.asked {
+		return
+	}
+	e.asked = true
+	for _, h := range e.hosts {
+		if h.watcher == nil {
+			continue
+		}
+		if done := h.watcher.Refresh(e.arrivalWait); done != nil {
+			e.asking = append(e.asking, answer{h, done})
+		}
+	}
 }
 
 // wait waits for what next has found, and reports whether the query may wait for more.

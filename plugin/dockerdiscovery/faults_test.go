@@ -324,3 +324,19 @@ func TestHangingHostsAtStart(t *testing.T) {
 		t.Errorf("the third one's container is %s", got)
 	}
 }
+
+// TestSlowHostBesideLateOne has a query for a name that nobody has, where a Podman beside one that hangs has started its container
+// and has not told of it.
+func TestSlowHostBesideLateOne(t *testing.T) {
+	slow, late := enginetest.New(t, enginetest.WithFlavour(enginetest.Podman)), enginetest.New(t, enginetest.WithFlavour(enginetest.Podman))
+	inprocess.Serve(t, fmt.Sprintf("docker:%s {\n docker {\n endpoint %s slow\n endpoint %s late 192.0.2.2\n publish\n }\n}", freePort(t), slow.Host(), late.Host()))
+	h := &threeHosts{Docker: running()[0]}
+	eventually(t, "both are known", h.Ready)
+	h.arrivalWait = patience
+	late.DropEvents(true)
+	late.Run(reachable("web"))
+	defer slow.HangCalls("list")()
+	if got, _ := h.lan("web"); got != "192.0.2.2" {
+		t.Errorf("web is %s", got)
+	}
+}
