@@ -67,11 +67,18 @@ func (c *Client) findWayOut(networks *container.Networks) {
 func (c Client) from(e *container.Endpoint) *Client {
 	networks := c.feed.networks()
 	c.network = networks.ID(e.Network)
-	c.addGateways(networks, e)
-	for i := range c.Endpoints {
-		c.addGateways(networks, &c.Endpoints[i])
+	for _, internal := range []bool{false, true} { // from which the host's own services are reached, but no published ports
+		add := func(e *container.Endpoint) {
+			if internal == (networks.Outbound(e.Network) == container.NoWayOut) {
+				c.addGateways(networks, e)
+			}
+		}
+		add(e)
+		for i := range c.Endpoints {
+			add(&c.Endpoints[i])
+		}
+		add(&c.GWBridge)
 	}
-	c.addGateways(networks, &c.GWBridge)
 	return &c
 }
 

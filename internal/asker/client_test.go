@@ -73,7 +73,7 @@ func TestClient(t *testing.T) {
 		"172.17.0.9": " on [bridge], out any ?, by [172.17.0.1 fd17::1]", // is not known yet
 		"172.21.0.2": "onicc on [], out any 4, by [172.21.0.1]",
 		"172.22.0.2": "inside on [int], out none ?, by [172.22.0.1]",
-		"172.22.0.3": "two on [int bridge], out any 4, by [172.22.0.1]",
+		"172.22.0.3": "two on [int bridge], out any 4, by [172.17.0.1]",
 		"172.17.0.3": "two on [int bridge], out any 4, by [172.17.0.1]",
 		"172.23.0.2": "pod on [apart], out apart 4, by [172.23.0.1]",
 		"172.23.0.4": "narrow on [apart bridge], out apart 4, by [172.23.0.1]",
