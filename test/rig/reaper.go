@@ -68,6 +68,17 @@ func (r Run) removeMarked() {
 			Docker(append(kind.remove, ids...)...)
 		}
 	}
+	r.LeaveSwarm()
+}
+
+// LeaveSwarm takes the machine's engine out of the Swarm that the run has made, if it is in one, with the Swarm's services and
+// networks.
+func (r Run) LeaveSwarm() {
+	if out, err := Docker("node", "ls", "-q", "--filter", "node.label="+r.Label()); err != nil || out == "" {
+		return
+	}
+	Docker("swarm", "leave", "--force")
+	Docker("network", "rm", "docker_gwbridge")
 }
 
 // EndProcesses ends the processes that were started from or for a file under dir, which their
