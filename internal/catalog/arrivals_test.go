@@ -71,6 +71,19 @@ func TestExpect(t *testing.T) {
 	}
 }
 
+// TestExpectBelowHost checks that a query for a starting container's name below its host's waits, and not for one below another's.
+func TestExpectBelowHost(t *testing.T) {
+	cat, _ := newCatalog(newClock(), hold)
+	cat.hostName = func(id container.HostID) string { return "named-" + string(id) }
+	cat.Feed(there)
+	cat.Feed(here).Apply([]container.Change{{ID: told("web").ID, Starting: &container.Starting{Container: told("web")}}})
+	for name, want := range map[string]bool{"web.named-here": true, "_http._tcp.web.named-here": true, "web.named-there": false, "named-here": false} {
+		if news, _ := cat.Arrivals().Expect(name+".docker.", true); (news != nil) != want {
+			t.Errorf("%s is expected: %t, want %t", name, news != nil, want)
+		}
+	}
+}
+
 // TestUnforeseen checks how long a container that starts may turn out to have any name.
 func TestUnforeseen(t *testing.T) {
 	first, left := facts("web", "a=10.1.0.2"), told("web", "coredns.dockerdiscovery.enable=false")

@@ -88,6 +88,22 @@ func TestHostNames(t *testing.T) {
 	}
 }
 
+// TestHostNamesTransferred checks that a transfer has the names of who asks as the Docker host does, and not other hosts', whose
+// addresses it leaves out.
+func TestHostNamesTransferred(t *testing.T) {
+	text, _ := dump(t, namedHosts(func(c *config) { c.publish = true }), "docker.")
+	for _, want := range []string{
+		"nas.docker.\t5\tIN\tA\t10.1.0.1\n", "web.nas.docker.\t5\tIN\tA\t10.1.0.2\n", "_http._tcp.web.nas.docker.\t5\tIN\tSRV\t0 0 80 web.docker.\n",
+	} {
+		if !strings.Contains("\n"+text, "\n"+want) {
+			t.Errorf("%q is not in\n%s", want, text)
+		}
+	}
+	if strings.Contains(text, "box.docker.") {
+		t.Errorf("another host is in\n%s", text)
+	}
+}
+
 // TestHostNamesInRootZone checks that of hosts' names those of one label are anybody's to ask, and others go on but for who
 // knows the containers.
 func TestHostNamesInRootZone(t *testing.T) {
