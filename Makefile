@@ -11,7 +11,7 @@ BENCHSTAT = go run golang.org/x/perf/cmd/benchstat@v0.0.0-20260908200009-22c9c6c
 E2E = go test -race -count=1 -p 1 -timeout 20m -v ./test/e2e ./test/convergence ./test/soak
 EXAMPLES = go test -race -count=1 -timeout 30m -v ./test/examples
 
-.PHONY: run build test model e2e test-examples test-engines soak lint bench bench-scale bench-engine bench-crashes pgo
+.PHONY: run build test model e2e test-examples test-engines soak lint bench bench-scale bench-hosts bench-engine bench-crashes pgo
 
 run: build
 	./coredns -conf Corefile.example
@@ -51,6 +51,9 @@ bench:
 
 bench-scale:
 	$(BENCH) run . scale
+
+bench-hosts:
+	$(BENCH) run . hosts
 
 bench-engine:
 	test/with-engine $(BENCH) run . engine

@@ -13,12 +13,13 @@ import (
 	"github.com/dockerdiscovery/dockerdiscovery/test/rig"
 )
 
-// fakeEngine is an internal/enginetest engine in a process of its own, so that what it costs is not
-// taken for what we cost.
+// fakeEngine is an internal/enginetest engine in a process apart, so that what it costs is not taken for
+// what we cost.
 type fakeEngine struct {
 	*rig.Process
-	client *rpc.Client
-	host   string
+	client   *rpc.Client
+	operator string // the engine's, by the name that package rpc knows
+	host     string
 }
 
 // fakeCommand is this program's command that is such a process: it is driven over its standard input
@@ -30,9 +31,25 @@ type pipes struct {
 	io.WriteCloser
 }
 
+// startFake starts a process with one engine.
 func startFake(dir string, cpu int) (*fakeEngine, error) {
-	socket := filepath.Join(dir, "engine.sock")
-	command := append(onCPU(cpu), os.Args[0], fakeCommand, socket)
+	all, err := startFakes(dir, cpu, 1)
+	if err != nil {
+		return nil, err
+	}
+	return all[0], nil
+}
+
+// startFakes starts a process with several engines, which ends with the first one. The first one is on this machine, the others
+// are on other ones.
+func startFakes(dir string, cpu, engines int) ([]*fakeEngine, error) {
+	command := append(onCPU(cpu), os.Args[0], fakeCommand)
+	var all []*fakeEngine
+	for i := range engines {
+		socket := filepath.Join(dir, fmt.Sprintf("engine%d.sock", i))
+		command = append(command, socket)
+		all = append(all, &fakeEngine{operator: operatorName(i), host: "unix://" + socket})
+	}
 	cmd := exec.Command(command[0], command[1:]...)
 	in, err := cmd.StdinPipe()
 	if err != nil {
@@ -48,12 +65,18 @@ func startFake(dir string, cpu int) (*fakeEngine, error) {
 		return nil, err
 	}
 	w.Close()
-	return &fakeEngine{p, rpc.NewClient(pipes{out, in}), "unix://" + socket}, nil
+	client := rpc.NewClient(pipes{out, in})
+	for _, f := range all {
+		f.Process, f.client = p, client
+	}
+	return all, nil
 }
+
+func operatorName(i int) string { return fmt.Sprint("Operator", i) }
 
 // call has the engine do something; see Operator for what there is.
 func (f *fakeEngine) call(method string, args, reply any) error {
-	if err := f.client.Call("Operator."+method, args, reply); err != nil {
+	if err := f.client.Call(f.operator+"."+method, args, reply); err != nil {
 		return fmt.Errorf("fake engine: %s: %w", method, err)
 	}
 	return nil
@@ -70,25 +93,35 @@ func (f *fakeEngine) stop() error {
 }
 
 // fakeMain is the process.
-func fakeMain(socket string) error {
-	e, err := enginetest.Start(socket)
-	if err != nil {
-		return err
-	}
-	if err := e.RunHere(); err != nil {
-		return err
-	}
+func fakeMain(sockets []string) error {
 	server := rpc.NewServer()
-	if err := server.Register(&Operator{engine: e}); err != nil {
-		return err
+	for i, socket := range sockets {
+		e, err := enginetest.Start(socket)
+		if err != nil {
+			return err
+		}
+		defer e.Close()
+		if i == 0 {
+			if err := e.RunHere(); err != nil {
+				return err
+			}
+		} else {
+			e.AddNetwork("machine", "192.168.0.0/24")
+			e.Run(enginetest.Spec{Name: "anchor", NetworkMode: "machine"})
+		}
+		if err := server.RegisterName(operatorName(i), &Operator{engine: e}); err != nil {
+			return err
+		}
 	}
 	server.ServeConn(pipes{os.Stdin, os.Stdout}) // until the parent ends
-	return e.Close()
+	return nil
 }
 
-// Operator is the engine's operator. Its methods are those that package rpc looks for.
+// Operator is an engine's operator. Its methods are those that package rpc looks for.
 type Operator struct {
 	engine   *enginetest.Engine
+	first    int  // the number of the first container
+	publish  bool // containers' ports
 	ids      []string
 	churning []string
 }
@@ -119,18 +152,37 @@ func (o *Operator) Populate(n int, _ *Nothing) error {
 	for i := 0; i < n; i += perNetwork {
 		o.engine.AddNetwork(networkName(i), fmt.Sprintf("10.%d.0.0/16", i/perNetwork))
 	}
-	o.ids = o.engine.Populate(n, spec)
+	o.ids = o.engine.Populate(n, func(i int) enginetest.Spec { return o.spec(o.first + i) })
 	return nil
+}
+
+// Host is one of several: the number of its first container.
+type Host struct{ First, Containers int }
+
+// PopulateHost is Populate for one of several hosts, whose networks are called alike. Ports are published.
+func (o *Operator) PopulateHost(h Host, _ *Nothing) error {
+	o.first, o.publish = h.First, true
+	return o.Populate(h.Containers, nil)
+}
+
+// spec is that of the i-th container of all.
+func (o *Operator) spec(i int) enginetest.Spec {
+	s := spec(i)
+	s.Networks[0].Network = networkName(i - o.first)
+	if o.publish {
+		s.Publish = []string{"0.0.0.0:8080:80/tcp"}
+	}
+	return s
 }
 
 // Run creates and starts one more container, the i-th, in the first network.
 func (o *Operator) Run(i int, id *string) error {
-	*id = o.engine.Run(extra(i))
+	*id = o.engine.Run(o.extra(i))
 	return nil
 }
 
-func extra(i int) enginetest.Spec {
-	s := spec(i)
+func (o *Operator) extra(i int) enginetest.Spec {
+	s := o.spec(i)
 	s.Networks[0].Network = networkName(0)
 	return s
 }
@@ -156,7 +208,7 @@ type Lives struct {
 // Live has containers start, stop and be removed.
 func (o *Operator) Live(l Lives, _ *Nothing) error {
 	for i := range l.Number {
-		id := o.engine.Run(extra(l.From + i))
+		id := o.engine.Run(o.extra(l.From + i))
 		time.Sleep(l.Lasts)
 		o.engine.Stop(id)
 		o.engine.Remove(id)
@@ -184,7 +236,7 @@ type Churn struct {
 // Churn starts and stops the containers in turn, and replies how many changes there were.
 func (o *Operator) Churn(c Churn, changes *int) error {
 	for i := len(o.churning); i < c.Number; i++ {
-		o.churning = append(o.churning, o.engine.Create(extra(c.From+i)))
+		o.churning = append(o.churning, o.engine.Create(o.extra(c.From+i)))
 	}
 	interval := time.Second / time.Duration(c.PerSecond)
 	for begin := time.Now(); time.Since(begin) < c.Lasts; *changes++ {

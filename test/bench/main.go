@@ -3,6 +3,7 @@
 //
 //	bench wire    CPU time, queries a second and latencies over the network
 //	bench scale   up to 100,000 containers
+//	bench hosts   fifty engines in one server
 //	bench engine  how soon DNS says what a real Docker Engine does
 //	bench crashes what containers that crash again and again cost who asks for other names
 //	bench before  the present state side by side with that of a git revision
@@ -32,7 +33,7 @@ func main() {
 
 // commands are what a user can have it do.
 var commands = map[string]func(context.Context, []string) error{
-	"wire": wire, "engine": engine, "scale": scale, "crashes": crashes, "before": before, "compare": compare, "pgo": pgo,
+	"wire": wire, "engine": engine, "scale": scale, "hosts": hosts, "crashes": crashes, "before": before, "compare": compare, "pgo": pgo,
 }
 
 func run(ctx context.Context, args []string) error {
@@ -43,12 +44,14 @@ func run(ctx context.Context, args []string) error {
 	switch command { // what the benchmark starts itself
 	case sizeCommand:
 		return sizeMain(args)
+	case hostsCommand:
+		return hostsMain(args)
 	case fakeCommand:
-		return fakeMain(args[0])
+		return fakeMain(args)
 	}
 	do := commands[command]
 	if do == nil {
-		return fmt.Errorf("want a command: wire, scale, engine, before, compare or pgo")
+		return fmt.Errorf("want a command: wire, scale, hosts, engine, before, compare or pgo")
 	}
 	if err := os.Chdir("../.."); err != nil { // the repository's root
 		return err

@@ -315,26 +315,11 @@ func (z *sizing) changes() error {
 	for range z.slices {
 		i := z.many.containers + z.many.extra
 		z.many.extra++
-		var id string
-		begin := time.Now()
-		if err := z.many.fake.call("Run", i, &id); err != nil {
+		start, stop, err := z.many.life(i)
+		if err != nil {
 			return err
 		}
-		if err := z.many.answers(existing(i), true); err != nil {
-			return err
-		}
-		starts = append(starts, float64(time.Since(begin))/1e6)
-		begin = time.Now()
-		if err := z.many.fake.call("Stop", id, nil); err != nil {
-			return err
-		}
-		if err := z.many.answers(existing(i), false); err != nil {
-			return err
-		}
-		stops = append(stops, float64(time.Since(begin))/1e6)
-		if err := z.many.fake.call("Remove", id, nil); err != nil {
-			return err
-		}
+		starts, stops = append(starts, start), append(stops, stop)
 	}
 	for range z.slices {
 		for site, slices := range map[*site]*[]float64{z.many: &many, z.few: &few} { // in random order

@@ -24,7 +24,8 @@ import (
 // site is the plugin in this process, with an engine in another.
 type site struct {
 	containers int
-	fake       *fakeEngine
+	fake       *fakeEngine // whose containers change
+	others     []*fakeEngine
 	handler    plugin.Handler
 	server     *inprocess.Server
 	extra      int // containers that were made later
@@ -60,8 +61,11 @@ func newSite(dir string, containers int) (*site, error) {
 }
 
 // start returns once the plugin knows all names.
-func (s *site) start(resync time.Duration) (err error) {
-	lines := fmt.Sprintf("\tdocker docker. {\n\t\tendpoint %s\n\t\tresync %s\n\t}\n", s.fake.host, resync)
+func (s *site) start(resync time.Duration) error {
+	return s.serve(fmt.Sprintf("\tdocker docker. {\n\t\tendpoint %s\n\t\tresync %s\n\t}\n", s.fake.host, resync))
+}
+
+func (s *site) serve(lines string) (err error) {
 	if s.handler, s.server, err = inProcess(lines); err != nil {
 		return err
 	}
@@ -133,32 +137,55 @@ func (s *site) serial() (uint32, error) {
 	return m.Answer[0].(*dns.SOA).Serial, nil
 }
 
-// calls are those to the engine since they were last asked for, and their number.
+// calls are those to the engines since they were last asked for, and their number.
 func (s *site) calls() (calls map[string]int, all int, err error) {
-	err = s.fake.call("Calls", Nothing{}, &calls)
-	for _, n := range calls {
-		all += n
+	calls = map[string]int{}
+	for _, f := range append(s.others, s.fake) {
+		var some map[string]int
+		if err := f.call("Calls", Nothing{}, &some); err != nil {
+			return nil, 0, err
+		}
+		for kind, n := range some {
+			calls[kind] += n
+			all += n
+		}
 	}
-	return calls, all, err
+	return calls, all, nil
 }
 
 // lookups asks for names of the site's containers at random, so many in a row, and hands over how long
 // each took, or all of them if each is false. The names are made just before, as a server's are: they are
 // in the processor's cache, whatever else is not.
 func (s *site) lookups(number int, each bool, took []time.Duration) ([]time.Duration, error) {
+	known := inquiry{from: "127.0.0.1", rcode: dns.RcodeSuccess, question: func() question {
+		return existing(s.renamed + rand.IntN(s.containers-s.renamed))
+	}}
+	return s.inquire(known, number, each, took)
+}
+
+// inquiry is what somebody asks again and again.
+type inquiry struct {
+	from     string // the asker's address
+	question func() question
+	rcode    int // which all answers must have; with success they have a record
+}
+
+// inquire is lookups for an inquiry.
+func (s *site) inquire(what inquiry, number int, each bool, took []time.Duration) ([]time.Duration, error) {
 	requests := make([]*dns.Msg, number)
 	for i := range requests {
-		requests[i] = new(dns.Msg).SetQuestion(existing(s.renamed+rand.IntN(s.containers-s.renamed)).name, dns.TypeA)
+		q := what.question()
+		requests[i] = new(dns.Msg).SetQuestion(q.name, q.qtype)
 	}
-	w := &keeper{ResponseWriter: test.ResponseWriter{RemoteIP: "127.0.0.1"}}
+	w := &keeper{ResponseWriter: test.ResponseWriter{RemoteIP: what.from}}
 	ctx := context.Background()
 	begin := time.Now()
 	for _, r := range requests {
-		if rcode, err := s.handler.ServeDNS(ctx, w, r); err != nil || rcode != dns.RcodeSuccess {
+		if rcode, err := s.handler.ServeDNS(ctx, w, r); err != nil || rcode != dns.RcodeSuccess || w.m.Rcode != what.rcode {
 			return nil, fmt.Errorf("%s: %s, %v", r.Question[0].Name, dns.RcodeToString[rcode], err)
 		}
-		if len(w.m.Answer) == 0 {
-			return nil, fmt.Errorf("%s has no address", r.Question[0].Name)
+		if len(w.m.Answer) == 0 && what.rcode == dns.RcodeSuccess {
+			return nil, fmt.Errorf("%s asked for %s, which has no record", what.from, r.Question[0].Name)
 		}
 		if each {
 			end := time.Now()
@@ -173,12 +200,15 @@ func (s *site) lookups(number int, each bool, took []time.Duration) ([]time.Dura
 }
 
 // lookupSlice is the time of one lookup, in ns.
-func (s *site) lookupSlice() (float64, error) {
-	const rows, row = 200, 100
+func (s *site) lookupSlice() (float64, error) { return rowTime(200, s.lookups) }
+
+// rowTime is the time of one of many lookups, in ns.
+func rowTime(rows int, lookups func(number int, each bool, took []time.Duration) ([]time.Duration, error)) (float64, error) {
+	const row = 100
 	var took []time.Duration
 	for range rows {
 		var err error
-		if took, err = s.lookups(row, false, took); err != nil {
+		if took, err = lookups(row, false, took); err != nil {
 			return 0, err
 		}
 	}
@@ -215,6 +245,28 @@ func (s *site) parallelSlice(lasts time.Duration) (p999 float64, err error) {
 	}
 	slices.Sort(all)
 	return float64(all[len(all)*999/1000]) / 1e3, nil
+}
+
+// life has a container start, stop and be removed, and returns how soon the first two show in answers, in ms.
+func (s *site) life(i int) (start, stop float64, err error) {
+	var id string
+	begin := time.Now()
+	if err := s.fake.call("Run", i, &id); err != nil {
+		return 0, 0, err
+	}
+	if err := s.answers(existing(i), true); err != nil {
+		return 0, 0, err
+	}
+	start = float64(time.Since(begin)) / 1e6
+	begin = time.Now()
+	if err := s.fake.call("Stop", id, nil); err != nil {
+		return 0, 0, err
+	}
+	if err := s.answers(existing(i), false); err != nil {
+		return 0, 0, err
+	}
+	stop = float64(time.Since(begin)) / 1e6
+	return start, stop, s.fake.call("Remove", id, nil)
 }
 
 // changeSlice has containers start, stop and be removed and returns what each of these changes cost this
