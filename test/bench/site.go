@@ -182,7 +182,7 @@ func (s *site) inquire(what inquiry, number int, each bool, took []time.Duration
 	begin := time.Now()
 	for _, r := range requests {
 		if rcode, err := s.handler.ServeDNS(ctx, w, r); err != nil || rcode != dns.RcodeSuccess || w.m.Rcode != what.rcode {
-			return nil, fmt.Errorf("%s: %s, %v", r.Question[0].Name, dns.RcodeToString[rcode], err)
+			return nil, fmt.Errorf("%s: %s, %v: %s", r.Question[0].Name, dns.RcodeToString[rcode], err, w.m)
 		}
 		if len(w.m.Answer) == 0 && what.rcode == dns.RcodeSuccess {
 			return nil, fmt.Errorf("%s asked for %s, which has no record", what.from, r.Question[0].Name)
