@@ -78,8 +78,9 @@ func (f *Feed) Apply(changes []container.Change) {
 func (f *Feed) replace(old, facts *container.Container) {
 	f.bridges.add(facts, 1)
 	f.bridges.add(old, -1)
-	f.bridges.publish()
-	defer f.index.version.Add(1)
+	if f.bridges.publish() || f.placed(old) || f.placed(facts) {
+		defer f.index.version.Add(1)
+	}
 	kept := map[netip.Addr]bool{}
 	if facts != nil {
 		base := newClient(f, facts)
@@ -101,6 +102,20 @@ func (f *Feed) replace(old, facts *container.Container) {
 			}
 		}
 	}
+}
+
+// placed reports whether the container may tell where the host stands: it has an address of the machine's own, or one at which the
+// engine is reached.
+func (f *Feed) placed(c *container.Container) bool {
+	if c == nil {
+		return false
+	}
+	peer, engineAt := f.known.Load().host.Peer, *f.engineAt.Load()
+	return slices.ContainsFunc(c.Connections(), func(e container.Endpoint) bool {
+		return slices.ContainsFunc(e.Addrs, func(ip netip.Addr) bool {
+			return ip == peer || slices.Contains(engineAt, ip) || f.index.machine.Has(ip)
+		})
+	})
 }
 
 func (f *Feed) networks() *container.Networks { return f.known.Load().networks }
@@ -160,15 +175,16 @@ func (b *bridges) add(c *container.Container, n int) {
 	}
 }
 
-// publish has readers see what has changed.
-func (b *bridges) publish() {
+// publish has readers see what has changed, and reports whether something has.
+func (b *bridges) publish() bool {
 	before := b.gateways.Load()
 	if before != nil && len(*before) == len(b.count) && !slices.ContainsFunc(*before, func(g gateway) bool { return b.count[g] == 0 }) {
-		return
+		return false
 	}
 	now := make([]gateway, 0, len(b.count))
 	for g := range b.count {
 		now = append(now, g)
 	}
 	b.gateways.Store(&now)
+	return true
 }
