@@ -330,10 +330,11 @@ func (d *driver) remove(b *box) (string, error) {
 	return "remove", err
 }
 
-// move has the container run on another host, if there is one on which the worker has an empty box and its name is free.
+// move has the container run on another host, if it is on networks that are there too, and there is one on which the worker has
+// an empty box and its name is free.
 func (d *driver) move(w int, b *box) (string, error) {
 	i := slices.IndexFunc(d.boxes[w], func(to *box) bool { return to.on != b.on && to.id == "" && !d.taken(w, to.on, b.spec.Name) })
-	if i < 0 {
+	if i < 0 || len(b.spec.Networks) == 0 {
 		return d.remove(b)
 	}
 	to := d.boxes[w][i]
