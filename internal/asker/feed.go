@@ -18,6 +18,7 @@ type Feed struct {
 	known    atomic.Pointer[known]
 	engineAt atomic.Pointer[[]netip.Addr] // EngineAt's
 	byAddr   sync.Map                     // netip.Addr to *Client
+	aside    atomic.Bool                  // SetAside's
 	bridges
 
 	facts map[string]*container.Container // by ID, of those that run: for who changes them alone
@@ -41,6 +42,13 @@ func newFeed(x *Index, host container.HostID) *Feed {
 // not known.
 func (f *Feed) EngineAt(addrs []netip.Addr) {
 	f.engineAt.Store(&addrs)
+	f.index.version.Add(1)
+}
+
+// SetAside has the index do without the host, or with it again: its engine is another host's too. Meanwhile the feed takes facts
+// all the same.
+func (f *Feed) SetAside(aside bool) {
+	f.aside.Store(aside)
 	f.index.version.Add(1)
 }
 

@@ -46,7 +46,7 @@ func (x *Index) surroundings() *surroundings {
 		return before
 	}
 	s := &surroundings{Index: x, version: version, reading: reading, own: own}
-	s.survey(*x.feeds.Load())
+	s.survey(x.counted())
 	x.last.Store(s)
 	if x.found != nil {
 		for _, v := range s.vantages {
@@ -56,9 +56,14 @@ func (x *Index) surroundings() *surroundings {
 	return s
 }
 
+// counted returns the feeds of the hosts that are not set aside.
+func (x *Index) counted() []*Feed {
+	return slices.DeleteFunc(slices.Clone(*x.feeds.Load()), func(f *Feed) bool { return f.aside.Load() })
+}
+
 // rebridged reports whether containers run on other bridges now.
 func (s *surroundings) rebridged() bool {
-	return slices.ContainsFunc(*s.feeds.Load(), func(f *Feed) bool {
+	return slices.ContainsFunc(s.counted(), func(f *Feed) bool {
 		bridges := (*[]gateway)(nil)
 		if v := s.vantage(f); v != nil {
 			bridges = v.bridges
@@ -67,15 +72,14 @@ func (s *surroundings) rebridged() bool {
 	})
 }
 
-// survey finds how the hosts stand to us. What one host has on this machine, as its bridges show, no other one has. So the
+// survey finds how the hosts stand to us, and sorts them. What one host has on this machine, as its bridges show, no other one has. So the
 // engine that is likelier to be here is looked at first.
 func (s *surroundings) survey(feeds []*Feed) {
-	sorted := slices.Clone(feeds)
-	slices.SortStableFunc(sorted, func(a, b *Feed) int { return a.distance() - b.distance() })
+	slices.SortStableFunc(feeds, func(a, b *Feed) int { return a.distance() - b.distance() })
 	s.hosts = make([]container.HostID, 0, len(feeds))
 	free := slices.Clone(s.own) // those that lie in no proven host's networks
 	var unproven []*Feed
-	for _, f := range sorted {
+	for _, f := range feeds {
 		v := s.stand(f, free)
 		s.vantages = append(s.vantages, v)
 		if v.proven {

@@ -64,6 +64,11 @@ func newFeed(cat *Catalog, host container.HostID) *Feed {
 func (f *Feed) begin() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.nameHost()
+}
+
+// nameHost is begin. The caller holds mu.
+func (f *Feed) nameHost() {
 	entry, skipped := f.cat.rules.HostEntry(f.networks)
 	for _, s := range skipped {
 		f.cat.warnf("Host %s: skipped %s", f.networks.HostName(), s)

@@ -15,6 +15,7 @@ type presence struct {
 	away    bool      // the engine can't be asked
 	since   time.Time // when that has become so; before that is known, when the feed began
 	timer   Timer     // looks again when more than startup or forget has passed; nil if nothing will
+	aside   bool      // SetAside's
 	dropped bool      // the zones have no names of the host
 }
 
@@ -37,24 +38,39 @@ func (f *Feed) Current(current bool, since time.Time) {
 	}
 }
 
+// SetAside takes the host out of the zones, with its own name, or puts it back: its engine is another host's too. Meanwhile it
+// counts as empty, and takes facts all the same.
+func (f *Feed) SetAside(aside bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.aside == aside {
+		return
+	}
+	f.aside = aside
+	f.settle()
+	if aside {
+		f.cat.publish([]zone.Change{{Key: f.key("")}})
+		return
+	}
+	f.nameHost()
+}
+
 // settle has the zones know what there is to know of the host's presence now. The caller holds mu.
 func (f *Feed) settle() {
 	f.stopTimer()
-	switch {
-	case f.synced && !f.away:
-		f.restore()
-	case !f.synced && !f.passed(f.cat.startup):
-	default:
-		if !f.synced && !f.overdue {
+	gone := false
+	if late := !f.synced && f.passed(f.cat.startup); late || f.synced && f.away {
+		if late && !f.overdue {
 			f.overdue = true
 			f.cat.warnf("Host %s has not told its containers in %s: names that no other host has are denied until it does", f.host, f.cat.startup)
 		}
-		if f.passed(f.cat.forget) {
-			f.drop()
+		if gone = f.passed(f.cat.forget); gone && !f.dropped {
+			f.cat.warnf("Host %s has been away for %s: its containers' names are dropped until it is back", f.host, f.cat.forget)
 		}
 	}
+	f.drop(gone || f.aside)
 	f.cat.store.SetHost(f.host, f.state())
-	f.settled.Store(f.synced || f.overdue)
+	f.settled.Store(f.synced || f.overdue || f.aside)
 	f.cat.mu.Lock()
 	f.cat.count()
 	f.cat.mu.Unlock()
@@ -64,6 +80,8 @@ func (f *Feed) settle() {
 // state is the host's as the zones have it.
 func (p *presence) state() zone.HostState {
 	switch {
+	case p.aside:
+		return zone.Current
 	case p.synced && p.away:
 		return zone.Away
 	case p.synced:
@@ -99,23 +117,14 @@ func (f *Feed) stopTimer() {
 	}
 }
 
-// drop takes the host's names out of the zones. The caller holds mu.
-func (f *Feed) drop() {
-	if f.dropped {
-		return
-	}
-	f.cat.warnf("Host %s has been away for %s: its containers' names are dropped until it is back", f.host, f.cat.forget)
-	f.publish(f.all(false))
-	f.dropped = true
-}
-
-// restore undoes drop: the names are those that the host has by now. The caller holds mu.
-func (f *Feed) restore() {
-	if !f.dropped {
+// drop takes the host's containers' names out of the zones, or puts those in that they have by now. The caller holds mu.
+func (f *Feed) drop(drop bool) {
+	if f.dropped == drop {
 		return
 	}
 	f.dropped = false
-	f.publish(f.all(true))
+	f.publish(f.all(!drop))
+	f.dropped = drop
 }
 
 // all returns the changes that give all containers the names that they have, or none. The caller holds mu.

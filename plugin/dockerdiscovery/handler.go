@@ -41,6 +41,7 @@ type Docker struct {
 	block    serverBlock
 
 	hosts       []*watchedHost // as the Corefile has them
+	twins       *twins         // nil if there is but one
 	stopLookups func()         // of their addresses
 	arrivalWait time.Duration  // bounds how long a query waits for a name that is not known yet
 

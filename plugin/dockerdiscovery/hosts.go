@@ -21,6 +21,7 @@ type watchedHost struct {
 	watcher *engine.Watcher
 	moved   func()       // has the host's addresses looked up anew
 	waiting atomic.Int32 // queries that wait for what the engine says
+	kin     kinship      // guarded by Docker.twins.mu
 }
 
 // hostName returns how the Corefile calls the host in names, "" if it does not.

@@ -91,7 +91,10 @@ func (d *Docker) start() error {
 	for _, h := range d.hosts {
 		h.watcher = engine.Watch(h.Endpoint, observed)
 		h.moved = h.watchAddrs(ctx, d.askers.Feed(h.id).EngineAt)
-		h.watcher.Subscribe(d.sink(h), d.config.resync)
+		h.kin.sink = d.sink(h)
+	}
+	for _, h := range d.hosts {
+		h.watcher.Subscribe(h.kin.sink, d.config.resync)
 	}
 	instancesMu.Lock()
 	active = append(active, d)
@@ -146,7 +149,7 @@ func (d *Docker) stop() error {
 	instancesMu.Unlock()
 	if i >= 0 {
 		for _, h := range d.hosts {
-			h.watcher.Unsubscribe(d.sink(h))
+			h.watcher.Unsubscribe(h.kin.sink)
 			h.watcher.Release()
 		}
 		instancesMu.Lock()

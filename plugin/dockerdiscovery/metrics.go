@@ -3,6 +3,7 @@ package dockerdiscovery
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -70,7 +71,14 @@ func (live) Collect(ch chan<- prometheus.Metric) {
 	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
 		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
 	}
+	var aside []engine.Source // their containers count as those of other hosts
+	for _, d := range running() {
+		aside = append(aside, d.twins.aside()...)
+	}
 	for source, s := range engine.States() {
+		if slices.Contains(aside, source) {
+			s.Containers = 0
+		}
 		host := labelOf(source)
 		connected := 0.
 		if s.Connected {

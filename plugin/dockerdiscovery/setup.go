@@ -141,6 +141,7 @@ func newDocker(cfg config, i *instance) *Docker {
 		}
 		d.hosts = append(d.hosts, &watchedHost{endpoint: e, moved: func() {}})
 	}
+	d.twins = newTwins(d.hosts)
 	d.askers = asker.New(&d.own, cfg.forwarders, d.warnOfPublished)
 	d.catalog = catalog.New(catalog.Config{
 		Rules: naming.Rules{
