@@ -127,6 +127,7 @@ func TestHostAway(t *testing.T) {
 		s.Apply(add(atHost(host, published(entry("web", 0, "n=172.17.0.2", "web.docker./name"), "0.0.0.0")),
 			atHost(host, published(entry(string(host), 0, "n=172.17.0.3", string(host)+".docker./name"), "0.0.0.0"))))
 	}
+	s.Apply(add(atHost("a", entry("nothere", 0, "n=172.17.0.4", "nothere.docker./name"))))
 	s.SetHost("b", Away)
 	for _, c := range []struct {
 		asker, name, want string
@@ -139,6 +140,8 @@ func TestHostAway(t *testing.T) {
 		{"a", "b.docker.", "192.0.2.2", 5},
 		{"b", "web.docker.", "172.17.0.2", 5}, // it is there, whatever its engine does
 		{"lan", "nope.docker.", "nxdomain", 5},
+		{"lan", "nothere.docker.", "none", 7}, // a has it, and the asker reaches it nowhere
+		{"a n", "x.nothere.docker.", "nxdomain", 5},
 	} {
 		view := onHosts()[c.asker]
 		if got := viewed(s.Snapshot(), view, c.name, dns.TypeA); got != c.want {

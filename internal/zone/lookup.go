@@ -290,9 +290,6 @@ func (s *Snapshot) apex(q *Query, o *origin, r *Result) {
 
 func (s *Snapshot) negative(q *Query, o *origin, outcome Outcome, r *Result) {
 	ttl := s.ttl(q, s.store.config.NegativeTTL) // RFC 2308 §5
-	if len(s.hosts) > 0 {
-		ttl = min(ttl, staleTTL) // one of these may have the name
-	}
 	r.Outcome, r.Zone, r.Ns = outcome, o.name, s.soa(o.name, o, ttl)
 }
 
