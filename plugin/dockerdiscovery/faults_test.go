@@ -303,34 +303,6 @@ func TestDeadHostAtStart(t *testing.T) {
 	eventually(t, "what the other host has", answers("192.0.2.1 192.0.2.3", "192.0.2.3"))
 }
 
-// TestHangingHostsAtStart has two of three engines hang at the start: the server waits for both no longer than for one, says of each
-// that it starts without, and answers for the third one's names.
-func TestHangingHostsAtStart(t *testing.T) {
-	a, b, c := enginetest.New(t), enginetest.New(t), enginetest.New(t)
-	c.Run(reachable("only-c"))
-	defer a.Freeze()()
-	defer b.Freeze()()
-	began := time.Now()
-	lines := logged(func() {
-		inprocess.Serve(t, fmt.Sprintf("docker:%s {\n docker {\n endpoint %s a\n endpoint %s b\n endpoint %s c 192.0.2.3\n publish\n }\n}", freePort(t), a.Host(), b.Host(), c.Host()))
-	})
-	if took := time.Since(began); took > 2*startupTimeout {
-		t.Errorf("the start took %s", took)
-	}
-	for _, e := range []*enginetest.Engine{a, b, c} {
-		told := slices.ContainsFunc(lines, func(l string) bool {
-			return strings.Contains(l, e.Host()) && strings.Contains(l, "has not told its containers yet")
-		})
-		if told != (e != c) {
-			t.Errorf("it is told that %s is late: %t", e.Host(), told)
-		}
-	}
-	h := &threeHosts{Docker: running()[0]}
-	if got, _ := h.lan("only-c"); got != "192.0.2.3" {
-		t.Errorf("the third one's container is %s", got)
-	}
-}
-
 // TestSlowHostBesideLateOne has a query for a name that nobody has, where a Podman beside one that hangs has started its container
 // and has not told of it.
 func TestSlowHostBesideLateOne(t *testing.T) {
