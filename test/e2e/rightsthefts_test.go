@@ -114,7 +114,7 @@ func TestThefts(t *testing.T) {
 	lan := newLAN(t)
 	near, far, traefik, own := machine.servedNetwork(t), machine.network(t), machine.network(t), machine.network(t)
 	us := machine.gateway(t, near).String()
-	s := serve(t, config{IP: us, Port: 53, Also: lan.Host.String(), Body: "docker " + zones + " sub.docker. {\npublish\nhold 1m\n}\ncache"})
+	s := serve(t, config{IP: us, Port: 53, Also: lan.Host.String(), Body: "docker " + zones + " sub.docker. {\npublish\nrouted\nhold 1m\n}\ncache"})
 	n := suffix()
 	shop, gitea, web, rabbit, db := "shop"+n, "gitea"+n, "web"+n, "rabbit_"+n, "db"+n
 	twin := strings.ReplaceAll(rabbit, "_", "-")
@@ -217,7 +217,7 @@ func TestTheftAwaits(t *testing.T) {
 	t.Parallel()
 	near, far, own := machine.servedNetwork(t), machine.network(t), machine.network(t)
 	us := machine.gateway(t, near).String()
-	s := serve(t, config{IP: us, Port: 53, Body: "docker " + zones + " {\nhold 3s\n}\ncache"})
+	s := serve(t, config{IP: us, Port: 53, Body: "docker " + zones + " {\nrouted\nhold 3s\n}\ncache"})
 	n := suffix()
 	web, shop := "web"+n, "shop"+n
 	thief := machine.run(t, "--network", own, "--hostname", "db."+shop, "--label", "coredns.dockerdiscovery.host=api."+web+", "+web)
@@ -271,7 +271,7 @@ func TestRootZoneThefts(t *testing.T) {
 	up, lan := startUpstream(t), newLAN(t)
 	near, far, own := machine.servedNetwork(t), machine.network(t), machine.network(t)
 	us := machine.gateway(t, near).String()
-	s := serve(t, config{IP: us, Port: 53, Also: lan.Host.String(), Body: "docker .\nforward . " + up.addr})
+	s := serve(t, config{IP: us, Port: 53, Also: lan.Host.String(), Body: "docker . {\nrouted\n}\nforward . " + up.addr})
 	n := suffix()
 	web, shop := "web"+n, "shop"+n
 	owner := machine.run(t, "--network", near, "--name", web, "--expose", "80")
