@@ -309,8 +309,8 @@ func TestDirectNetworkLast(t *testing.T) {
 	us := machine.gateway(t, other).String() // which all askers reach, whatever their default route is
 	s := serve(t, config{IP: us, Port: 53, Also: lan.Host.String(), Body: "docker " + zones + " " + subnet + " {\npublish\n}\ncache"})
 	both, only := "both-"+suffix(), "only-"+suffix()
-	b := machine.run(t, "--name", both, "--network", direct, "-p", "80")
-	machine.do(t, "network", "connect", bridge, b)
+	b := machine.run(t, "--name", both, "--network", bridge, "-p", "80")
+	machine.do(t, "network", "connect", direct, b)
 	o := machine.run(t, "--name", only, "--network", direct)
 	stranger, onBridge, onBoth := machine.run(t, "--network", other), machine.run(t, "--network", bridge), machine.run(t, "--network", other)
 	machine.do(t, "network", "connect", direct, onBoth)
