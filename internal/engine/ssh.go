@@ -130,7 +130,7 @@ func (t *tunnel) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 	if err != nil {
 		return nil, t.notForwarded(err)
 	}
-	return &forwarded{conn, c.RemoteAddr(), t}, nil
+	return t.forward(conn, c.RemoteAddr()), nil
 }
 
 // notForwarded explains why there is no connection to the engine's socket. OpenSSH says of all reasons the same.
@@ -249,16 +249,24 @@ func (s *severed) Read(p []byte) (int, error) {
 type forwarded struct {
 	net.Conn
 	peer net.Addr
-	t    *tunnel
+	in   *io.PipeReader
+}
+
+// forward returns the connection in the way that others are: its end ends a read, whatever the host answers to that.
+func (t *tunnel) forward(conn net.Conn, peer net.Addr) *forwarded {
+	in, out := io.Pipe()
+	go func() {
+		_, err := io.Copy(out, conn)
+		out.CloseWithError(cmp.Or(context.Cause(t.ctx), err, io.EOF)) // the end of the whole is told from that of this one
+	}()
+	return &forwarded{conn, peer, in}
 }
 
 func (f *forwarded) RemoteAddr() net.Addr { return f.peer }
 
-// Read tells the end of the whole tunnel from that of this connection.
-func (f *forwarded) Read(p []byte) (int, error) {
-	n, err := f.Conn.Read(p)
-	if err != nil {
-		err = cmp.Or(context.Cause(f.t.ctx), err)
-	}
-	return n, err
+func (f *forwarded) Read(p []byte) (int, error) { return f.in.Read(p) }
+
+func (f *forwarded) Close() error {
+	f.in.CloseWithError(net.ErrClosed)
+	return f.Conn.Close()
 }

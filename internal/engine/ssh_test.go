@@ -337,7 +337,7 @@ func TestSSHFrozen(t *testing.T) {
 	check(t, err, "has given no connection to ", " for 300ms")
 }
 
-// TestSSHEnds checks that an end does not wait for a connection that is being made.
+// TestSSHEnds checks that an end waits for no answer, neither while a connection is made nor after.
 func TestSSHEnds(t *testing.T) {
 	s, e := sshtest.New(t), enginetest.New(t)
 	mute, err := net.Listen("tcp", "127.0.0.1:0")
@@ -346,18 +346,30 @@ func TestSSHEnds(t *testing.T) {
 	}
 	defer mute.Close()
 	endpoint := bySSH(s, e)
+	ends := func(w *Watcher) {
+		t.Helper()
+		begun := time.Now()
+		w.Release()
+		if took := time.Since(begun); took > sshTimeout/2 {
+			t.Errorf("the end took %s", took)
+		}
+	}
+	r := newRecorder()
+	w := Watch(endpoint, r)
+	w.Subscribe(r, time.Hour)
+	synced(t, r)
+	s.Signal(syscall.SIGSTOP)
+	w.Unsubscribe(r)
+	ends(w)
+
 	endpoint.Host = fmt.Sprintf("ssh://%s@%s", s.User, mute.Addr())
-	w := Watch(endpoint, newRecorder())
+	w = Watch(endpoint, newRecorder())
 	conn, err := mute.Accept()
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	begun := time.Now()
-	w.Release()
-	if took := time.Since(begun); took > sshTimeout/2 {
-		t.Errorf("the end took %s", took)
-	}
+	ends(w)
 }
 
 // TestSSHUser checks that who has no name is asked for one.
