@@ -2,11 +2,15 @@ package e2e
 
 import (
 	"net"
+	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 
 	"github.com/miekg/dns"
+
+	"github.com/dockerdiscovery/dockerdiscovery/test/rig"
 )
 
 // Networks in Docker's gateway modes are reached from elsewhere, or not even from the host: every address that is given is
@@ -47,50 +51,89 @@ func TestGatewayModes(t *testing.T) {
 		"unprotected, published": {"unprotected", []string{"-p", "80"}, []string{"the host", "the LAN", "on unprotected"}, []string{"on another network", "on routed"}},
 		"isolated":               {"isolated", []string{"-p", "80"}, nil, nil},
 	} {
-		name := "web-" + suffix()
-		id := machine.runAs(t, append([]string{"--name", name, "--network", networks[c.network], "--expose", "80"}, c.options...), image, "http", ":80")
-		ip := machine.addr(t, id)
-		s.soon("_http._tcp."+name+".docker.", dns.TypeTXT, nodata) // it is known
-		given := map[string]string{}
-		for _, who := range c.own {
-			given[who] = "own"
-		}
-		for _, who := range c.host {
-			given[who] = "host"
-		}
-		inside(t, id).meets(t, ip, "80", id) // it listens
-		for who, p := range places {
-			if p.at == "" {
-				p.at = s.Addr
-			}
-			got := p.ask(t, name+".docker.", dns.TypeA)
-			srv := p.ask(t, "_http._tcp."+name+".docker.", dns.TypeSRV)
-			t.Logf("%s: %s is given %s, %s", what, who, got, srv)
-			switch given[who] {
-			case "own":
-				if got != ip {
-					t.Errorf("%s: %s is given %s, want %s", what, who, got, ip)
-				}
-				p.meets(t, ip, "80", id)
-			case "host":
-				if got == ip || net.ParseIP(got) == nil {
-					t.Errorf("%s: %s is given %s, want the host's address", what, who, got)
-				}
-				p.meets(t, got, strings.Fields(srv)[2], id)
-			default:
-				if got != nodata {
-					t.Errorf("%s: %s is given %s", what, who, got)
-				}
-				tries.Go(func() {
-					if met := p.answers(t, ip, "80"); met == id[:12] {
-						t.Errorf("%s: %s is given nothing, and reaches %s", what, who, ip)
-					}
-				})
-			}
-		}
+		options := append([]string{"--network", networks[c.network]}, c.options...)
+		s.reaches(t, &tries, what, options, places, c.own, c.host)
 	}
 	tries.Wait()
 	// Who is on the isolated network reaches its neighbours, and nobody else.
 	id := machine.runAs(t, []string{"--network", networks["isolated"]}, image, "http", ":80")
 	inside(t, machine.run(t, "--network", networks["isolated"])).meets(t, machine.addr(t, id), "80", id)
+}
+
+// reaches checks that those who ask for a container with these options from its own places are given its own address, or the
+// host's, and meet it there, and that the others are given none and have no way to it. That takes until their time is out.
+func (s *server) reaches(t *testing.T, tries *sync.WaitGroup, what string, options []string, places map[string]place, own, host []string) {
+	t.Helper()
+	name := "web-" + suffix()
+	id := machine.runAs(t, append([]string{"--name", name, "--expose", "80"}, options...), image, "http", ":80")
+	ip := machine.addr(t, id)
+	s.soon(name+".docker.", dns.TypeTXT, nodata) // it is known
+	inside(t, id).meets(t, ip, "80", id)         // it listens
+	for who, p := range places {
+		if p.at == "" {
+			p.at = s.Addr
+		}
+		got := p.ask(t, name+".docker.", dns.TypeA)
+		srv := p.ask(t, "_http._tcp."+name+".docker.", dns.TypeSRV)
+		t.Logf("%s: %s is given %s, %s", what, who, got, srv)
+		switch {
+		case slices.Contains(own, who):
+			if got != ip {
+				t.Errorf("%s: %s is given %s, want %s", what, who, got, ip)
+			}
+			p.meets(t, ip, "80", id)
+		case slices.Contains(host, who):
+			if got == ip || net.ParseIP(got) == nil {
+				t.Errorf("%s: %s is given %s, want the host's address", what, who, got)
+			}
+			p.meets(t, got, strings.Fields(srv)[2], id)
+		default:
+			if got != nodata {
+				t.Errorf("%s: %s is given %s", what, who, got)
+			}
+			tries.Go(func() {
+				if met := p.answers(t, ip, "80"); met == id[:12] {
+					t.Errorf("%s: %s is given nothing, and reaches %s", what, who, ip)
+				}
+			})
+		}
+	}
+}
+
+// Podman's networks reach each other, but for isolated ones: all that are made by Docker's API, as Compose does, are.
+func TestPodmanIsolate(t *testing.T) {
+	t.Parallel()
+	if !podman {
+		t.Skip("the engine is Docker")
+	}
+	network := func(options map[string]string) (name string) {
+		name = "net-" + suffix()
+		podmanCall(t, http.MethodPost, "networks/create", map[string]any{
+			"name": name, "driver": "bridge", "dns_enabled": false, "options": options, "labels": map[string]string{rig.Mark: theRun.ID},
+		})
+		t.Cleanup(func() { machine.output("network", "rm", name) })
+		return name
+	}
+	networks := map[string]string{
+		"plain": network(nil), "isolated": network(map[string]string{"isolate": "true"}), "strict": network(map[string]string{"isolate": "strict"}),
+		"by Docker's API": machine.network(t), "internal": machine.network(t, "--internal"),
+	}
+	other := network(nil)
+	s := serve(t, config{IP: machine.gateway(t, other).String(), Body: "docker " + zones + "\ncache"})
+	places := map[string]place{"the host": {}, "on another": inside(t, machine.run(t, "--network", other))}
+	for name, n := range networks {
+		if name != "internal" { // from there nothing leads to the server
+			places["on "+name] = inside(t, machine.run(t, "--network", n))
+		}
+	}
+	var tries sync.WaitGroup
+	free := []string{"the host", "on another", "on plain"}
+	for name, own := range map[string][]string{
+		"plain":    append([]string{"on isolated", "on by Docker's API"}, free...),
+		"isolated": append([]string{"on isolated"}, free...), "by Docker's API": append([]string{"on by Docker's API"}, free...),
+		"strict": {"the host", "on strict"}, "internal": {"the host"},
+	} {
+		s.reaches(t, &tries, name, []string{"--network", networks[name]}, places, own, nil)
+	}
+	tries.Wait()
 }
