@@ -72,6 +72,16 @@ func (v *View) own(claims []claimant) (_ []claimant, own bool) {
 	}
 }
 
+// preferred returns the claims by which the view can have the name: those of the asker's own host if there are any, else all that
+// answer.
+func (n *node) preferred(v *View) []claimant {
+	claims := n.claims[:n.winners]
+	if v.Hosts != nil {
+		claims, _ = v.own(claims)
+	}
+	return claims
+}
+
 func countFunc[T any](all []T, counts func(T) bool) (n int) {
 	for _, t := range all {
 		if counts(t) {

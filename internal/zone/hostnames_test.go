@@ -273,3 +273,44 @@ func TestServiceBelowLostName(t *testing.T) {
 		t.Errorf("its port is at %s", got)
 	}
 }
+
+// TestOwnHostRestarts checks that who asks on a host is not given another host's container while that of its own restarts.
+func TestOwnHostRestarts(t *testing.T) {
+	s := NewStore(Config{Zones: []string{"docker."}, TTL: 30, NegativeTTL: 7})
+	web := func(host container.HostID) *Entry {
+		e := published(entry("web", 0, "n=172.17.0.2", "web.docker./name"), "0.0.0.0")
+		return atHost(host, service(e, "_http._tcp.web.docker.", "web.docker.", 80, "0.0.0.0:8080"))
+	}
+	for _, c := range []struct {
+		what     string
+		own      *Entry
+		a, b     string // what the hosts get
+		port     string // and host a of the port
+		onLAN    string
+		fromAway string // what a container of b's gets
+	}{
+		{"both run", web("a"), "172.17.0.2", "172.17.0.2", "0", "192.0.2.1 192.0.2.2", "10.99.0.2"},
+		{"it restarts", held1(web("a")), "none", "172.17.0.2", "none", "192.0.2.2", "10.99.0.2"},
+		{"it was removed", gone1(web("a")), "192.0.2.2", "172.17.0.2", "0", "192.0.2.2", "10.99.0.2"},
+	} {
+		s.Apply(add(c.own, web("b")))
+		for asker, want := range map[string]string{"a": c.a, "a n": c.a, "a other": c.a, "b": c.b, "lan": c.onLAN, "b other": c.fromAway} {
+			switch {
+			case c.what == "both run" && asker == "a other":
+				want = "10.99.0.1" // its own gateway
+			case c.what != "both run" && asker == "a n":
+				want = "ended" // what is held nearby is there
+			}
+			if got := viewed(s.Snapshot(), onHosts()[asker], "web.docker.", dns.TypeA); got != want {
+				t.Errorf("%s: %s gets %s, want %s", c.what, asker, got, want)
+			}
+		}
+		q := Query{Name: "web.docker.", Spelled: "web.docker.", Type: dns.TypeA, View: onHosts()["a"]}
+		if r := lookup(s.Snapshot(), q); len(r.Answer) == 0 && r.Ns[0].Header().Ttl != 1 {
+			t.Errorf("%s: that there is no address is kept for %d seconds", c.what, r.Ns[0].Header().Ttl)
+		}
+		if got := viewed(s.Snapshot(), onHosts()["a"], "_http._tcp.web.docker.", dns.TypeSRV); got != c.port {
+			t.Errorf("%s: the port is %s, want %s", c.what, got, c.port)
+		}
+	}
+}

@@ -233,7 +233,7 @@ func (s *Snapshot) answer(q *Query, n *node, o *origin, r *Result) {
 	default:
 		s.negative(q, o, NoData, r)
 	}
-	if len(r.Answer) == 0 && n.expectant() {
+	if len(r.Answer) == 0 && n.expectant(&q.View) {
 		soa := r.Ns[0].(*dns.SOA)
 		soa.Hdr.Ttl, soa.Minttl = min(soa.Hdr.Ttl, expectantTTL), min(soa.Minttl, expectantTTL)
 	}
@@ -245,10 +245,10 @@ const expectantTTL = 1
 
 // expectant reports whether the name is one for containers of which none has an address at the moment: they have ended, or
 // have left the network. Records at the name, which stay, are no reason to keep it for longer.
-func (n *node) expectant() bool {
+func (n *node) expectant(v *View) bool {
 	expects := false
-	for i := range n.claims[:n.winners] {
-		switch h := &n.claims[i]; {
+	for _, h := range n.preferred(v) {
+		switch {
 		case h.entry.Held:
 			expects = true
 		case !h.claim.addresses():

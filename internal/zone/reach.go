@@ -83,7 +83,14 @@ func (n *node) reach(s *Snapshot, all []reached, v *View) []reached {
 	if v.why != nil {
 		n.unreached(all, v, g)
 	}
-	return selected(s, all, v)
+	return selected(s, all, n, v)
+}
+
+// expected reports whether a container of the asker's own host restarts, which is to answer again: others do not meanwhile.
+func (n *node) expected(v *View) bool {
+	return v.Hosts != nil && slices.ContainsFunc(n.claims[:n.winners], func(c claimant) bool {
+		return c.entry.Held && !c.entry.Gone && v.local(c.entry)
+	})
 }
 
 // each adds what each of those gives who answer and run: what is shared with the container that asks, or what is not.
@@ -287,12 +294,12 @@ func (v *View) confined() bool { return v.Asker == Container && v.Outbound == co
 // speaks reports whether the asker can reach addresses of the family outside its networks.
 func (v *View) speaks(ip netip.Addr) bool { return v.Families == 0 || v.Families&FamilyOf(ip) != 0 }
 
-// selected returns those of whom could answer that the asker should prefer, each of these if there are any: those of its own
-// host; of hosts that are current; who is well. Who answers only when it is well does not count else.
-func selected[T interface{ owner() *Entry }](s *Snapshot, all []T, v *View) []T {
+// selected returns those of whom could answer for the name that the asker should prefer, each of these if there are any: those
+// of its own host; of hosts that are current; who is well. Who answers only when it is well does not count else.
+func selected[T interface{ owner() *Entry }](s *Snapshot, all []T, n *node, v *View) []T {
 	all = prefer(all, v, Unwell, true, func(e *Entry) bool { return !e.RequireWell || v.well(e) })
 	if v.Hosts != nil {
-		all = prefer(all, v, OtherHost, false, v.local)
+		all = prefer(all, v, OtherHost, n.expected(v), v.local)
 	}
 	if s.away > 0 {
 		all = prefer(all, v, HostAway, false, func(e *Entry) bool { return s.hosts[e.Host] != Away })

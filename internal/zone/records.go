@@ -218,7 +218,7 @@ func (s *Snapshot) serving(n *node, v *View) []claimant {
 		service := h.claim.Data.Service
 		return guard.keeps(&h, v) || len(h.entry.ports(service, v)) == 0 ||
 			s.serviceTarget(h, v) == "" // its names are others'
-	}), v)
+	}), n, v)
 }
 
 // serviceTarget returns the container's first name that answers the view with its addresses, and with none of another host's,
@@ -233,11 +233,7 @@ func (s *Snapshot) serviceTarget(h claimant, v *View) (target string) {
 		if !n.answersFor(h.entry) {
 			continue
 		}
-		claims := n.claims[:n.winners]
-		if v.Hosts != nil {
-			claims, _ = v.own(claims)
-		}
-		if !slices.ContainsFunc(claims, func(c claimant) bool { return c.entry.Host != h.entry.Host }) {
+		if !slices.ContainsFunc(n.preferred(v), func(c claimant) bool { return c.entry.Host != h.entry.Host }) {
 			return name
 		}
 		target = cmp.Or(target, name)
