@@ -140,3 +140,79 @@ func (s *server) value(name string) float64 {
 	}
 	return v
 }
+
+// One of two engines is frozen, and killed: all that is asked for of the other one is answered as before, with the whole TTL, and what
+// happens there at once. When the fault is over, all is right soon.
+func TestFaultBesideAnotherEngine(t *testing.T) {
+	t.Parallel()
+	e, other := newEngine(t), newEngine(t)
+	e.start()
+	other.start()
+	network := e.populate()
+	const ttl, there = 60, "192.0.2.2"
+	s := serve(t, config{Body: fmt.Sprintf("docker docker. {\nendpoint %s a\nendpoint %s b %s\npublish\nttl %d\n}", e.host, other.host, there, ttl)})
+	stays := e.inspect(t, e.run(t, "--network", network, "--name", "stays"))
+	other.run(t, "--network", other.populateElsewhere(), "--name", "there", "-p", "80")
+	has := func(want string, longest uint32) func() error {
+		return func() error {
+			m := s.ask("there.docker.", dns.TypeA)
+			if got := outcome(m); got != want || m.Answer[0].Header().Ttl > longest {
+				return fmt.Errorf("there: %s", m)
+			}
+			return nil
+		}
+	}
+	eventually(t, func() error { return s.agrees(stays) })
+	eventually(t, has(there, ttl))
+	load := startLoad(s, []question{
+		{"stays.docker.", dns.TypeA, addrs4(stays)[0]}, {"stays.a.docker.", dns.TypeA, addrs4(stays)[0]}, {"stays.docker.", dns.TypeAAAA, nodata},
+		{"there.docker.", dns.TypeA, there}, {"there.b.docker.", dns.TypeA, there}, {"b.docker.", dns.TypeA, there}, {"nobody.docker.", dns.TypeA, nxdomain},
+	})
+	process := other.dockerd
+	t.Cleanup(func() { process.Signal(syscall.SIGCONT) }) // else it can't be ended
+	for _, fault := range []struct {
+		what     string
+		do, undo func()
+	}{
+		{"frozen", func() { process.Signal(syscall.SIGSTOP) }, func() { process.Signal(syscall.SIGCONT) }},
+		{"killed", func() { other.end(syscall.SIGKILL) }, other.start},
+	} {
+		fault.do()
+		begin := time.Now()
+		for s.value("coredns_docker_connected") != 1 {
+			if time.Since(begin) > silence {
+				t.Fatalf("%s: not noticed after %v", fault.what, silence)
+			}
+			if err := s.servesTTL("stays.docker.", ttl); err != nil {
+				t.Fatalf("%s: %v", fault.what, err)
+			}
+			time.Sleep(100 * time.Millisecond) // a pace
+		}
+		noticed := time.Since(begin)
+		eventually(t, has(there, staleTTL))
+		if err := s.servesTTL("stays.docker.", ttl); err != nil {
+			t.Errorf("%s: %v", fault.what, err)
+		}
+		if err := s.isReady(); err != nil {
+			t.Errorf("%s: %v", fault.what, err)
+		}
+		comes := e.run(t, "--network", network)
+		if err := s.agrees(e.inspect(t, comes)); err != nil {
+			t.Errorf("%s: what has just started on the other engine: %v", fault.what, err)
+		}
+		fault.undo()
+		begin = time.Now()
+		eventually(t, func() error { return s.wantMetric("coredns_docker_connected", 2) })
+		eventually(t, func() error { return s.servesTTL("there.docker.", ttl) })
+		if took := time.Since(begin); took > recovery {
+			t.Errorf("%s: right %v after the fault", fault.what, took)
+		} else {
+			t.Logf("%s: noticed after %v, right again after %v", fault.what, noticed.Round(time.Millisecond), took.Round(time.Millisecond))
+		}
+	}
+	sent, wrong := load.stop()
+	t.Logf("%d questions, %d answered wrongly or not at all", sent, len(wrong))
+	if len(wrong) > 0 {
+		t.Errorf("%s", strings.Join(wrong[:min(len(wrong), 10)], "; "))
+	}
+}
