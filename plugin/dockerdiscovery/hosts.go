@@ -143,7 +143,7 @@ func at(source engine.Source) string {
 	labels.RLock()
 	defer labels.RUnlock()
 	if l := labels.of[source]; l.named {
-		return string(l.host) + " at " + string(source)
+		return "of " + string(l.host) + " at " + string(source)
 	}
 	return "at " + string(source)
 }

@@ -124,7 +124,7 @@ func TestEngineNamedTwice(t *testing.T) {
 				}
 			})
 			lines = slices.DeleteFunc(lines, func(l string) bool { return !strings.Contains(l, "is the one") })
-			if len(lines) != 1 || !strings.Contains(lines[0], "Docker Engine "+two+" at unix://") || !strings.Contains(lines[0], "is the one "+one+" at unix://") {
+			if len(lines) != 1 || !strings.Contains(lines[0], "Docker Engine of "+two+" at unix://") || !strings.Contains(lines[0], "is the one of "+one+" at unix://") {
 				t.Errorf("the log says %q", lines)
 			}
 			way.lead(other)
