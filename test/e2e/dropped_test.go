@@ -22,7 +22,7 @@ import (
 func TestDroppedEvents(t *testing.T) {
 	t.Parallel()
 	const resync = 15 * time.Second
-	e := newEngine(t)
+	e := newEngine(t, liveRestore)
 	e.start()
 	api, err := dockerclient.NewClientWithOpts(dockerclient.WithHost(e.host), dockerclient.WithAPIVersionNegotiation())
 	if err != nil {
@@ -30,7 +30,7 @@ func TestDroppedEvents(t *testing.T) {
 	}
 	defer api.Close()
 	d := &dam{}
-	p := startProxy(t, e.socket(), d.wrap)
+	p := startProxy(t, e.Socket(), d.wrap)
 	s := serve(t, config{Body: fmt.Sprintf("docker docker. 198.18.0.0/15 {\nendpoint unix://%s\nresync %v\n}", p.socket, resync)})
 	dropping := &dropping{t: t, engine: e, api: api, server: s, dam: d, network: e.populate(), second: e.network(t)}
 	// All of a container's labels stand in its events: with this one, few events fill the buffers on the way.

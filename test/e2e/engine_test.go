@@ -22,7 +22,7 @@ var restarts = flag.Int("e2e.restarts", 2, "how often TestEngineRestart and Test
 // meanwhile, and afterwards what is. Nobody who asks for what stays ever sees that.
 func TestEngineRestart(t *testing.T) {
 	t.Parallel()
-	e := newEngine(t)
+	e := newEngine(t, liveRestore)
 	e.start()
 	network := e.populate()
 	s := serve(t, config{Body: "docker docker. 198.18.0.0/15 {\nendpoint " + e.host + "\nhold 1m\n}"})
@@ -47,7 +47,7 @@ func TestEngineRestart(t *testing.T) {
 		goes := e.inspect(t, e.run(t, "--network", network, "--name", "goes-"+suffix()))
 		eventually(t, func() error { return s.agrees(goes) })
 
-		e.end([]os.Signal{syscall.SIGTERM, syscall.SIGKILL}[i%2])
+		e.End([]os.Signal{syscall.SIGTERM, syscall.SIGKILL}[i%2])
 		eventually(t, func() error { return s.wantMetric("coredns_docker_connected", 0) })
 		syscall.Kill(goes.State.Pid, syscall.SIGKILL) // nobody is told
 		if err := s.agrees(goes); err != nil {
@@ -83,7 +83,7 @@ func addrs4(c inspection) []string {
 // wrong, and takes up the work when the engine comes.
 func TestStartBeforeEngine(t *testing.T) {
 	t.Parallel()
-	e := newEngine(t)
+	e := newEngine(t, liveRestore)
 	up := startUpstream(t)
 	s := launch(t, config{Body: "docker docker. {\nendpoint " + e.host + "\n}\nforward . " + up.addr})
 	eventually(t, func() error {
@@ -97,12 +97,12 @@ func TestStartBeforeEngine(t *testing.T) {
 		t.Errorf("ready endpoint: got %v, want %d", err, http.StatusServiceUnavailable)
 	}
 	eventually(t, func() error {
-		if n := len(s.Log.Lines(e.socket())); n != 1 {
-			return fmt.Errorf("%d lines of log about %s, want one", n, e.socket())
+		if n := len(s.Log.Lines(e.Socket())); n != 1 {
+			return fmt.Errorf("%d lines of log about %s, want one", n, e.Socket())
 		}
 		return nil
 	})
-	t.Log(s.Log.Lines(e.socket()))
+	t.Log(s.Log.Lines(e.Socket()))
 
 	e.start()
 	begin := time.Now()

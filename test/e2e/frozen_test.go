@@ -27,7 +27,7 @@ func TestFrozenEngine(t *testing.T) {
 	if *frozenFor <= silence {
 		t.Fatalf("-e2e.frozen is %v: it must be longer than %v, after which it must be noticed", *frozenFor, silence)
 	}
-	e := newEngine(t)
+	e := newEngine(t, liveRestore)
 	e.start()
 	network := e.populate()
 	const ttl = 60
@@ -38,7 +38,7 @@ func TestFrozenEngine(t *testing.T) {
 	}
 	eventually(t, func() error { return s.servesTTL("stays.docker.", ttl) })
 
-	process := e.dockerd
+	process := e.Dockerd
 	t.Cleanup(func() { process.Signal(syscall.SIGCONT) }) // else it can't be ended
 	if err := process.Signal(syscall.SIGSTOP); err != nil {
 		t.Fatal(err)

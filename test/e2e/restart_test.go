@@ -37,7 +37,6 @@ type reply struct {
 func TestEngineRestartWithContainers(t *testing.T) {
 	t.Parallel()
 	e := newEngine(t)
-	e.flags = nil
 	e.start()
 	network := e.populate()
 	s := serve(t, config{Body: "docker docker. 198.18.0.0/15 {\nendpoint " + e.host + "\nhold 2m\n}"})
@@ -77,7 +76,7 @@ func TestEngineRestartWithContainers(t *testing.T) {
 		var asking sync.WaitGroup
 		asking.Go(func() { replies = askAll(ctx, t, s, len(ids)) })
 
-		e.end(syscall.SIGTERM)
+		e.End(syscall.SIGTERM)
 		e.start()
 		begin := time.Now()
 		note()

@@ -18,7 +18,7 @@ import (
 // host reaches what is published, and nothing else.
 func TestEngineInVM(t *testing.T) {
 	t.Parallel()
-	e := newEngine(t)
+	e := newEngine(t, liveRestore)
 	e.start()
 	network := e.populateElsewhere()
 	dir := t.TempDir()
@@ -38,7 +38,7 @@ func TestEngineInVM(t *testing.T) {
 		s.soon("web.docker.", dns.TypeA, "127.0.0.1")
 		s.soon("hostnet.docker.", dns.TypeA, "127.0.0.1")
 		s.soon("plain.docker.", dns.TypeA, nodata)
-		if len(s.Log.Lines("Watching Docker Engine")) != 1 || len(s.Log.Lines(e.socket())) == 0 {
+		if len(s.Log.Lines("Watching Docker Engine")) != 1 || len(s.Log.Lines(e.Socket())) == 0 {
 			t.Errorf("it watches another engine:\n%s", s.Log)
 		}
 	}
