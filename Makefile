@@ -9,9 +9,10 @@ BEFORE = 214e941
 BENCHSTAT = go run golang.org/x/perf/cmd/benchstat@v0.0.0-20260908200009-22c9c6c9d4da
 # Always anew: Go's test cache cannot know the engine's state. Verbose: latencies and skips are reported.
 E2E = go test -race -count=1 -p 1 -timeout 20m -v ./test/e2e ./test/convergence ./test/soak
+HOSTS = go test -race -count=1 -timeout 15m -v ./test/hosts
 EXAMPLES = go test -race -count=1 -timeout 30m -v ./test/examples
 
-.PHONY: run build test model e2e test-examples test-engines soak lint bench bench-scale bench-hosts bench-engine bench-crashes pgo
+.PHONY: run build test model e2e test-examples test-engines test-hosts soak lint bench bench-scale bench-hosts bench-engine bench-crashes pgo
 
 run: build
 	./coredns -conf Corefile.example
@@ -20,7 +21,7 @@ build:
 	./build.sh
 
 test:
-	test/with-engine sh -c 'go test -race $$(go list ./... | grep -vE "/test/(e2e|convergence|soak|examples)$$") && $(BENCH) test -race ./... && $(E2E) && $(EXAMPLES)'
+	test/with-engine sh -c 'go test -race $$(go list ./... | grep -vE "/test/(e2e|convergence|soak|hosts|examples)$$") && $(BENCH) test -race ./... && $(E2E) && $(HOSTS) && $(EXAMPLES)'
 
 # All schedules of up to seven steps, and long ones at random: some minutes. What it prints is the same each time.
 model:
@@ -37,6 +38,10 @@ test-examples:
 
 test-engines:
 	test/with-engine test/engines/suite
+
+# Three hosts with engines of three versions. In make test all have the machine's.
+test-hosts:
+	test/with-engine $(HOSTS) -hosts.engines docker-trixie,docker-sid
 
 lint:
 	@unformatted=$$(gofmt -l .) && [ -z "$$unformatted" ] || { echo "gofmt -w needed: $$unformatted"; exit 1; }

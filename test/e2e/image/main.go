@@ -10,6 +10,7 @@
 //	image sicken | heal
 //	image find SERVER NAME N  exits 1 if the server has less than N addresses for the name: for HEALTHCHECK
 //	image http ADDRESS      answers every request with the container's hostname
+//	image tell ADDRESS TEXT  says the text to all who connect
 //	image proxy ADDRESS SOCKET  passes connections on to the socket
 package main
 
@@ -70,6 +71,8 @@ func run(mode string, args []string) error {
 		return os.Remove(sick)
 	case "http":
 		return serve(args)
+	case "tell":
+		return tell(args)
 	case "proxy":
 		return proxy(args)
 	default:
@@ -136,6 +139,24 @@ func serve(args []string) error {
 	return http.ListenAndServe(args[0], http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		fmt.Fprintln(w, host)
 	}))
+}
+
+func tell(args []string) error {
+	if len(args) != 2 {
+		return fmt.Errorf("tell needs an address to listen on and a text")
+	}
+	l, err := net.Listen("tcp", args[0])
+	if err != nil {
+		return err
+	}
+	for {
+		conn, err := l.Accept()
+		if err != nil {
+			return err
+		}
+		io.WriteString(conn, args[1])
+		conn.Close()
+	}
 }
 
 func proxy(args []string) error {
