@@ -145,7 +145,7 @@ func (s *server) value(name string) float64 {
 // happens there at once. When the fault is over, all is right soon.
 func TestFaultBesideAnotherEngine(t *testing.T) {
 	t.Parallel()
-	e, other := newEngine(t), newEngine(t)
+	e, other := newEngine(t, liveRestore), newEngine(t, liveRestore)
 	e.start()
 	other.start()
 	network := e.populate()
@@ -168,14 +168,14 @@ func TestFaultBesideAnotherEngine(t *testing.T) {
 		{"stays.docker.", dns.TypeA, addrs4(stays)[0]}, {"stays.a.docker.", dns.TypeA, addrs4(stays)[0]}, {"stays.docker.", dns.TypeAAAA, nodata},
 		{"there.docker.", dns.TypeA, there}, {"there.b.docker.", dns.TypeA, there}, {"b.docker.", dns.TypeA, there}, {"nobody.docker.", dns.TypeA, nxdomain},
 	})
-	process := other.dockerd
+	process := other.Dockerd
 	t.Cleanup(func() { process.Signal(syscall.SIGCONT) }) // else it can't be ended
 	for _, fault := range []struct {
 		what     string
 		do, undo func()
 	}{
 		{"frozen", func() { process.Signal(syscall.SIGSTOP) }, func() { process.Signal(syscall.SIGCONT) }},
-		{"killed", func() { other.end(syscall.SIGKILL) }, other.start},
+		{"killed", func() { other.End(syscall.SIGKILL) }, other.start},
 	} {
 		fault.do()
 		begin := time.Now()
