@@ -211,7 +211,7 @@ func (v *View) published(all []reached, entry *Entry) []reached {
 	switch {
 	case v.Server == nil:
 		return v.at(all, entry, v.hostAddrs(entry), hostPorts)
-	case beyond && !v.Server.Publish(), !beyond && v.Asker == Container && (v.Outbound == container.NoWayOut || len(v.gateways(entry.Host)) == 0):
+	case beyond && !v.Server.Publish(), !beyond && v.Asker == Container && !v.admitted(entry):
 		return all
 	}
 	for _, p := range entry.Published {
@@ -228,6 +228,13 @@ func (v *View) published(all []reached, entry *Entry) []reached {
 		}
 	}
 	return all
+}
+
+// admitted reports whether a container that asks reaches the ports that one of its host's publishes there: from internal networks
+// nobody does, and Podman keeps its isolated networks apart there too.
+func (v *View) admitted(entry *Entry) bool {
+	apart := func(a Address) bool { return v.Outbound == container.ApartOut && a.Reach&container.Apart != 0 }
+	return !v.confined() && len(v.gateways(entry.Host)) > 0 && !slices.ContainsFunc(entry.Addresses, apart)
 }
 
 // beyond reports whether the asker reaches the container's host as one from elsewhere does.

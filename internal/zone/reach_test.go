@@ -39,6 +39,7 @@ func TestWhoReaches(t *testing.T) {
 		serves(entry("half", 0, "ports=172.20.0.3", "half.docker./name"), "", false), // another port of its is open
 		serves(entry("pod", 0, "podman=10.88.0.2", "pod.docker./name"), all, true),
 		serves(entry("apart", 0, "apart=10.89.0.2", "apart.docker./name"), "", false),
+		serves(entry("apartpub", 0, "apart=10.89.0.3", "apartpub.docker./name"), all, true),
 		serves(entry("icc", 0, "icc=172.21.0.2", "icc.docker./name"), "", false),
 		serves(entry("over", 0, "ov=10.0.1.2 gw:ov=172.18.0.2", "over.docker./name", "db.docker./shared/ov"), "", false),
 		serves(entry("overpub", 0, "ov=10.0.1.3 gw:ov=172.18.0.3", "overpub.docker./name"), all, true),
@@ -87,8 +88,10 @@ func TestWhoReaches(t *testing.T) {
 		"pod": with(strangers("10.88.0.2 :80", outsiders...), map[string]string{
 			"on a": "10.88.0.2 :80", "host": "10.88.0.2 :80", "v4 on c": "10.88.0.2 :80", "v6 on c": "fd99::1 :8080", "LAN, publish": "192.0.2.1 2001:db8::1 :8080"}),
 		"apart": {"on a": "10.89.0.2 :80", "on c": "10.89.0.2 :80", "on ov": "10.89.0.2 :80", "on icc": "10.89.0.2 :80", "host": "10.89.0.2 :80", "v4 on c": "10.89.0.2 :80"},
-		"icc":   {"host": "172.21.0.2 :80"},
-		"over":  {"on ov": "10.0.1.2 :80", "isolated on ov": "10.0.1.2 :80", "host": "172.18.0.2 :80"},
+		"apartpub": {"on a": "10.89.0.3 :80", "on c": "10.89.0.3 :80", "on ov": "10.89.0.3 :80", "on icc": "10.89.0.3 :80", "host": "10.89.0.3 :80",
+			"v4 on c": "10.89.0.3 :80", "v6 on c": "fd99::1 :8080", "LAN, publish": "192.0.2.1 2001:db8::1 :8080"},
+		"icc":  {"host": "172.21.0.2 :80"},
+		"over": {"on ov": "10.0.1.2 :80", "isolated on ov": "10.0.1.2 :80", "host": "172.18.0.2 :80"},
 		"overpub": with(strangers("10.99.0.1 fd99::1 :8080", "on a", "on c", "apart", "on icc"), map[string]string{
 			"on ov": "10.0.1.3 :80", "isolated on ov": "10.0.1.3 :80", "host": "172.18.0.3 :80", "v4 on c": "10.99.0.1 :8080", "v6 on c": "fd99::1 :8080",
 			"LAN, publish": "192.0.2.1 2001:db8::1 :8080"}),
@@ -128,7 +131,7 @@ func TestWhoReaches(t *testing.T) {
 	}
 	// With the container go all its names.
 	var gones []Change
-	for _, id := range []string{"plain", "pub", "pub6", "one", "nat", "open", "half", "pod", "apart", "icc", "over", "overpub", "hidden", "both", "mac", "net"} {
+	for _, id := range []string{"plain", "pub", "pub6", "one", "nat", "open", "half", "pod", "apart", "apartpub", "icc", "over", "overpub", "hidden", "both", "mac", "net"} {
 		gones = append(gones, gone(id))
 	}
 	s.Apply(gones)
