@@ -240,3 +240,25 @@ func TestGatewayReadOutlivesItsFirst(t *testing.T) {
 		all.Wait()
 	})
 }
+
+// TestManyOnOverlays has a Swarm's node with many containers reconciled: not each has docker_gwbridge read for itself.
+func TestManyOnOverlays(t *testing.T) {
+	const n = 1000
+	e := enginetest.New(t)
+	e.MakeNetwork(enginetest.NetworkSpec{Name: "ov", Driver: "overlay", Subnets: []string{"10.0.0.0/16"}})
+	ids := e.Populate(n, func(i int) enginetest.Spec { return onOverlay(fmt.Sprint("web", i)) })
+	began := time.Now()
+	_, r := watch(t, e, time.Hour)
+	synced(t, r)
+	t.Logf("%d reads, %v", e.Calls("network"), time.Since(began))
+	if reads := e.Calls("network"); reads > n/2 {
+		t.Errorf("%d reads for %d containers", reads, n)
+	}
+	r.note(func() {
+		for _, id := range ids {
+			if !r.onGateway(e, id) {
+				t.Fatalf("%.12s is known as %+v", id, r.containers[id])
+			}
+		}
+	})
+}
