@@ -44,14 +44,16 @@ type Index struct {
 	networks atomic.Pointer[networks] // of all hosts
 	version  atomic.Uint64            // changes with each change of what is known of any host
 	last     atomic.Pointer[surroundings]
+	strays   atomic.Int64 // how many containers' addresses lie in no network of theirs
 
 	mu sync.Mutex // held by who changes feeds or networks
 }
 
-// networks are those of all hosts that differ from bridges of one host. It must not be changed.
+// networks are those of all hosts that differ from bridges of one host, and the subnets of all. It must not be changed.
 type networks struct {
 	direct   []container.NetworkID
 	spanning []container.NetworkID
+	subnets  subnets
 }
 
 // New returns an index that knows no host. Who asks from the forwarders passes queries on for others. Each vantage that is
@@ -97,6 +99,7 @@ func (x *Index) sortNetworks() {
 		for i := range known.host.Networks {
 			n := &known.host.Networks[i]
 			id := known.networks.ID(n.Name)
+			all.subnets.add(n)
 			if n.Direct() {
 				all.direct = append(all.direct, id)
 			}
@@ -129,7 +132,7 @@ func (x *Index) Who(ip netip.Addr) Asker {
 	}
 	s := x.surroundings()
 	own := s.isOwn(ip)
-	if !ip.IsLoopback() { // which no container has for others
+	if !ip.IsLoopback() && x.somewhere(ip) { // which no container has for others
 		switch c, claims := s.claimant(ip, own); {
 		case claims == 1:
 			return s.asker(c, ip)

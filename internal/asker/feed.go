@@ -21,7 +21,9 @@ type Feed struct {
 	aside    atomic.Bool                  // SetAside's
 	bridges
 
-	facts map[string]*container.Container // by ID, of those that run: for who changes them alone
+	// For who changes them alone:
+	facts  map[string]*container.Container // by ID, of those that run
+	strays strays                          // addresses of these in none of the host's networks
 }
 
 // known is what is known of a host. It must not be changed.
@@ -32,7 +34,7 @@ type known struct {
 }
 
 func newFeed(x *Index, host container.HostID) *Feed {
-	f := &Feed{index: x, host: host, hosts: []container.HostID{host}, facts: map[string]*container.Container{}}
+	f := &Feed{index: x, host: host, hosts: []container.HostID{host}, facts: map[string]*container.Container{}, strays: strays{}}
 	f.known.Store(&known{networks: container.NewNetworks(&container.Host{ID: host})})
 	f.engineAt.Store(new([]netip.Addr))
 	return f
@@ -56,8 +58,17 @@ func (f *Feed) SetAside(aside bool) {
 func (f *Feed) Host(h container.Host) {
 	h.ID = f.host
 	before, now := f.known.Load(), &known{told: true, host: h, networks: container.NewNetworks(&h)}
+	f.byAddr.Range(func(ip, _ any) bool {
+		if ip := ip.(netip.Addr); !now.has(ip) {
+			f.strays.add(f.index, ip) // before its network goes
+		}
+		return true
+	})
 	f.known.Store(now)
 	f.index.sortNetworks()
+	for ip := range f.strays {
+		f.stray(ip)
+	}
 	for _, c := range f.facts { // a network may be known as another one now, or be reached otherwise
 		if slices.ContainsFunc(c.Connections(), func(e container.Endpoint) bool { return !before.networks.Same(now.networks, e.Network) }) {
 			f.replace(c, c)
@@ -95,6 +106,7 @@ func (f *Feed) replace(old, facts *container.Container) {
 		for _, e := range facts.Connections() {
 			for _, ip := range e.Addrs {
 				f.byAddr.Store(ip, base.from(&e))
+				f.stray(ip)
 				kept[ip] = true
 			}
 		}
@@ -107,6 +119,7 @@ func (f *Feed) replace(old, facts *container.Container) {
 			// The address may be another container's by now.
 			if c := f.client(ip); !kept[ip] && c != nil && c.ID == old.ID {
 				f.byAddr.Delete(ip)
+				f.stray(ip)
 			}
 		}
 	}

@@ -94,7 +94,7 @@ func (s *Snapshot) means(n *node, entry *Entry, v *View) bool {
 	}
 	leads := func(e *Entry) bool {
 		return slices.ContainsFunc(e.Addresses, func(a Address) bool {
-			return reverseName(a.IP) == n.name && (a.outside() || v.Asker == Container && v.leads(own, a))
+			return (a.outside() || v.Asker == Container && v.leads(own, a)) && reverseName(a.IP) == n.name
 		})
 	}
 	if leads(entry) {
