@@ -168,6 +168,10 @@ func (d *duel) add(i int, row string, value float64) {
 	d.samples[i][row] = append(d.samples[i][row], value)
 }
 
+// idle is for how long connections to an engine stay open that are not used, and a little more: each takes some memory, and for a
+// reconciliation each engine gets many.
+const idle = 32 * time.Second
+
 // first measures from the server's start until all names are known, and what they take in memory.
 func (d *duel) first(i int) error {
 	s := d.sites[i]
@@ -183,11 +187,8 @@ func (d *duel) first(i int) error {
 	}
 	d.add(i, "s", time.Since(begin).Seconds())
 	d.add(i, "CPU, s", (ownCPU() - cpu).Seconds())
+	time.Sleep(idle)
 	now := liveHeap()
-	for range 3 { // the least: what the reconciliation needs is let go a little later
-		time.Sleep(time.Second)
-		now = min(now, liveHeap())
-	}
 	d.add(i, "live heap, bytes/container", (now-heap)/float64(s.containers))
 	d.add(i, "resident, bytes/container", (ownResident()-held)/float64(s.containers))
 	return nil
