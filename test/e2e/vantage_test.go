@@ -60,7 +60,7 @@ func TestWrongContext(t *testing.T) {
 	text := fmt.Sprintf("docker.:%d {\ndocker\n}\n", freePort(t, "127.0.0.1"))
 	for _, c := range []struct{ env, want string }{
 		{"DOCKER_CONTEXT=nowhere", "the Docker context 'nowhere', which DOCKER_CONTEXT names: there is no such context"},
-		{"DOCKER_HOST=ssh://me@host", "'ssh://me@host' is reached by SSH, which is not supported"},
+		{"DOCKER_HOST=ssh://me:secret@host", "'ssh://me:secret@host' is not an endpoint: want unix:///PATH"},
 	} {
 		if said, _ := refused(t, config{Text: text, Env: []string{"DOCKER_HOST=", c.env}}); !strings.Contains(said, c.want) {
 			t.Errorf("%s: no %q in: %s", c.env, c.want, said)
