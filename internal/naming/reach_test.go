@@ -12,8 +12,7 @@ import (
 
 // TestReach checks who reaches the addresses on each kind of network, and which networks count as shared.
 func TestReach(t *testing.T) {
-	h := container.Host{ID: "here"}
-	for _, n := range []container.Network{
+	h := container.Host{ID: "here", Networks: []container.Network{
 		{Name: "bridge"}, {Name: "int", Outbound: container.NoWayOut}, {Name: "icc", Reach4: container.Unshared, Reach6: container.Unshared},
 		{Name: "half", Reach4: container.Unshared}, {Name: "lan", Reach4: container.OnLAN}, {Name: "nat", Reach4: container.Routed},
 		{Name: "ports", Reach4: container.RoutedPorts}, {Name: "apart", Reach4: container.Forwarded | container.Apart, Outbound: container.ApartOut},
@@ -22,9 +21,7 @@ func TestReach(t *testing.T) {
 		{Name: "ov2", ID: "ov2", Spans: true, Reach4: container.OffHost, Reach6: container.OffHost},
 		{Name: "ingress", ID: "ingress", Spans: true, Reach4: container.OffHost | container.Unshared, Reach6: container.OffHost | container.Unshared},
 		{Name: "docker_gwbridge", Reach4: container.Unshared},
-	} {
-		h.Networks = append(h.Networks, n)
-	}
+	}}
 	on := container.NewNetworks(&h)
 	for _, c := range []struct {
 		networks string
