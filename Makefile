@@ -41,7 +41,7 @@ test-engines:
 
 # Three hosts with engines of three versions. In make test all have the machine's.
 test-hosts:
-	test/with-engine $(HOSTS) -hosts.engines docker-trixie,docker-sid
+	test/with-engine $(HOSTS) -hosts.engines docker-trixie,docker-sid -hosts.away 1m
 
 lint:
 	@unformatted=$$(gofmt -l .) && [ -z "$$unformatted" ] || { echo "gofmt -w needed: $$unformatted"; exit 1; }

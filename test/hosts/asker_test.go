@@ -136,7 +136,7 @@ func (a *asker) dial(to netip.AddrPort) connection {
 }
 
 // get reads a page of the host's own.
-func (h *host) get(url string) error {
+func (h *host) get(url string) (page string, err error) {
 	client := &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DisableKeepAlives: true,
 		DialContext: func(ctx context.Context, network, addr string) (c net.Conn, err error) {
 			err = rig.Within(rig.NetnsPath(h.netns), func() (err error) {
@@ -147,14 +147,14 @@ func (h *host) get(url string) error {
 		}}}
 	resp, err := client.Get(url)
 	if err != nil {
-		return err
+		return "", err
 	}
 	defer resp.Body.Close()
 	body, err := io.ReadAll(resp.Body)
 	if err == nil && resp.StatusCode != http.StatusOK {
 		err = fmt.Errorf("%s: %s: %s", url, resp.Status, body)
 	}
-	return err
+	return string(body), err
 }
 
 // addrList is how the host's addresses stand in a Corefile.

@@ -1,6 +1,7 @@
 package hosts
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"strconv"
@@ -67,4 +68,11 @@ func (e engine) do(t *testing.T, args ...string) string {
 		t.Fatalf("docker %s: %v: %s", strings.Join(args, " "), err, out)
 	}
 	return out
+}
+
+// runs reports whether the engine's process runs, as one that is killed or stopped does not.
+func (e engine) runs() bool {
+	stat, err := os.ReadFile(fmt.Sprint("/proc/", e.pid(), "/stat"))
+	_, state, _ := strings.Cut(string(stat), ") ")
+	return err == nil && !strings.HasPrefix(state, "T") && !strings.HasPrefix(state, "Z")
 }

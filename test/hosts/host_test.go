@@ -171,7 +171,10 @@ func (h *host) serve(t *testing.T, l *lab) {
 	if err := s.AwaitReady(patience); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Await(patience, func() error { return h.get("http://127.0.0.1:8181/ready") }); err != nil {
+	if err := s.Await(patience, func() error {
+		_, err := h.get("http://127.0.0.1:8181/ready")
+		return err
+	}); err != nil {
 		t.Fatalf("%s's server: %v\n%s", h.name, err, s.Log)
 	}
 }
