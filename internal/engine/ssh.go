@@ -144,7 +144,7 @@ func (t *tunnel) notForwarded(err error) error {
 	case !errors.As(err, &refused):
 		return err
 	}
-	return fmt.Errorf("%s gets no connection to %s there: no engine has this socket (another one is written as ssh://USER@HOST/PATH), or the user may not write to it (add it to the socket's group), or the SSH server does not forward to sockets (AllowStreamLocalForwarding must be yes or local, DisableForwarding no, and 'restrict' in authorized_keys needs 'port-forwarding' beside it): %w", t, t.socket, err)
+	return fmt.Errorf("%s gets no connection to %s there: no engine has this socket (another one is written as ssh://USER@HOST/PATH), or the user may not write to it (add it to the socket's group), or the SSH server does not forward to sockets (AllowStreamLocalForwarding and AllowTcpForwarding must be yes or local, DisableForwarding no, PermitOpen and permitopen not set, and 'restrict' in authorized_keys needs 'port-forwarding' beside it): %w", t, t.socket, err)
 }
 
 // open makes the connection by SSH.

@@ -135,7 +135,8 @@ func TestSSHErrors(t *testing.T) {
 		{name: "the key may forward alone", change: func(t *testing.T, s *sshtest.Server, e *Endpoint) {
 			write(t, s.AuthorizedKeys, `restrict,port-forwarding,command="false" %s`)
 		}},
-		{name: "TCP alone is forbidden", config: "PermitOpen none"},
+		{name: "no forwarding to TCP", config: "AllowTcpForwarding no", want: []string{"gets no connection to ", "AllowTcpForwarding"}},
+		{name: "no forwarding to any TCP port", config: "PermitOpen none", want: []string{"gets no connection to ", "PermitOpen"}},
 		{name: "no such socket", change: func(t *testing.T, s *sshtest.Server, e *Endpoint) { e.Host += "x" }, want: []string{"gets no connection to ", "d.sockx there: no engine has this socket"}},
 		{name: "a host certificate", config: "HostCertificate DIR/host_ed25519-cert.pub", change: func(t *testing.T, s *sshtest.Server, e *Endpoint) { certify(t, s, "127.0.0.1", "+1h") }},
 		{name: "a host certificate of another host", config: "HostCertificate DIR/host_ed25519-cert.pub", change: func(t *testing.T, s *sshtest.Server, e *Endpoint) { certify(t, s, "elsewhere", "+1h") },
