@@ -18,6 +18,7 @@ var examples = map[string]func(*testing.T){
 	"secondary":    func(t *testing.T) { open(t, "secondary", bindings{}).run() },
 	"lan":          testLAN,
 	"split-dns":    testSplitDNS,
+	"two-hosts":    testTwoHosts,
 	"rabbitmq":     testRabbitMQ,
 }
 

@@ -22,8 +22,8 @@ var (
 	// binary is coredns as build.sh makes it.
 	binary string
 
-	// busybox is the image that stands for the public one of that name.
-	busybox string
+	// busybox is the image that stands for the public one of that name, and busyboxTarball its files.
+	busybox, busyboxTarball string
 )
 
 func TestMain(m *testing.M) { os.Exit(rig.Main(m, setUp)) }
@@ -33,7 +33,7 @@ func setUp(run rig.Run) error {
 	if os.Geteuid() != 0 {
 		return fmt.Errorf("the examples serve port 53: root is needed")
 	}
-	for _, program := range []string{"busybox", "curl", "dig", "dnsmasq", "ip", "nsd"} {
+	for _, program := range []string{"busybox", "curl", "dig", "dnsmasq", "ip", "nsd", "ssh-keygen", "ssh-keyscan", sshd} {
 		if _, err := exec.LookPath(program); err != nil {
 			return fmt.Errorf("%w (test/with-engine installs it on Debian or Ubuntu)", err)
 		}
@@ -73,9 +73,15 @@ func importBusybox() error {
 	if out, err := exec.Command("tar", "-C", tree, "-cf", tarball, ".").CombinedOutput(); err != nil {
 		return fmt.Errorf("tar: %w: %s", err, out)
 	}
-	out, err := rig.Docker("import", "--change", `CMD ["sh"]`, "--change", "ENV PATH=/bin", "--change", "LABEL "+theRun.Label(), tarball, busybox)
+	busyboxTarball = tarball
+	out, err := rig.Docker(importCommand()...)
 	if err != nil {
 		return fmt.Errorf("docker import: %w: %s", err, out)
 	}
 	return nil
+}
+
+// importCommand is the docker command that makes the tarball of busybox an image.
+func importCommand() []string {
+	return []string{"import", "--change", `CMD ["sh"]`, "--change", "ENV PATH=/bin", "--change", "LABEL " + theRun.Label(), busyboxTarball, busybox}
 }

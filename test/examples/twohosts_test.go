@@ -1,0 +1,62 @@
+package examples
+
+import (
+	"fmt"
+	"net/netip"
+	"os"
+	"os/exec"
+	"testing"
+
+	"github.com/dockerdiscovery/dockerdiscovery/test/rig"
+)
+
+// sshd must be started by its whole path, by which it runs itself again.
+const sshd = "/usr/sbin/sshd"
+
+// testTwoHosts has two engines in network namespaces of their own as the hosts, and a third namespace as the laptop.
+func testTwoHosts(t *testing.T) {
+	lan := theRun.NewSegment(t, "192.168.1.30/24")
+	places := map[string][]string{}
+	for name, addr := range map[string]string{"desk": "192.168.1.10/24", "nas": "192.168.1.20/24"} {
+		engine := theRun.NewEngine(t, name)
+		engine.Start(patience)
+		lan.Join(t, engine.Netns, addr)
+		if out, err := engine.Docker(importCommand()...); err != nil {
+			t.Fatalf("docker import: %v: %s", err, out)
+		}
+		places[name] = onHost(engine)
+	}
+	e := open(t, "two-hosts", bindings{})
+	e.places = places
+	e.places[""], e.places[serving] = places["desk"], places["desk"]
+	e.places["laptop"] = inNamespace(rig.LAN{Netns: lan.Netns}, e.resolvConf(netip.MustParseAddr("192.168.1.10")))
+	e.serveSSH("nas")
+	e.run()
+}
+
+// onHost is the command that runs another where the engine is the machine's.
+func onHost(engine *rig.Engine) []string {
+	return []string{"env", "DOCKER_HOST=" + engine.Host(), "ip", "netns", "exec", engine.Netns, "unshare", "--mount", "--propagation", "private",
+		"sh", "-c", fmt.Sprintf(`mount --bind %q /run/docker.sock && exec "$@"`, engine.Socket()), "sh"}
+}
+
+// serveSSH starts OpenSSH's server on a host, which lets the example's key in as root.
+func (e *example) serveSSH(host string) {
+	e.t.Helper()
+	if err := os.MkdirAll("/run/sshd", 0o755); err != nil { // as the system's start does
+		e.t.Fatal(err)
+	}
+	key := e.file("host_key", "")
+	os.Remove(key)
+	if out, err := rig.Output(exec.Command("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key)); err != nil {
+		e.t.Fatalf("ssh-keygen: %v: %s", err, out)
+	}
+	config := e.file("sshd_config", "HostKey "+key+"\nAuthorizedKeysFile "+e.dir+"/ssh_key.pub\nStrictModes no\nUsePAM no\nPidFile none\n")
+	cmd := exec.Command(e.places[host][0], append(e.places[host][1:], sshd, "-D", "-e", "-f", config)...)
+	p, err := rig.Start(cmd)
+	if err != nil {
+		e.t.Fatal(err)
+	}
+	e.t.Cleanup(p.Kill)
+	e.servers = append(e.servers, server{p, "sshd"})
+}
