@@ -11,7 +11,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/miekg/dns"
@@ -108,11 +107,6 @@ func (a *asker) addrs(server netip.Addr, name string) (found []netip.Addr, err e
 type connection struct {
 	text string // what the target said
 	err  error
-}
-
-// noRoute reports that the asker has no way to addresses of the kind, and is told so at once.
-func (c connection) noRoute() bool {
-	return errors.Is(c.err, syscall.ENETUNREACH) || errors.Is(c.err, syscall.EHOSTUNREACH)
 }
 
 // dial connects, once for each address, and returns what the target said of itself.

@@ -56,6 +56,7 @@ func newLab(t *testing.T) *lab {
 		{name: "gamma", addrs: addrs("2001:db8::3")},
 	} {
 		h.engine = startEngine(t, h.name, append([]string{""}, otherEngines()...)[i])
+		t.Logf("%s has Docker %s", h.name, h.do(t, "version", "--format", "{{.Server.Version}}"))
 		var prefixes []string
 		for _, addr := range h.addrs {
 			prefixes = append(prefixes, netip.PrefixFrom(addr, map[bool]int{true: 24, false: 64}[addr.Is4()]).String())

@@ -33,7 +33,6 @@ func newAuthority(t *testing.T) *authority {
 	a := &authority{cert: &x509.Certificate{
 		SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(24 * time.Hour), IsCA: true, BasicConstraintsValid: true,
 	}}
-	a.cert.PublicKey = nil
 	own := a.issue(t, a.cert)
 	a.key = own.PrivateKey.(*ecdsa.PrivateKey)
 	a.cert = own.Leaf
