@@ -198,10 +198,21 @@ func (v *View) apart(all []reached, g guard, claims []claimant) []reached {
 	switch {
 	case entry.HostNetwork:
 		all = v.at(all, entry, v.hostAddrs(entry), allPorts)
-	case len(all) == before && len(entry.Published) > 0:
+	case len(all) == before && len(entry.Published) > 0 && g.reaches(claims, v):
 		all = v.published(all, entry)
 	}
 	return all
+}
+
+// reaches reports whether one of the claims may answer with an address that the container has, whoever reaches that. A claim to
+// an alias on a network that the container has left is only there until its facts are known.
+func (g guard) reaches(claims []claimant, v *View) bool {
+	for i := range claims {
+		if c := &claims[i]; g.usable(c, v) && (c.claim.Network == noNetwork || slices.ContainsFunc(c.entry.Addresses, c.claim.gives)) {
+			return true
+		}
+	}
+	return false
 }
 
 // published adds where the container's ports are published: on the addresses that they name, or on those of the host's that are

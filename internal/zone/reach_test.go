@@ -31,7 +31,7 @@ func TestWhoReaches(t *testing.T) {
 	s := NewStore(Config{Zones: []string{"docker.", "172.in-addr.arpa.", "10.in-addr.arpa."}, TTL: 30, NegativeTTL: 7, Isolate: true})
 	s.Apply(add(
 		serves(entry("plain", 0, "a=172.17.0.2 a=fd01::2", "plain.docker./name"), "", false),
-		serves(entry("pub", 0, "a=172.17.0.3 a=fd01::3", "pub.docker./name"), all, true),
+		serves(entry("pub", 0, "a=172.17.0.3 a=fd01::3", "pub.docker./name", "left.docker./shared/b"), all, true), // an alias of a network that it has left
 		serves(entry("pub6", 0, "a=172.17.0.4 a=fd01::4", "pub6.docker./name"), "[::]:8080", true),
 		serves(entry("one", 0, "a=172.17.0.5", "one.docker./name"), "198.51.100.7:8081", true),
 		serves(entry("nat", 0, "routed=172.19.0.2 routed=fd19::2", "nat.docker./name"), "", false),
@@ -102,6 +102,7 @@ func TestWhoReaches(t *testing.T) {
 		"mac": {"host": "192.0.2.7 2001:db8::7 :80", "LAN": "192.0.2.7 2001:db8::7 :80", "LAN, publish": "192.0.2.7 2001:db8::7 :80"},
 		"net": with(strangers("10.99.0.1 fd99::1 :80", append(outsiders, "on a", "internal", "host")...), map[string]string{
 			"v4 on c": "10.99.0.1 :80", "v6 on c": "fd99::1 :80", "LAN": "192.0.2.1 2001:db8::1 :80", "LAN, publish": "192.0.2.1 2001:db8::1 :80"}),
+		"left": {},
 		"db": {"on ov": "10.0.1.2", "isolated on ov": "10.0.1.2", "host": "172.18.0.2"},
 	} {
 		for asker, v := range views {
