@@ -107,7 +107,7 @@ func (s *surroundings) collect(c claim, ip netip.Addr, own bool, others, lan *cl
 func (s *surroundings) asker(c claim, ip netip.Addr) Asker {
 	switch {
 	case c.client != nil:
-		return Asker{zone.Container, s.hostsOf(c.client.feed), c.client}
+		return s.container(c.client)
 	case !slices.Contains(c.network.Gateways, ip): // a container that is not known yet
 		facts := &container.Container{Endpoints: []container.Endpoint{{Network: c.network.Name, Gateways: c.network.Gateways}}}
 		base := newClient(c.feed, facts)
@@ -115,12 +115,21 @@ func (s *surroundings) asker(c claim, ip netip.Addr) Asker {
 		if c.network.Spans && len(s.vantages) > 1 { // it may be any host's
 			client.feed = nil
 		}
-		return Asker{zone.Container, s.hostsOf(client.feed), client}
+		return s.container(client)
 	case s.isNear(c.feed): // the host, for us who run in a container
 		return s.dockerHost()
 	default:
 		return Asker{Kind: zone.Elsewhere}
 	}
+}
+
+// container is a container that asks. What it sends to others leaves through its host, unless it is a neighbour of theirs itself.
+func (s *surroundings) container(c *Client) Asker {
+	a := Asker{Kind: zone.Container, Hosts: s.hostsOf(c.feed), Client: c}
+	if s.isNear(c.feed) && !s.Direct(c.network) {
+		a.Outside = s.outside
+	}
+	return a
 }
 
 // hostsOf returns the host of a container that asks, none if that is not known.
@@ -140,7 +149,7 @@ func (s *surroundings) dockerHost() Asker {
 	if len(s.near) == 0 && len(s.far) > 0 {
 		return Asker{Kind: zone.Elsewhere}
 	}
-	return Asker{Kind: zone.Host, Hosts: s.hosts}
+	return Asker{Kind: zone.Host, Hosts: s.hosts, Outside: s.outside}
 }
 
 func (s *surroundings) isNear(f *Feed) bool { return slices.Contains(s.near, f) }

@@ -352,6 +352,29 @@ func TestReach(t *testing.T) {
 	}
 }
 
+// TestOutside asks by which families a machine reaches others whose bridges have both.
+func TestOutside(t *testing.T) {
+	for _, c := range []struct {
+		own  string
+		want zone.Families
+	}{
+		{"192.0.2.1 fe80::1", zone.IPv4}, {"2001:db8::1", zone.IPv6}, {"192.0.2.1 2001:db8::1", zone.IPv4 | zone.IPv6}, {"", 0},
+	} {
+		own := append(strings.Fields(c.own), "127.0.0.1", "::1", "172.17.0.1", "fd17::1")
+		x := New(machine(own...), nil, nil)
+		feed(x, "a socket bridge=172.17.0.0/16 six=fd17::/64 lan:macvlan=198.51.100.0/24 | web bridge=172.17.0.2 | sixth six=fd17::2 | p lan=198.51.100.33")
+		feed(x, "c 203.0.113.5 bridge=172.17.0.0/16 y=10.9.0.0/16 | web bridge=172.17.0.2 | yweb y=10.9.0.2")
+		for from, want := range map[string]zone.Families{
+			"172.17.0.2": c.want, "fd17::2": c.want, "172.17.0.9": c.want, "127.0.0.1": c.want, "172.17.0.1": c.want,
+			"198.51.100.33": 0, "10.9.0.2": 0, "198.51.100.9": 0, // by their own ways
+		} {
+			if got := x.Who(netip.MustParseAddr(from)).Outside; got != want {
+				t.Errorf("on a machine with %q, %s reaches others by families %d, want %d", c.own, from, got, want)
+			}
+		}
+	}
+}
+
 // TestNobodyNear asks which hosts this machine is where all are elsewhere, and where there is one host.
 func TestNobodyNear(t *testing.T) {
 	x := New(machine("192.0.2.1"), nil, nil)

@@ -159,7 +159,7 @@ func (v *View) on(all []reached, g guard, claims []claimant, w way) []reached {
 // at adds the host's addresses as those of the container, of the families that the asker has.
 func (v *View) at(all []reached, entry *Entry, ips []netip.Addr, p ports) []reached {
 	for _, ip := range ips {
-		if v.speaks(ip) {
+		if v.speaks(ip) && (!v.beyond(entry) || v.Outside.has(ip)) {
 			all = append(all, reached{ip, entry, p})
 		}
 	}
@@ -299,7 +299,7 @@ func (v *View) leads(w way, a Address) bool {
 		forwarded := has(container.Forwarded) && !(has(container.Apart) && v.Outbound == container.ApartOut)
 		return forwarded && !v.confined() && v.speaks(a.IP)
 	default:
-		return a.outside() && !v.confined() && v.speaks(a.IP)
+		return a.outside() && !v.confined() && v.speaks(a.IP) && v.Outside.has(a.IP)
 	}
 }
 
@@ -310,7 +310,10 @@ func (a Address) outside() bool { return a.Reach&(container.OnLAN|container.Rout
 func (v *View) confined() bool { return v.Asker == Container && v.Outbound == container.NoWayOut }
 
 // speaks reports whether the asker can reach addresses of the family outside its networks.
-func (v *View) speaks(ip netip.Addr) bool { return v.Families == 0 || v.Families&FamilyOf(ip) != 0 }
+func (v *View) speaks(ip netip.Addr) bool { return v.Families.has(ip) }
+
+// has reports whether the address may be of one of the families.
+func (f Families) has(ip netip.Addr) bool { return f == 0 || f&FamilyOf(ip) != 0 }
 
 // selected returns those of whom could answer for the name that the asker should prefer, each of these if there are any: those
 // of its own host; of hosts that are current; who is well. Who answers only when it is well does not count else.

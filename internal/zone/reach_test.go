@@ -103,7 +103,7 @@ func TestWhoReaches(t *testing.T) {
 		"net": with(strangers("10.99.0.1 fd99::1 :80", append(outsiders, "on a", "internal", "host")...), map[string]string{
 			"v4 on c": "10.99.0.1 :80", "v6 on c": "fd99::1 :80", "LAN": "192.0.2.1 2001:db8::1 :80", "LAN, publish": "192.0.2.1 2001:db8::1 :80"}),
 		"left": {},
-		"db": {"on ov": "10.0.1.2", "isolated on ov": "10.0.1.2", "host": "172.18.0.2"},
+		"db":   {"on ov": "10.0.1.2", "isolated on ov": "10.0.1.2", "host": "172.18.0.2"},
 	} {
 		for asker, v := range views {
 			var got []string
@@ -195,6 +195,7 @@ func TestFarReach(t *testing.T) {
 		return View{Asker: asker, Hosts: []container.HostID{"b"}, Server: server{publish: true}, Outbound: out, Families: f, Networks: []container.NetworkID{
 			container.LocalNetwork("b", "a"), container.SpanningNetwork("ov")}}
 	}
+	onlyBy := func(f Families, v View) View { v.Outside = f; return v } // its host reaches others
 	for _, c := range []struct {
 		view                      View
 		pub, nat, net, over, nats string
@@ -203,6 +204,9 @@ func TestFarReach(t *testing.T) {
 		{far(Container, container.AnyWayOut, IPv4), "192.0.2.1 none", "172.19.0.2 none", "192.0.2.1 none", "10.0.1.2", "nat.docker."},
 		{far(Container, container.AnyWayOut, IPv6), "none 2001:db8::1", "none fd19::2", "none 2001:db8::1", "10.0.1.2", "nat.docker."},
 		{far(Container, container.NoWayOut, IPv4), "none none", "none none", "none none", "10.0.1.2", "nat.docker."},
+		{onlyBy(IPv4, far(Container, container.AnyWayOut, 0)), "192.0.2.1 none", "172.19.0.2 none", "192.0.2.1 none", "10.0.1.2", "nat.docker."},
+		{onlyBy(IPv6, far(Container, container.AnyWayOut, IPv4)), "none none", "none none", "none none", "10.0.1.2", "nat.docker."},
+		{onlyBy(IPv6, far(Host, 0, 0)), "none 2001:db8::1", "none fd19::2", "none 2001:db8::1", "none", "nat.docker."},
 		{far(Host, 0, 0), "192.0.2.1 2001:db8::1", "172.19.0.2 fd19::2", "192.0.2.1 2001:db8::1", "none", "nat.docker."},
 		{View{Asker: Elsewhere, Server: server{publish: true}}, "192.0.2.1 2001:db8::1", "172.19.0.2 fd19::2", "192.0.2.1 2001:db8::1", "none", "nat.docker."},
 	} {

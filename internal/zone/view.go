@@ -21,6 +21,8 @@ type View struct {
 	Outbound container.Outbound
 	// Families are those of the addresses from which it does so. None are not known, and stand for both.
 	Families Families
+	// Outside are the families by which the asker's host reaches other hosts. None are not known, and stand for both.
+	Outside Families
 	// Isolate hides from a container that asks what shares no network with it.
 	Isolate bool
 	// Server may be nil: then what only it knows is not answered.

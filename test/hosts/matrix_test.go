@@ -110,10 +110,10 @@ func (c *target) direct() bool { return c.name == "direct" }
 // link of its own to that network, which not all have.
 func (a *asker) needsShim(c *target) bool { return c.direct() && a.host == c.host }
 
-// outOfReach reports whether the address is on the LAN and of a family that the asker has no way to there. An answer has
-// the addresses of both families, and who has but one uses that.
-func (a *asker) outOfReach(addr netip.Addr) bool {
-	return !addr.IsPrivate() && !a.reachesLAN(addr.Is4())
+// outOfReach reports whether the address is on the LAN and of a family that the asker has no way to there, which the server of
+// another host than its own can't know. An answer has the addresses of both families, and who has but one uses that.
+func (a *asker) outOfReach(addr netip.Addr, own bool) bool {
+	return !own && !addr.IsPrivate() && !a.reachesLAN(addr.Is4())
 }
 
 // check asks one server, and connects to what it says. It returns the addresses that were given.
@@ -127,7 +127,7 @@ func (a *asker) check(server netip.Addr, own bool, q question) (given []netip.Ad
 	}
 	meant := q.meant(a, own)
 	for _, addr := range given {
-		if err := a.reached(addr, meant); err != nil && !a.outOfReach(addr) {
+		if err := a.reached(addr, meant); err != nil && !a.outOfReach(addr, own) {
 			return given, wrap(fmt.Errorf("%v: %w", addr, err))
 		}
 	}
@@ -142,11 +142,11 @@ func (a *asker) check(server netip.Addr, own bool, q question) (given []netip.Ad
 	if !q.service {
 		return given, nil
 	}
-	return given, a.checkService(server, q, meant)
+	return given, a.checkService(server, own, q, meant)
 }
 
 // checkService connects to what the name's SRV record says.
-func (a *asker) checkService(server netip.Addr, q question, meant []*target) error {
+func (a *asker) checkService(server netip.Addr, own bool, q question, meant []*target) error {
 	name := "_http._tcp." + q.name
 	rrs, err := a.ask(server, name, dns.TypeSRV)
 	if err != nil {
@@ -170,7 +170,7 @@ func (a *asker) checkService(server netip.Addr, q question, meant []*target) err
 			to := netip.AddrPortFrom(addr, srv.Port)
 			got := a.dial(to)
 			is := func(c *target) bool { return c.text() == got.text }
-			if (got.err != nil || !slices.ContainsFunc(meant, is)) && !a.outOfReach(addr) {
+			if (got.err != nil || !slices.ContainsFunc(meant, is)) && !a.outOfReach(addr, own) {
 				return fmt.Errorf("%s asks %v for %s, gets %v: at %v is %q, %v", a.name, server, name, srv, to, got.text, got.err)
 			}
 		}
