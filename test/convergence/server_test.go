@@ -70,7 +70,25 @@ func startServer(sites []*site, hold time.Duration) (*server, error) {
 	if err != nil {
 		return nil, errors.Join(err, s.Stop())
 	}
-	return &server{Server: s, udp: udp.String(), tcp: tcp.String()}, nil
+	up := &server{Server: s, udp: udp.String(), tcp: tcp.String()}
+	if err := up.await(); err != nil {
+		return nil, errors.Join(err, s.Stop())
+	}
+	return up, nil
+}
+
+// await waits until all engines have told who runs: until then a name that nobody has may be SERVFAIL, and a start does not wait for
+// each of several on a busy machine.
+func (s *server) await() error {
+	for end := time.Now().Add(deadline); ; {
+		m, err := rig.Ask("udp", s.udp, "nobody."+zone, dns.TypeA)
+		switch {
+		case err == nil && m.Rcode == dns.RcodeNameError:
+			return nil
+		case time.Now().After(end):
+			return fmt.Errorf("a name that nobody has is not denied after %s: %v, %v", deadline, m, err)
+		}
+	}
 }
 
 func (s *server) stop(t *testing.T) {
