@@ -20,9 +20,9 @@ type Asker struct {
 	Kind zone.Asker
 	// Hosts are the asker's own, as zone.View has them: that of the container, none if it is not known, or those that are the
 	// machine which asks as the Docker host. Nil stands for all.
-	Hosts   []container.HostID
-	Client  *Client       // nil unless a container asks
-	Outside zone.Families // by which this machine reaches others, if it is the asker's; none are not known
+	Hosts  []container.HostID
+	Client *Client // nil unless a container asks
+	Here   bool    // what the asker sends to other hosts leaves through this machine
 }
 
 // Machine is the machine, or the network namespace, that we run in.

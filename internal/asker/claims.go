@@ -123,13 +123,9 @@ func (s *surroundings) asker(c claim, ip netip.Addr) Asker {
 	}
 }
 
-// container is a container that asks. What it sends to others leaves through its host, unless it is a neighbour of theirs itself.
+// container is a container that asks. It sends to others through its host, unless it is a neighbour of theirs itself.
 func (s *surroundings) container(c *Client) Asker {
-	a := Asker{Kind: zone.Container, Hosts: s.hostsOf(c.feed), Client: c}
-	if s.isNear(c.feed) && !s.Direct(c.network) {
-		a.Outside = s.outside
-	}
-	return a
+	return Asker{Kind: zone.Container, Hosts: s.hostsOf(c.feed), Client: c, Here: s.isNear(c.feed) && !s.Direct(c.network)}
 }
 
 // hostsOf returns the host of a container that asks, none if that is not known.
@@ -149,7 +145,7 @@ func (s *surroundings) dockerHost() Asker {
 	if len(s.near) == 0 && len(s.far) > 0 {
 		return Asker{Kind: zone.Elsewhere}
 	}
-	return Asker{Kind: zone.Host, Hosts: s.hosts, Outside: s.outside}
+	return Asker{Kind: zone.Host, Hosts: s.hosts, Here: true}
 }
 
 func (s *surroundings) isNear(f *Feed) bool { return slices.Contains(s.near, f) }

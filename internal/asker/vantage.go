@@ -5,7 +5,6 @@ import (
 	"slices"
 
 	"github.com/dockerdiscovery/dockerdiscovery/internal/container"
-	"github.com/dockerdiscovery/dockerdiscovery/internal/zone"
 )
 
 // Vantage is where we stand, seen from a host's containers.
@@ -33,7 +32,6 @@ type surroundings struct {
 	near, far []*Feed
 	certain   int                // of the near hosts the first certain ones are proven
 	hosts     []container.HostID // the near ones; nil if all are
-	outside   zone.Families      // of the own addresses that are on no near host's network
 }
 
 // surroundings returns the hosts as they stand to us by what is known now. It takes no lock.
@@ -103,11 +101,6 @@ func (s *surroundings) survey(feeds []*Feed) {
 	s.near = append(s.near, unproven...)
 	if len(s.far) == 0 {
 		s.hosts = nil
-	}
-	for _, ip := range s.own {
-		if ip.IsGlobalUnicast() && !slices.ContainsFunc(s.near, func(f *Feed) bool { return f.network(ip) != nil }) {
-			s.outside |= zone.FamilyOf(ip)
-		}
 	}
 }
 

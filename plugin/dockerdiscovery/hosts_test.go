@@ -80,6 +80,30 @@ func TestBesideAnother(t *testing.T) {
 	}
 }
 
+// TestFamilyWithoutRoute asks on machines that have a route to one of another host's addresses, or to none.
+func TestFamilyWithoutRoute(t *testing.T) {
+	for lan, want := range map[string]string{
+		"eth0 2001:db8::9/64": "none 2001:db8::5", "eth0 198.51.100.9/24": "203.0.113.5 none",
+		"eth0 198.51.100.9/24 2001:db8::9/64": "203.0.113.5 2001:db8::5", "eth0": "203.0.113.5 2001:db8::5",
+	} {
+		d := emptyDocker(func(c *config) {
+			c.endpoints = append(c.endpoints, endpoint{name: "far", addrs: []netip.Addr{netip.MustParseAddr("203.0.113.5"), netip.MustParseAddr("2001:db8::5")}})
+		})
+		machine(lan).at(&d.own)
+		d.hosts[1].id = "far"
+		far := d.sink(d.hosts[1])
+		far.askers.EngineAt([]netip.Addr{netip.MustParseAddr("203.0.113.5")})
+		far.Synced()
+		got := dig(t, d, "127.0.0.1", "far.docker.", dns.TypeA) + " " + dig(t, d, "127.0.0.1", "far.docker.", dns.TypeAAAA)
+		if got != want {
+			t.Errorf("on %q the other host is %s, want %s", lan, got, want)
+		}
+		if got := dig(t, d, "198.51.100.77", "far.docker.", dns.TypeA) + dig(t, d, "198.51.100.77", "far.docker.", dns.TypeAAAA); got != "203.0.113.52001:db8::5" {
+			t.Errorf("on %q the LAN gets %s", lan, got)
+		}
+	}
+}
+
 // TestTwoHosts asks two hosts for their containers, one on this machine and a remote one, which have equal networks, names and
 // addresses beside some of their own.
 func TestTwoHosts(t *testing.T) {

@@ -7,6 +7,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/dockerdiscovery/dockerdiscovery/internal/zone"
 )
 
 // ownAddrs reads the addresses of this machine, or of the network namespace in which we run. It implements asker.Machine.
@@ -37,6 +39,8 @@ type addrsAt struct {
 	reading uint64
 	beside  memo[[]netip.Addr] // by an own address
 	routes  memo[netip.Addr]   // by a remote one
+	outside sync.Once          // finds the following
+	leads   zone.Families      // to other hosts: see Docker.outside
 }
 
 // ownAddrsAge is how long a reading is used.

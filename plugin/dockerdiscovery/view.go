@@ -33,7 +33,10 @@ func (e *exchange) query(q *zone.Query, asked *dns.Question) {
 	q.Name = strings.ToLower(q.Spelled)
 	q.View.Server = e
 	who := e.askers.Who(addr(e.w.RemoteAddr()))
-	q.View.Asker, q.View.Hosts, q.View.Outside, e.client = who.Kind, who.Hosts, who.Outside, who.Client
+	q.View.Asker, q.View.Hosts, e.client = who.Kind, who.Hosts, who.Client
+	if who.Here && len(e.hosts) > 1 {
+		q.View.Outside = e.outside()
+	}
 	if e.client != nil {
 		q.View.Networks, q.View.Isolate = e.client.Networks, e.config.zone.Isolate
 		q.View.Outbound, q.View.Families = e.client.Outbound, e.client.Families

@@ -7,6 +7,8 @@ import (
 	"net/url"
 	"slices"
 	"time"
+
+	"github.com/dockerdiscovery/dockerdiscovery/internal/zone"
 )
 
 const (
@@ -101,4 +103,30 @@ func usableOf(addrs []netip.Addr) []netip.Addr {
 	}
 	slices.SortFunc(ips, netip.Addr.Compare)
 	return slices.Compact(ips)
+}
+
+// outside returns the families by which this machine reaches other hosts: those of their addresses but for one to none of which it
+// has a route. Without a route to any of them nothing is known.
+func (d *Docker) outside() zone.Families {
+	a := d.own.load()
+	a.outside.Do(func() {
+		var led, not zone.Families
+		for _, h := range d.hosts {
+			v := d.askers.Vantage(h.id)
+			if !v.Elsewhere {
+				continue
+			}
+			for _, ip := range append(slices.Clone(h.addrs), v.Remote...) {
+				if _, err := d.own.route(ip); err == nil {
+					led |= zone.FamilyOf(ip)
+				} else {
+					not |= zone.FamilyOf(ip)
+				}
+			}
+		}
+		if led != 0 {
+			a.leads = (zone.IPv4 | zone.IPv6) &^ (not &^ led)
+		}
+	})
+	return a.leads
 }
