@@ -240,7 +240,7 @@ func TestHostNames(t *testing.T) {
 	t.Parallel()
 	one, two, none := machine.servedNetwork(t), machine.servedNetwork(t), machine.servedNetwork(t)
 	us := machine.gateway(t, one).String()
-	s := serve(t, config{IP: us, Port: 53, Body: "docker " + zones + "\ncache"})
+	s := serve(t, config{IP: us, Port: 53, Body: "docker " + zones + " {\nrouted\n}\ncache"}) // so that strangers are given addresses
 	askers := map[string]string{"one": machine.run(t, "--network", one), "two": machine.run(t, "--network", two), "none": machine.run(t, "--network", none)}
 	n := suffix()
 	for _, c := range []struct {

@@ -15,7 +15,7 @@ func TestRootZone(t *testing.T) {
 	up := startUpstream(t)
 	network := machine.servedNetwork(t)
 	us := machine.gateway(t, network).String()
-	s := serve(t, config{IP: us, Port: 53, Body: "docker .\nforward . " + up.addr})
+	s := serve(t, config{IP: us, Port: 53, Body: "docker . {\nrouted\n}\nforward . " + up.addr}) // so that all askers are given addresses
 
 	askers := map[string]string{
 		"the default bridge, directly":                     machine.run(t, "--dns", us),

@@ -315,11 +315,15 @@ func TestDirectNetworkLast(t *testing.T) {
 	stranger, onBridge, onBoth := machine.run(t, "--network", other), machine.run(t, "--network", bridge), machine.run(t, "--network", other)
 	machine.do(t, "network", "connect", direct, onBoth)
 	near, far, alone := onNetwork(t, b, bridge), onNetwork(t, b, direct), onNetwork(t, o, direct)
+	apart := us
+	if machine.do(t, "port", b) == "" { // of two networks' gateways the engine takes one, and the LAN's publishes nothing
+		apart = nodata
+	}
 
 	s.soon(both+".docker.", dns.TypeA, near)
 	s.soon(only+".docker.", dns.TypeA, alone)
 	for who, c := range map[string]struct{ id, both, only string }{
-		"on another network": {stranger, us, nodata}, "on the bridge": {onBridge, near, nodata}, "on the LAN's network": {onBoth, far, alone},
+		"on another network": {stranger, apart, nodata}, "on the bridge": {onBridge, near, nodata}, "on the LAN's network": {onBoth, far, alone},
 	} {
 		for name, want := range map[string]string{both: c.both, only: c.only} {
 			if got := s.from(t, c.id, name+".docker.", dns.TypeA); got != want {
