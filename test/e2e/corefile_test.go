@@ -19,14 +19,14 @@ func TestWrongCorefile(t *testing.T) {
 		{"ttl too large", "docker {\n ttl 4294967296\n}", 3, "ttl SECONDS [NEGATIVE_SECONDS]"},
 		{"ttl with extra argument", "docker {\n ttl 5 5 5\n}", 3, "ttl SECONDS [NEGATIVE_SECONDS]"},
 		{"zone", "docker a..b", 2, "want a domain name or a CIDR"},
-		{"endpoint scheme", "docker {\n endpoint gopher://h\n}", 3, "endpoint unix:///PATH|tcp://HOST:PORT"},
-		{"endpoint missing", "docker {\n endpoint\n}", 3, "endpoint unix:///PATH|tcp://HOST:PORT"},
-		{"endpoint with extra argument", "docker {\n endpoint unix:///a b\n}", 3, "endpoint unix:///PATH|tcp://HOST:PORT"},
+		{"endpoint scheme", "docker {\n endpoint gopher://h\n}", 3, "endpoint URL [NAME [ADDRESS...]], with URL unix:///PATH|tcp://HOST:PORT|ssh://"},
+		{"endpoint missing", "docker {\n endpoint\n}", 3, "endpoint URL [NAME [ADDRESS...]], with URL unix:///PATH|tcp://HOST:PORT|ssh://"},
+		{"endpoint with a bad address", "docker {\n endpoint unix:///a b c\n}", 3, "endpoint URL [NAME [ADDRESS...]], with URL unix:///PATH|tcp://HOST:PORT|ssh://"},
 		{"names unknown", "docker {\n names nickname\n}", 3, "names SOURCE..."},
 		{"names doubled", "docker {\n names id\n names id\n}", 4, "names SOURCE..."},
 		{"tls without its file", "docker {\n tls none.pem\n}", 3, "tls [CERT KEY] [CACERT]"},
 		{"ttl twice", "docker {\n ttl 5\n ttl 6\n}", 4, "ttl SECONDS [NEGATIVE_SECONDS]"},
-		{"endpoint as a zone", "docker unix:///run/docker.sock", 2, "write endpoint in the block: 'endpoint unix:///PATH|tcp://HOST:PORT'"},
+		{"endpoint as a zone", "docker unix:///run/docker.sock", 2, "write endpoint in the block: 'endpoint URL [NAME [ADDRESS...]]"},
 		{"resync", "docker {\n resync often\n}", 3, "resync DURATION"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
