@@ -88,12 +88,12 @@ func (r *run) phase(ctx context.Context, chance *rand.Rand, ops int) error {
 	return r.stage(ctx, chance, ops, nil, func() error { return nil }, func(ctx context.Context) error {
 		var all sync.WaitGroup
 		errs := make([]error, len(r.sites))
+		chances := []*rand.Rand{chance} // one for each, drawn before the first is used
+		for range r.sites[1:] {
+			chances = append(chances, rand.New(rand.NewPCG(r.seed, chance.Uint64())))
+		}
 		for i, s := range r.sites {
-			chance := chance
-			if i > 0 {
-				chance = rand.New(rand.NewPCG(r.seed, chance.Uint64()))
-			}
-			all.Go(func() { errs[i] = r.sabotage(ctx, s, chance) })
+			all.Go(func() { errs[i] = r.sabotage(ctx, s, chances[i]) })
 		}
 		all.Wait()
 		return errors.Join(errs...)
