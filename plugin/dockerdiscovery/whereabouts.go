@@ -117,7 +117,7 @@ func (d *Docker) outside() zone.Families {
 				continue
 			}
 			for _, ip := range append(slices.Clone(h.addrs), v.Remote...) {
-				if _, err := d.own.route(ip); err == nil {
+				if d.own.towards(ip).IsValid() {
 					led |= zone.FamilyOf(ip)
 				} else {
 					not |= zone.FamilyOf(ip)
