@@ -33,10 +33,8 @@ func setUp(run rig.Run) error {
 	if os.Geteuid() != 0 {
 		return fmt.Errorf("the examples serve port 53: root is needed")
 	}
-	for _, program := range []string{"busybox", "curl", "dig", "dnsmasq", "ip", "nsd", "ssh-keygen", "ssh-keyscan", sshd} {
-		if _, err := exec.LookPath(program); err != nil {
-			return fmt.Errorf("%w (test/with-engine installs it on Debian or Ubuntu)", err)
-		}
+	if err := rig.Need("busybox", "curl", "dig", "dnsmasq", "ip", "nsd", "ssh-keygen", "ssh-keyscan", rig.Sshd); err != nil {
+		return err
 	}
 	binary = filepath.Join(run.Folder, "coredns")
 	if err := rig.Build(root, binary); err != nil {

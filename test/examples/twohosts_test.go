@@ -3,15 +3,10 @@ package examples
 import (
 	"fmt"
 	"net/netip"
-	"os"
-	"os/exec"
 	"testing"
 
 	"github.com/dockerdiscovery/dockerdiscovery/test/rig"
 )
-
-// sshd must be started by its whole path, by which it runs itself again.
-const sshd = "/usr/sbin/sshd"
 
 // testTwoHosts has two engines in network namespaces of their own as the hosts, and a third namespace as the laptop.
 func testTwoHosts(t *testing.T) {
@@ -43,20 +38,10 @@ func onHost(engine *rig.Engine) []string {
 // serveSSH starts OpenSSH's server on a host, which lets the example's key in as root.
 func (e *example) serveSSH(host string) {
 	e.t.Helper()
-	if err := os.MkdirAll("/run/sshd", 0o755); err != nil { // as the system's start does
-		e.t.Fatal(err)
-	}
 	key := e.file("host_key", "")
-	os.Remove(key)
-	if out, err := rig.Output(exec.Command("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key)); err != nil {
-		e.t.Fatalf("ssh-keygen: %v: %s", err, out)
-	}
+	rig.NewSSHKey(e.t, key)
 	config := e.file("sshd_config", "HostKey "+key+"\nAuthorizedKeysFile "+e.dir+"/ssh_key.pub\nStrictModes no\nUsePAM no\nPidFile none\n")
-	cmd := exec.Command(e.places[host][0], append(e.places[host][1:], sshd, "-D", "-e", "-f", config)...)
-	p, err := rig.Start(cmd)
-	if err != nil {
-		e.t.Fatal(err)
-	}
+	p := theRun.StartSSH(e.t, config, e.places[host]...)
 	e.t.Cleanup(p.Kill)
 	e.servers = append(e.servers, server{p, "sshd"})
 }

@@ -9,7 +9,6 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -37,10 +36,8 @@ func setUp(run rig.Run) error {
 	if os.Geteuid() != 0 {
 		return fmt.Errorf("hosts are network namespaces: root is needed")
 	}
-	for _, program := range []string{"dockerd", "containerd", "ip", "nsenter", sshd, "ssh-keygen"} {
-		if _, err := exec.LookPath(program); err != nil {
-			return fmt.Errorf("%w (test/with-engine installs it on Debian or Ubuntu)", err)
-		}
+	if err := rig.Need("dockerd", "containerd", "ip", "nsenter", rig.Sshd, "ssh-keygen"); err != nil {
+		return err
 	}
 	if err := rig.Build("../..", binary); err != nil {
 		return err

@@ -12,9 +12,6 @@ import (
 	"github.com/dockerdiscovery/dockerdiscovery/test/rig"
 )
 
-// sshd must be started by its whole path, by which it runs itself again.
-const sshd = "/usr/sbin/sshd"
-
 // sshServer is OpenSSH's server on a host.
 type sshServer struct {
 	host    *host
@@ -33,9 +30,6 @@ func newSSHServer(t *testing.T, h *host) *sshServer {
 	if err := os.WriteFile(s.path("config"), []byte(config), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.MkdirAll("/run/sshd", 0o755); err != nil { // as the system's start does
-		t.Fatal(err)
-	}
 	s.start(t)
 	t.Cleanup(func() { s.end() })
 	return s
@@ -46,10 +40,7 @@ func (s *sshServer) path(file string) string { return filepath.Join(s.dir, file)
 // newKey makes a key and its public half.
 func (s *sshServer) newKey(t *testing.T, file string) {
 	t.Helper()
-	os.Remove(s.path(file))
-	if out, err := rig.Output(exec.Command("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", s.path(file))); err != nil {
-		t.Fatalf("ssh-keygen: %v: %s", err, out)
-	}
+	rig.NewSSHKey(t, s.path(file))
 }
 
 // know writes the file known_hosts of who trusts the host key that there is.
@@ -69,14 +60,9 @@ func (s *sshServer) at() netip.Addr { return s.host.addrs[len(s.host.addrs)-1] }
 
 func (s *sshServer) start(t *testing.T) {
 	t.Helper()
-	cmd := exec.Command("nsenter", "--net="+rig.NetnsPath(s.host.netns), sshd, "-D", "-e", "-f", s.path("config"))
-	cmd.Env = append(os.Environ(), theRun.Environ())
-	p, err := rig.Start(cmd)
-	if err != nil {
-		t.Fatal(err)
-	}
+	p := theRun.StartSSH(t, s.path("config"), "nsenter", "--net="+rig.NetnsPath(s.host.netns))
 	s.process = p
-	err = p.Await(patience, func() error {
+	err := p.Await(patience, func() error {
 		if len(p.Log.Lines("Server listening on")) == 0 {
 			return fmt.Errorf("it does not listen")
 		}

@@ -74,6 +74,16 @@ func Suffix() string { return strings.ToLower(rand.Text()[:6]) }
 // Docker runs a docker command and returns what it prints, or else its complaint.
 func Docker(args ...string) (string, error) { return Output(exec.Command("docker", args...)) }
 
+// Need says which of the programs is missing, nil if none is.
+func Need(programs ...string) error {
+	for _, program := range programs {
+		if _, err := exec.LookPath(program); err != nil {
+			return fmt.Errorf("%w (test/with-engine installs it on Debian or Ubuntu)", err)
+		}
+	}
+	return nil
+}
+
 // Output runs a command and returns what it prints, or else its complaint.
 func Output(cmd *exec.Cmd) (string, error) {
 	var stdout, stderr bytes.Buffer
