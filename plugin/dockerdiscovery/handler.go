@@ -79,30 +79,14 @@ func (d *Docker) ServeDNS(ctx context.Context, w dns.ResponseWriter, r *dns.Msg)
 	var res zone.Result
 	e.query(&q, &r.Question[0])
 	d.lookup(&q, &res)
-	switch res.Outcome {
-	case zone.NotOurs:
+	switch d.decide(&q, &res) {
+	case passOn:
 		return d.next(ctx, w, r)
-	case zone.NotReady:
+	case notReady:
 		return dns.RcodeServerFailure, nil
-	case zone.NameError, zone.EmptyNonTerminal:
-		switch {
-		case d.others(&q, &res) && res.Target == "":
-			return d.next(ctx, w, r)
-		case d.others(&q, &res): // a CNAME of ours leads there
-			res.Outcome, res.Ns = zone.Success, nil
-		case !d.catalog.Complete(): // a name that is not known yet may exist
-			return dns.RcodeServerFailure, nil
-		default:
-			res.Target = ""
-		}
 	}
 
-	m := e.reply(r)
-	m.Authoritative, m.RecursionAvailable = true, d.recursion
-	m.Answer, m.Ns, m.Extra = res.Answer, res.Ns, res.Extra
-	if res.Outcome == zone.NameError {
-		m.Rcode = dns.RcodeNameError
-	}
+	m := e.respond(r, &res)
 	if res.Target != "" {
 		d.follow(ctx, w, r, m, res.Target)
 	}
@@ -111,6 +95,48 @@ func (d *Docker) ServeDNS(ctx context.Context, w dns.ResponseWriter, r *dns.Msg)
 	}
 	// Not m.Rcode: NXDOMAIN has been written as well.
 	return dns.RcodeSuccess, nil
+}
+
+// course is what becomes of a query.
+type course uint8
+
+const (
+	passOn   course = iota // the next plugin answers
+	notReady               // what is right is not known yet: SERVFAIL
+	answered               // with the result
+)
+
+// decide says what becomes of the query, of which res is what the zones say, and makes of that what is to be answered.
+func (d *Docker) decide(q *zone.Query, res *zone.Result) course {
+	switch res.Outcome {
+	case zone.NotOurs:
+		return passOn
+	case zone.NotReady:
+		return notReady
+	case zone.NameError, zone.EmptyNonTerminal:
+		switch {
+		case d.others(q, res) && res.Target == "":
+			return passOn
+		case d.others(q, res): // a CNAME of ours leads there
+			res.Outcome, res.Ns = zone.Success, nil
+		case !d.catalog.Complete(): // a name that is not known yet may exist
+			return notReady
+		default:
+			res.Target = ""
+		}
+	}
+	return answered
+}
+
+// respond makes the result the answer to the query.
+func (e *exchange) respond(r *dns.Msg, res *zone.Result) *dns.Msg {
+	m := e.reply(r)
+	m.Authoritative, m.RecursionAvailable = true, e.recursion
+	m.Answer, m.Ns, m.Extra = res.Answer, res.Ns, res.Extra
+	if res.Outcome == zone.NameError {
+		m.Rcode = dns.RcodeNameError
+	}
+	return m
 }
 
 func (d *Docker) next(ctx context.Context, w dns.ResponseWriter, r *dns.Msg) (int, error) {
