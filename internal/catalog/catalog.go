@@ -55,6 +55,7 @@ type Catalog struct {
 
 	complete atomic.Bool
 	changed  chan struct{} // has an item when the zones may have changed
+	changes  changes
 	arrivals *Arrivals
 
 	mu    sync.Mutex // guards feeds; a feed's own lock is taken before it

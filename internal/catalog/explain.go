@@ -41,6 +41,25 @@ func (cat *Catalog) Explain(host container.HostID, ref string) []Explanation {
 	})
 }
 
+// Of returns what is known of the container, and whether anything is.
+func (cat *Catalog) Of(key zone.Key) (Explanation, bool) {
+	cat.mu.Lock()
+	f := cat.feeds[key.Host]
+	cat.mu.Unlock()
+	if f == nil {
+		return Explanation{}, false
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if k := f.listings[key.ID]; k != nil {
+		return f.listed(key.ID, k), true
+	}
+	if h := f.past[key.ID]; h != nil && !h.over(cat.now()) {
+		return f.explanation(key.ID, h), true
+	}
+	return Explanation{}, false
+}
+
 // All yields what is known of all containers, by host and name.
 func (cat *Catalog) All() iter.Seq[Explanation] {
 	return func(yield func(Explanation) bool) {
@@ -59,18 +78,9 @@ func (f *Feed) explain(wanted func(id, name string) bool) (all []Explanation) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for id, k := range f.listings {
-		if !wanted(id, k.name) {
-			continue
+		if wanted(id, k.name) {
+			all = append(all, f.listed(id, k))
 		}
-		e := f.explanation(id, &k.history)
-		e.Facts, e.LeftOut, e.Skipped = k.facts, k.left, k.skipped
-		if !f.dropped {
-			e.Entry = k.entry
-		}
-		if k.end != nil {
-			e.HeldUntil = k.end.until
-		}
-		all = append(all, e)
 	}
 	now := f.cat.now()
 	for id, h := range f.past {
@@ -82,6 +92,19 @@ func (f *Feed) explain(wanted func(id, name string) bool) (all []Explanation) {
 		return cmp.Or(cmp.Compare(a.Name, b.Name), a.order()-b.order(), cmp.Compare(a.ID, b.ID))
 	})
 	return all
+}
+
+// listed is the explanation of a container that has a listing. The caller holds mu.
+func (f *Feed) listed(id string, k *listing) Explanation {
+	e := f.explanation(id, &k.history)
+	e.Facts, e.LeftOut, e.Skipped = k.facts, k.left, k.skipped
+	if !f.dropped {
+		e.Entry = k.entry
+	}
+	if k.end != nil {
+		e.HeldUntil = k.end.until
+	}
+	return e
 }
 
 func (f *Feed) explanation(id string, h *history) Explanation {

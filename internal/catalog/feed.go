@@ -106,6 +106,9 @@ func (f *Feed) Apply(changes []container.Change) {
 	var ended []*successor // they have started, or are gone
 	for i := range changes {
 		c := &changes[i]
+		if c.Starting == nil {
+			f.cat.changes.note(f.key(c.ID))
+		}
 		switch {
 		case c.Created != nil:
 			created = append(created, c)
@@ -185,6 +188,9 @@ func (f *Feed) renewAll(affected affected) []zone.Change {
 		before := f.listings[id].entry
 		c := f.renew(id)
 		entries = append(entries, c)
+		if what != noted {
+			f.cat.changes.note(c.Key)
+		}
 		if what == NetworkChanged || what == ProviderChanged && !sameReach(before, c.Entry) {
 			f.of(id).add(f.cat.now(), what, "")
 		}

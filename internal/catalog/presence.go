@@ -74,6 +74,7 @@ func (f *Feed) settle() {
 	f.cat.mu.Lock()
 	f.cat.count()
 	f.cat.mu.Unlock()
+	f.cat.changes.note(f.key(""))
 	f.cat.signal()
 }
 
@@ -125,6 +126,7 @@ func (f *Feed) drop(drop bool) {
 	f.dropped = false
 	f.publish(f.all(!drop))
 	f.dropped = drop
+	f.cat.changes.noteAll()
 }
 
 // all returns the changes that give all containers the names that they have, or none. The caller holds mu.

@@ -94,6 +94,7 @@ func (s *successor) inheritsFrom(e *zone.Entry) bool {
 // pass ends the hold of a container that has ended: what no successor will have goes. Last says why, if that is all that was
 // left. The caller holds mu.
 func (f *Feed) pass(id string, k *listing, last What) zone.Change {
+	f.cat.changes.note(f.key(id))
 	claims, until := f.inherited(k.entry)
 	if k.end.timer != nil {
 		k.end.timer.Stop()

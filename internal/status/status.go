@@ -12,6 +12,7 @@ import (
 
 	"github.com/dockerdiscovery/dockerdiscovery/internal/catalog"
 	"github.com/dockerdiscovery/dockerdiscovery/internal/container"
+	"github.com/dockerdiscovery/dockerdiscovery/internal/zone"
 )
 
 // Block is a docker block of the server. Its methods may be called from any goroutine, and see what is so at the moment.
@@ -24,13 +25,14 @@ type Block interface {
 	Names(from string) (iter.Seq[Name], error)
 	// Containers yields what is known of all containers, by host and name.
 	Containers() iter.Seq[catalog.Explanation]
+	// Container returns what is known of one container, and whether anything is.
+	Container(zone.Key) (catalog.Explanation, bool)
 	// Hosts are the hosts whose containers the block knows, as the Corefile orders them.
 	Hosts() []Host
 	// ZoneRecords yields the zone's records as the Docker host sees them, the SOA first; nil if the zone is none of the block's.
 	ZoneRecords(apex string) iter.Seq[dns.RR]
-	// Changes returns the containers that have changed after the change of that number, the number of the last change, and
-	// what is closed with the next one. All is set, and the containers are none, where too many have changed since to tell.
-	Changes(since uint64) Changes
+	// Changes returns what has changed after the change of that number.
+	Changes(since uint64) catalog.Changes
 }
 
 // Info is what a block is.
@@ -74,18 +76,4 @@ type Host struct {
 	Cure       string           `json:"cure,omitempty"`        // what to do about the error
 	Lag        time.Duration    `json:"lag_seconds,omitempty"` // of the last change: from the engine's to ours
 	Containers int              `json:"containers"`
-}
-
-// Changes are the changes since some moment.
-type Changes struct {
-	Containers []Ref
-	All        bool
-	Last       uint64
-	Next       <-chan struct{}
-}
-
-// Ref is one container of a host's.
-type Ref struct {
-	Host container.HostID `json:"host"`
-	ID   string           `json:"id"`
 }

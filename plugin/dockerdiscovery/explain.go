@@ -34,6 +34,3 @@ func (d *Docker) Hosts() []status.Host { return nil }
 
 // Transfer records of the zone, as status.Block has it.
 func (d *Docker) ZoneRecords(apex string) iter.Seq[dns.RR] { return nil }
-
-// Changes implements status.Block.
-func (d *Docker) Changes(since uint64) status.Changes { return status.Changes{} }
