@@ -14,6 +14,7 @@ import (
 	"github.com/dockerdiscovery/dockerdiscovery/internal/asker"
 	"github.com/dockerdiscovery/dockerdiscovery/internal/container"
 	"github.com/dockerdiscovery/dockerdiscovery/internal/naming"
+	"github.com/dockerdiscovery/dockerdiscovery/internal/socket"
 )
 
 // listenHint says what to do about an address where the server can't listen, "" if that is not known.
@@ -21,7 +22,7 @@ func listenHint(network, addr string, err error) string {
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
 		const elsewhere = "; end it, or listen elsewhere: at other addresses with bind, or at another port, as with .:1053 before the server block"
-		if who := holder(network, addr); who != "" {
+		if who := socket.Holder(network, addr); who != "" {
 			return who + " has the port" + elsewhere
 		}
 		_, port, _ := net.SplitHostPort(addr)

@@ -1,4 +1,4 @@
-package dockerdiscovery
+package socket
 
 import (
 	"encoding/binary"
@@ -12,9 +12,9 @@ import (
 	"strings"
 )
 
-// holder returns which process has a socket ("tcp" listens, "udp" is bound) that keeps others from the address. It is
+// Holder returns which process has a socket ("tcp" listens, "udp" is bound) that keeps others from the address. It is
 // "" if that can't be seen: only root sees other users' sockets.
-func holder(network, addr string) string {
+func Holder(network, addr string) string {
 	want, err := netip.ParseAddrPort(addr)
 	if strings.HasPrefix(addr, ":") {
 		want, err = netip.ParseAddrPort("[::]" + addr)
