@@ -13,6 +13,7 @@ import (
 
 	"github.com/dockerdiscovery/dockerdiscovery/internal/asker"
 	"github.com/dockerdiscovery/dockerdiscovery/internal/container"
+	"github.com/dockerdiscovery/dockerdiscovery/internal/engine"
 	"github.com/dockerdiscovery/dockerdiscovery/internal/naming"
 	"github.com/dockerdiscovery/dockerdiscovery/internal/socket"
 )
@@ -33,6 +34,15 @@ func listenHint(network, addr string, err error) string {
 		return "no interface has this address, which bind names; those of Docker's networks come when Docker starts"
 	}
 	return ""
+}
+
+// engineHint is [engine.Cure] in brackets, "" if there is none.
+func engineHint(host string, err error) string {
+	cure := engine.Cure(host, err)
+	if cure == "" {
+		return ""
+	}
+	return " (" + cure + ")"
 }
 
 // suggest says what to try where no container runs, to who has just installed the server.

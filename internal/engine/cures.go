@@ -1,6 +1,7 @@
-package dockerdiscovery
+package engine
 
 import (
+	"cmp"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -12,17 +13,10 @@ import (
 	"time"
 )
 
-// engineHint says what to do about an engine that can't be watched, in brackets, "" if that is not known or the error says it.
-func engineHint(host string, err error) string {
+// Cure says what to do about an engine that can't be watched, "" if that is not known or the error says it.
+func Cure(host string, err error) string {
 	scheme, _, _ := strings.Cut(host, "://")
-	cure := certificateCure(err)
-	if cure == "" {
-		cure = connectionCure(scheme, err)
-	}
-	if cure == "" {
-		return ""
-	}
-	return " (" + cure + ")"
+	return cmp.Or(certificateCure(err), connectionCure(scheme, err))
 }
 
 // connectionCure is for connections that don't come about.
