@@ -23,7 +23,7 @@ func listenHint(network, addr string, err error) string {
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
 		const elsewhere = "; end it, or listen elsewhere: at other addresses with bind, or at another port, as with .:1053 before the server block"
-		if who := socket.Holder(network, addr); who != "" {
+		if who := socket.Known(socket.Holders(network, addr)).String(); who != "" {
 			return who + " has the port" + elsewhere
 		}
 		_, port, _ := net.SplitHostPort(addr)
