@@ -23,6 +23,8 @@ type Asker struct {
 	Hosts  []container.HostID
 	Client *Client // nil unless a container asks
 	Here   bool    // what the asker sends to other hosts leaves through this machine
+	// Masked is set for the Docker host if its address may hide others, who come by NAT.
+	Masked bool
 }
 
 // Machine is the machine, or the network namespace, that we run in.

@@ -116,8 +116,10 @@ func (s *surroundings) asker(c claim, ip netip.Addr) Asker {
 			client.feed = nil
 		}
 		return s.container(client)
-	case s.isNear(c.feed): // the host, for us who run in a container
-		return s.dockerHost()
+	case s.isNear(c.feed): // the host, for us who run in a container, and who asks at a port that we publish
+		a := s.dockerHost()
+		a.Masked = true
+		return a
 	default:
 		return Asker{Kind: zone.Elsewhere}
 	}
@@ -145,7 +147,7 @@ func (s *surroundings) dockerHost() Asker {
 	if len(s.near) == 0 && len(s.far) > 0 {
 		return Asker{Kind: zone.Elsewhere}
 	}
-	return Asker{Kind: zone.Host, Hosts: s.hosts, Here: true}
+	return Asker{Kind: zone.Host, Hosts: s.hosts, Here: true, Masked: s.masks}
 }
 
 func (s *surroundings) isNear(f *Feed) bool { return slices.Contains(s.near, f) }

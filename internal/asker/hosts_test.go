@@ -367,6 +367,32 @@ func TestHere(t *testing.T) {
 	}
 }
 
+// TestMasked asks whose address may hide others who come by NAT: that of a gateway, if we run in a container, and the machine's
+// where it also has a virtual machine's containers.
+func TestMasked(t *testing.T) {
+	const here, far = "a socket bridge=172.17.0.0/16 | us bridge=172.17.0.9", "c 203.0.113.5 bridge=172.18.0.0/16 | web bridge=172.18.0.2"
+	for name, c := range map[string]struct {
+		machine *computer
+		feeds   []string
+		want    map[string]bool
+	}{
+		"on the host":              {machine("192.0.2.1", "172.17.0.1"), []string{here}, map[string]bool{"127.0.0.1": false, "172.17.0.1": false, "192.0.2.1": false, "172.17.0.9": false, "192.0.2.7": false}},
+		"in a container":           {machine("172.17.0.9"), []string{here}, map[string]bool{"127.0.0.1": false, "172.17.0.1": true}},
+		"beside another machine":   {machine("192.0.2.1", "172.17.0.1"), []string{here, far}, map[string]bool{"127.0.0.1": false, "192.0.2.1": false}},
+		"beside a virtual machine": {machine("192.0.2.1", "172.17.0.1"), []string{here, "v unrouted bridge=172.19.0.0/16"}, map[string]bool{"127.0.0.1": true, "192.0.2.1": true, "172.17.0.9": false}},
+	} {
+		x := New(c.machine, nil, nil)
+		for _, text := range c.feeds {
+			feed(x, text)
+		}
+		for from, want := range c.want {
+			if got := x.Who(netip.MustParseAddr(from)).Masked; got != want {
+				t.Errorf("%s: %s may hide others: %v, want %v", name, from, got, want)
+			}
+		}
+	}
+}
+
 // TestNobodyNear asks which hosts this machine is where all are elsewhere, and where there is one host.
 func TestNobodyNear(t *testing.T) {
 	x := New(machine("192.0.2.1"), nil, nil)

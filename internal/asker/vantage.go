@@ -32,6 +32,7 @@ type surroundings struct {
 	near, far []*Feed
 	certain   int                // of the near hosts the first certain ones are proven
 	hosts     []container.HostID // the near ones; nil if all are
+	masks     bool               // containers of a host on this machine may come from its addresses: a virtual machine's, or a user's
 }
 
 // surroundings returns the hosts as they stand to us by what is known now. It takes no lock.
@@ -89,6 +90,7 @@ func (s *surroundings) survey(feeds []*Feed) {
 		switch {
 		case v.Elsewhere:
 			s.far = append(s.far, f)
+			s.masks = s.masks || v.Remote == nil
 			continue
 		case v.proven:
 			s.near = append(s.near, f)

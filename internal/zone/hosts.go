@@ -9,7 +9,7 @@ import (
 // HostState says how far what the store has of a host can be relied on.
 type HostState uint8
 
-// The states of a host.
+// The states of a host, those first that can be relied on most.
 const (
 	// Current is a host of which the store has what its engine says now.
 	Current HostState = iota

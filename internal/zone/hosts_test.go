@@ -158,6 +158,54 @@ func TestHostAway(t *testing.T) {
 	}
 }
 
+// TestStaleAnswers checks which answers may not be so in each state of a host: what it has, and what is denied though it may have that.
+func TestStaleAnswers(t *testing.T) {
+	s := NewStore(Config{Zones: []string{"docker.", "17.172.in-addr.arpa."}, TTL: 30, NegativeTTL: 7})
+	for _, host := range []container.HostID{"a", "b"} {
+		s.Apply(add(atHost(host, published(entry("web", 0, "n=172.17.0.2", "web.docker./name"), "0.0.0.0")),
+			atHost(host, published(entry(string(host), 1, "n=172.17.0.3", string(host)+".docker./name"), "0.0.0.0"))))
+	}
+	s.Apply(add(atHost("a", with(entry("links", 2, "n=172.17.0.4", "links.docker./name"),
+		"toa.docker. 30 CNAME a.docker.", "tob.docker. 30 CNAME b.docker.", "tonobody.docker. 30 CNAME nobody.docker.", "x.empty.docker. 30 TXT x"))))
+	var none, denied, old = []HostState{}, []HostState{Overdue, Away}, []HostState{Away}
+	for _, c := range []struct {
+		name  string
+		qtype uint16
+		stale []HostState // of b's
+	}{
+		{"a.docker.", dns.TypeA, none}, {"a.docker.", dns.TypeAAAA, none}, {"web.docker.", dns.TypeA, none}, {"toa.docker.", dns.TypeA, none},
+		{"docker.", dns.TypeSOA, none}, {"docker.", dns.TypeA, none}, {"ns.dns.docker.", dns.TypeA, none}, {"example.org.", dns.TypeA, none},
+		{"b.docker.", dns.TypeA, old}, {"b.docker.", dns.TypeAAAA, old}, {"tob.docker.", dns.TypeA, old}, {"tob.docker.", dns.TypeAAAA, old},
+		{"nobody.docker.", dns.TypeA, denied}, {"empty.docker.", dns.TypeA, denied}, {"tonobody.docker.", dns.TypeA, denied},
+		{"9.0.17.172.in-addr.arpa.", dns.TypePTR, denied},
+	} {
+		for _, state := range []HostState{Current, Unsynced, Overdue, Away} {
+			s.SetHost("b", state)
+			r := lookup(s.Snapshot(), Query{Name: c.name, Spelled: c.name, Type: c.qtype, View: onHosts()["lan"]})
+			if want := slices.Contains(c.stale, state); r.Stale != want {
+				t.Errorf("%s %s, b's state %d: stale %v, want %v", c.name, dns.TypeToString[c.qtype], state, r.Stale, want)
+			}
+		}
+	}
+}
+
+// TestUnreached asks of which names there are containers whose addresses the asker is not given.
+func TestUnreached(t *testing.T) {
+	s := NewStore(Config{Zones: []string{"docker."}, TTL: 30, NegativeTTL: 7})
+	unwell := sick(entry("unwell", 0, "n=172.17.0.2", "unwell.docker./name"))
+	unwell.RequireWell = true
+	s.Apply(add(unwell, entry("web", 1, "n=172.17.0.3", "web.docker./name"), held1(entry("ended", 2, "", "ended.docker./name")),
+		with(entry("mail", 3, "", "mail.docker./name"), "txt.docker. 30 TXT x", "mail.docker. 30 A 192.0.2.25", "x.empty.docker. 30 TXT x")))
+	for name, want := range map[string]bool{
+		"unwell.docker.": true, "ended.docker.": true,
+		"web.docker.": false, "mail.docker.": false, "txt.docker.": false, "empty.docker.": false, "nobody.docker.": false, "docker.": false, "ns.dns.docker.": false, "example.org.": false,
+	} {
+		if got := s.Snapshot().Unreached(&Query{Name: name, Type: dns.TypeAAAA}); got != want {
+			t.Errorf("%s: %v, want %v", name, got, want)
+		}
+	}
+}
+
 // TestUnsynced checks that of a host that has not been reconciled only those names are answered whose owner nothing can change
 // that is not known yet, however long that takes.
 func TestUnsynced(t *testing.T) {

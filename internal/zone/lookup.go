@@ -38,6 +38,8 @@ type Result struct {
 	Zone          string // the apex; empty for an address outside our zones
 	Answer, Extra []dns.RR
 	Ns            []dns.RR // the SOA of a negative answer
+	// Stale is set if the answer may no longer be so, or what is denied may be there now, since an engine can't be asked.
+	Stale bool
 
 	// Target is a name to which a CNAME at the end of Answer points and of which we have nothing: what
 	// it has is for others to say. Where it lies in a zone of ours, Outcome denies it as if there were no others.
@@ -97,6 +99,7 @@ func (s *Snapshot) chase(q Query, r *Result) {
 		}
 		dead := len(next.Answer) == 0
 		next.Answer = append(r.Answer, next.Answer...)
+		next.Stale = next.Stale || r.Stale
 		*r = next
 		if dead {
 			if r.Outcome == NameError || r.Outcome == EmptyNonTerminal {
@@ -112,12 +115,19 @@ func (s *Snapshot) chase(q Query, r *Result) {
 func (s *Snapshot) lookup(q *Query, r *Result) {
 	*r = Result{}
 	n, o := s.find(q.Name, &q.View)
-	q.stale = len(s.hosts) > 0 && (n == nil || n.stale(s, &q.View))
+	state := s.reliesOn(n, &q.View)
+	q.stale = state != Current
 	switch {
 	case n != nil:
 		s.answer(q, n, o, r)
 	case o != nil:
 		s.negative(q, o, NameError, r)
+	}
+	switch {
+	case r.Outcome == NameError, r.Outcome == EmptyNonTerminal:
+		r.Stale = state == Away || state == Overdue
+	case n != nil && n.winners > 0: // of an overdue host only that is known which its engine says now
+		r.Stale = state == Away
 	}
 }
 
@@ -189,6 +199,17 @@ func (s *Snapshot) Owners(q *Query) []string {
 		}
 	}
 	return owners
+}
+
+// Unreached reports whether there are containers that are to answer the query's name with addresses, and none gives the asker
+// one, of either family.
+func (s *Snapshot) Unreached(q *Query) bool {
+	n, _ := s.find(q.Name, &q.View)
+	if n == nil || !slices.ContainsFunc(n.claims[:n.winners], func(c claimant) bool { return c.claim.addresses() }) {
+		return false
+	}
+	var buf [8]reached
+	return n.records.leastTTL(dns.TypeA, dns.TypeAAAA) == noTTL && len(n.reach(s, buf[:0], &q.View)) == 0
 }
 
 // answer gives the node's records. The origin is nil for an address outside our zones.
@@ -296,17 +317,30 @@ func (s *Snapshot) negative(q *Query, o *origin, outcome Outcome, r *Result) {
 // staleTTL is the longest TTL, in seconds, of what may not be so, since a host is not current.
 const staleTTL = 5
 
-// stale reports whether what the name answers may not be so: it is of a host that is not current, or denies what such a
-// host may have.
-func (n *node) stale(s *Snapshot, v *View) bool {
-	old := func(e *Entry) bool { return s.hosts[e.Host] != Current }
-	if n.winners > 0 && !slices.ContainsFunc(n.claims, func(c claimant) bool { return old(c.entry) }) {
-		return false // the usual case
+// reliesOn returns the state of the least reliable host on which it depends what the name answers: of those that have it, or of
+// all that may have it, if nobody is known to. The node is nil then, or has no claim that counts.
+func (s *Snapshot) reliesOn(n *node, v *View) (worst HostState) {
+	switch {
+	case len(s.hosts) == 0:
+		return Current
+	case n == nil || n.winners == 0:
+		for _, state := range s.hosts {
+			worst = max(worst, state)
+		}
+		return worst
+	case !slices.ContainsFunc(n.claims, func(c claimant) bool { return s.hosts[c.entry.Host] != Current }):
+		return Current // the usual case
 	}
-	if all := n.reach(s, nil, v); len(all) > 0 {
-		return slices.ContainsFunc(all, func(r reached) bool { return old(r.entry) })
+	all := n.reach(s, nil, v)
+	for i := range all {
+		worst = max(worst, s.hosts[all[i].entry.Host])
 	}
-	return n.winners == 0 || slices.ContainsFunc(n.claims[:n.winners], func(c claimant) bool { return old(c.entry) })
+	if len(all) == 0 {
+		for i := range n.claims[:n.winners] {
+			worst = max(worst, s.hosts[n.claims[i].entry.Host])
+		}
+	}
+	return worst
 }
 
 func (s *Snapshot) ttl(q *Query, ttl uint32) uint32 {

@@ -315,7 +315,7 @@ func (s *Snapshot) addExtra(asked *Query, r *Result) {
 		seen = append(seen, name)
 		if n := s.shown(s.names.get(name), &asked.View); n != nil && n.origin != nil && n.shows(&asked.View) {
 			q := *asked
-			q.stale = len(s.hosts) > 0 && n.stale(s, &q.View)
+			q.stale = s.reliesOn(n, &q.View) != Current
 			for _, qtype := range []uint16{dns.TypeA, dns.TypeAAAA} {
 				q.Name, q.Spelled, q.Type = name, target, qtype
 				for _, rr := range s.records(&q, n) {

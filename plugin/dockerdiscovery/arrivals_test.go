@@ -47,14 +47,24 @@ var waitResults = []string{waitAnswered, waitAbsent, waitTimeout, waitFull}
 // waitCounts returns how many waits have ended in each way.
 func waitCounts(t *testing.T) (all [4]int) {
 	t.Helper()
+	for result, n := range counts(t, arrivalWaits) {
+		all[slices.Index(waitResults, result)] = n
+	}
+	return all
+}
+
+// counts returns what the counter of one label has counted, by the label's value.
+func counts(t *testing.T, counter *prometheus.CounterVec) map[string]int {
+	t.Helper()
 	r := prometheus.NewRegistry()
-	r.MustRegister(arrivalWaits)
+	r.MustRegister(counter)
 	families, err := r.Gather()
 	if err != nil {
 		t.Fatal(err)
 	}
+	all := map[string]int{}
 	for _, m := range families[0].GetMetric() {
-		all[slices.Index(waitResults, m.GetLabel()[0].GetValue())] = int(m.GetCounter().GetValue())
+		all[m.GetLabel()[0].GetValue()] = int(m.GetCounter().GetValue())
 	}
 	return all
 }

@@ -25,6 +25,7 @@ func TestAllocations(t *testing.T) {
 		{"hit", fromHost, "c007.docker.", dns.TypeA, "10.1.0.9", 4},
 		{"hit for a container", "10.1.0.3", "c007.docker.", dns.TypeA, "10.1.0.9", 4},
 		{"miss", fromHost, "nope.docker.", dns.TypeA, "NXDOMAIN", 4},
+		{"miss from elsewhere", fromLAN, "nope.docker.", dns.TypeA, "NXDOMAIN", 4},
 		{"no data", fromHost, "c007.docker.", dns.TypeAAAA, "none", 4},
 		{"reverse", fromHost, "9.0.1.10.in-addr.arpa.", dns.TypePTR, "c007.docker.", 4},
 	} {
@@ -34,14 +35,22 @@ func TestAllocations(t *testing.T) {
 		w := &test.ResponseWriter{RemoteIP: c.from}
 		m := new(dns.Msg).SetQuestion(c.question, c.qtype)
 		ctx := context.Background()
-		got := testing.AllocsPerRun(1000, func() {
-			if rcode, err := d.ServeDNS(ctx, w, m); err != nil || rcode != dns.RcodeSuccess {
-				t.Fatal(rcode, err)
+		for _, edns := range []bool{false, true} {
+			if edns && c.name == "miss" { // which is explained to the host
+				continue
 			}
-		})
-		t.Logf("%s: %v", c.name, got)
-		if got > c.most {
-			t.Errorf("%s: %v allocations, want at most %v", c.name, got, c.most)
+			if edns {
+				m.SetEdns0(1232, false)
+			}
+			got := testing.AllocsPerRun(1000, func() {
+				if rcode, err := d.ServeDNS(ctx, w, m); err != nil || rcode != dns.RcodeSuccess {
+					t.Fatal(rcode, err)
+				}
+			})
+			t.Logf("%s, EDNS %v: %v", c.name, edns, got)
+			if got > c.most {
+				t.Errorf("%s, EDNS %v: %v allocations, want at most %v", c.name, edns, got, c.most)
+			}
 		}
 	}
 }

@@ -83,17 +83,23 @@ func (d *Docker) ServeDNS(ctx context.Context, w dns.ResponseWriter, r *dns.Msg)
 	case passOn:
 		return d.next(ctx, w, r)
 	case notReady:
-		return dns.RcodeServerFailure, nil
+		return e.fail(r)
 	}
 
 	m := e.respond(r, &res)
 	if res.Target != "" {
 		d.follow(ctx, w, r, m, res.Target)
 	}
-	if err := w.WriteMsg(m); err != nil {
-		log.Debugf("Answering %s: %v", q.Name, err)
+	e.extend(m, r, &q, &res)
+	return e.write(m)
+}
+
+// write sends the answer.
+func (e *exchange) write(m *dns.Msg) (int, error) {
+	if err := e.w.WriteMsg(m); err != nil {
+		log.Debugf("Answering %s: %v", m.Question[0].Name, err)
 	}
-	// Not m.Rcode: NXDOMAIN has been written as well.
+	// Not m.Rcode: whatever it is, it has been written.
 	return dns.RcodeSuccess, nil
 }
 

@@ -19,6 +19,7 @@ type exchange struct {
 	*Docker
 	w      dns.ResponseWriter
 	client *asker.Client // nil unless a container asks
+	masked bool          // others may ask from the Docker host's address
 
 	machineAddrs []netip.Addr // at which elsewhere reaches this machine, if found is set
 	found        bool
@@ -33,7 +34,7 @@ func (e *exchange) query(q *zone.Query, asked *dns.Question) {
 	q.Name = strings.ToLower(q.Spelled)
 	q.View.Server = e
 	who := e.askers.Who(addr(e.w.RemoteAddr()))
-	q.View.Asker, q.View.Hosts, e.client = who.Kind, who.Hosts, who.Client
+	q.View.Asker, q.View.Hosts, e.client, e.masked = who.Kind, who.Hosts, who.Client, who.Masked
 	if who.Here && len(e.hosts) > 1 {
 		q.View.Outside = e.outside()
 	}

@@ -1,0 +1,135 @@
+package dockerdiscovery
+
+import (
+	"strconv"
+	"unicode/utf8"
+
+	"github.com/coredns/coredns/plugin"
+	"github.com/coredns/coredns/request"
+	"github.com/miekg/dns"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+	"golang.org/x/time/rate"
+
+	"github.com/dockerdiscovery/dockerdiscovery/internal/status"
+	"github.com/dockerdiscovery/dockerdiscovery/internal/zone"
+)
+
+// maxExtraText bounds the text of an extended error, in octets.
+const maxExtraText = 200
+
+// Answers are explained so often, in a burst and over time: an explanation looks at all names, and a flood of queries for
+// names that do not exist must not have that done for each.
+const (
+	explainedAtOnce  = 20
+	explainedASecond = 10
+)
+
+var explanations = rate.NewLimiter(explainedASecond, explainedAtOnce)
+
+var extendedErrors = promauto.NewCounterVec(prometheus.CounterOpts{
+	Namespace: plugin.Namespace, Subsystem: subsystem, Name: "extended_errors_total",
+	Help: "Counter of the extended DNS errors (RFC 8914) in answers, by their codes.",
+}, []string{"code"})
+
+func init() {
+	for _, code := range []uint16{
+		dns.ExtendedErrorCodeOther, dns.ExtendedErrorCodeStaleAnswer, dns.ExtendedErrorCodeNotReady,
+		dns.ExtendedErrorCodeStaleNXDOMAINAnswer, dns.ExtendedErrorCodeNetworkError,
+	} {
+		extendedErrors.WithLabelValues(strconv.Itoa(int(code))) // shows from the start
+	}
+}
+
+// fail answers that what is right is not known yet. Without EDNS it leaves that to the server.
+func (e *exchange) fail(r *dns.Msg) (int, error) {
+	if !takesErrors(r) {
+		return dns.RcodeServerFailure, nil
+	}
+	m := e.reply(r)
+	m.Rcode = dns.RcodeServerFailure
+	e.attach(m, r, []*dns.EDNS0_EDE{{InfoCode: dns.ExtendedErrorCodeNotReady}})
+	return e.write(m)
+}
+
+// extend adds extended errors to the answer m: that it may be stale, and to the Docker host why it is negative. An answer of
+// which there is nothing to say stays as it is.
+func (e *exchange) extend(m, r *dns.Msg, q *zone.Query, res *zone.Result) {
+	if !res.Stale && res.Outcome == zone.Success || !takesErrors(r) {
+		return
+	}
+	var errs []*dns.EDNS0_EDE
+	if res.Stale {
+		code := dns.ExtendedErrorCodeStaleAnswer
+		if res.Outcome == zone.NameError {
+			code = dns.ExtendedErrorCodeStaleNXDOMAINAnswer
+		}
+		errs = append(errs, &dns.EDNS0_EDE{InfoCode: code}, &dns.EDNS0_EDE{InfoCode: dns.ExtendedErrorCodeNetworkError})
+	}
+	if cause := e.cause(q, res); cause != "" {
+		errs = append(errs, &dns.EDNS0_EDE{InfoCode: dns.ExtendedErrorCodeOther, ExtraText: cause})
+	}
+	if len(errs) > 0 {
+		e.attach(m, r, errs)
+	}
+}
+
+// takesErrors reports whether who asks may be sent extended errors. ANY is what they ask for who have others flooded with answers.
+func takesErrors(r *dns.Msg) bool {
+	return r.IsEdns0() != nil && r.Question[0].Qtype != dns.TypeANY
+}
+
+// attach adds to the answer m those of the errors, the first ones first, for which there is room in what who asks can take: no
+// record gives way to them.
+func (e *exchange) attach(m, r *dns.Msg, errs []*dns.EDNS0_EDE) {
+	state := request.Request{W: e.w, Req: r}
+	state.SizeAndDo(m)
+	opt := m.IsEdns0()
+	m.Compress = true // as the server does it where there is too little room
+	for _, err := range errs {
+		before := opt.Option
+		opt.Option = append(before, err)
+		if m.Len() > state.Size() {
+			opt.Option = before
+			break
+		}
+		extendedErrors.WithLabelValues(strconv.Itoa(int(err.InfoCode))).Inc()
+	}
+	m.Compress = false
+}
+
+// cause says in a few words why the answer is negative, "" if it is not, or if that needs no saying. It names containers, so it is
+// for the Docker host alone, and only where nobody else can pass for it.
+func (e *exchange) cause(q *zone.Query, res *zone.Result) string {
+	switch {
+	case q.View.Asker != zone.Host, e.masked, e.config.zone.Isolate, len(e.config.forwarders) > 0:
+		return ""
+	case res.Outcome == zone.Success, res.Outcome == zone.NoData && !e.unreached(q), !explanations.Allow():
+		return ""
+	}
+	explanation, err := e.Explain(status.Question{Name: q.Name, Type: q.Type})
+	if err != nil {
+		log.Debugf("Explaining the answer for %s: %v", q.Name, err)
+		return ""
+	}
+	return cut(explanation.Short(), maxExtraText)
+}
+
+// unreached reports whether the name is asked for its address, and has none of the other family either. That a name has no record
+// of another type needs no saying.
+func (e *exchange) unreached(q *zone.Query) bool {
+	return (q.Type == dns.TypeA || q.Type == dns.TypeAAAA) && e.store.Snapshot().Unreached(q)
+}
+
+// cut returns as much of the beginning of the text as has so many octets.
+func cut(text string, most int) string {
+	const more = "…"
+	if len(text) <= most {
+		return text
+	}
+	most -= len(more)
+	for !utf8.RuneStart(text[most]) {
+		most--
+	}
+	return text[:most] + more
+}
