@@ -134,6 +134,31 @@ func (cat *Catalog) Skipped() map[container.HostID]int {
 	return skipped
 }
 
+// LeftOut counts the containers of a host that have no names, or those of before, by why that is so.
+type LeftOut struct {
+	By     [naming.NoName + 1]int // those that run, by the reason; none for LetIn
+	Unread int                    // those whose facts can't be read
+}
+
+// leftOut is LeftOut as a feed counts.
+type leftOut struct {
+	by     [naming.NoName + 1]atomic.Int64 // what LetIn has means nothing
+	unread atomic.Int64
+}
+
+// LeftOut returns how many of each host's containers are left out now.
+func (cat *Catalog) LeftOut() map[container.HostID]LeftOut {
+	all := map[container.HostID]LeftOut{}
+	for _, f := range cat.all() {
+		l := LeftOut{Unread: int(f.left.unread.Load())}
+		for reason := naming.LetIn + 1; int(reason) < len(l.By); reason++ {
+			l.By[reason] = int(f.left.by[reason].Load())
+		}
+		all[f.host] = l
+	}
+	return all
+}
+
 // Changed has an item when the zones may have changed since the one before was taken.
 func (cat *Catalog) Changed() <-chan struct{} { return cat.changed }
 

@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"net/netip"
@@ -316,6 +317,44 @@ func TestSkippedLabelsAreCounted(t *testing.T) {
 	d.Apply([]container.Change{{ID: bad.ID, Gone: true}})
 	if n := d.Skipped()[here]; n != 0 {
 		t.Errorf("%d skipped after its end", n)
+	}
+}
+
+// TestLeftOutIsCounted checks that who is left out counts as long as it runs, and who can't be read until it is read or gone.
+func TestLeftOutIsCounted(t *testing.T) {
+	d := newRig(newClock(), hold)
+	off := facts("off", "")
+	off.Labels = map[string]string{"coredns.dockerdiscovery.enable": "false"}
+	nameless := &container.Container{ID: "?", Name: "?"}
+	web, lost := facts("web", ""), facts("lost", "")
+	unread := errors.New("unread")
+	for _, step := range []struct {
+		what   string
+		change container.Change
+		want   LeftOut
+	}{
+		{"one has names", container.Change{ID: web.ID, Container: web}, LeftOut{}},
+		{"one is switched off", container.Change{ID: off.ID, Container: off}, LeftOut{By: [4]int{naming.Disabled: 1}}},
+		{"it is told again", container.Change{ID: off.ID, Container: off}, LeftOut{By: [4]int{naming.Disabled: 1}}},
+		{"one has no name", container.Change{ID: nameless.ID, Container: nameless}, LeftOut{By: [4]int{naming.Disabled: 1, naming.NoName: 1}}},
+		{"one that runs can't be read", container.Change{ID: web.ID, Unread: unread}, LeftOut{By: [4]int{naming.Disabled: 1, naming.NoName: 1}, Unread: 1}},
+		{"nor one that is not known", container.Change{ID: lost.ID, Unread: unread}, LeftOut{By: [4]int{naming.Disabled: 1, naming.NoName: 1}, Unread: 2}},
+		{"nor at the next try", container.Change{ID: lost.ID, Unread: unread}, LeftOut{By: [4]int{naming.Disabled: 1, naming.NoName: 1}, Unread: 2}},
+		{"the first is as it was", container.Change{ID: web.ID, Container: web}, LeftOut{By: [4]int{naming.Disabled: 1, naming.NoName: 1}, Unread: 1}},
+		{"the one without a name ends", container.Change{ID: nameless.ID}, LeftOut{By: [4]int{naming.Disabled: 1}, Unread: 1}},
+		{"the one that is not known is gone", container.Change{ID: lost.ID, Gone: true}, LeftOut{By: [4]int{naming.Disabled: 1}}},
+		{"the one that is switched off is gone", container.Change{ID: off.ID, Gone: true}, LeftOut{}},
+	} {
+		d.Apply([]container.Change{step.change})
+		if got := d.LeftOut()[here]; got != step.want {
+			t.Errorf("%s: %+v, want %+v", step.what, got, step.want)
+		}
+	}
+	for i := range 2 * maxPast { // more than are remembered
+		d.Apply([]container.Change{{ID: fmt.Sprint("lost", i), Unread: unread}})
+	}
+	if got := d.LeftOut()[here]; got.Unread != maxPast {
+		t.Errorf("%d can't be read, want %d", got.Unread, maxPast)
 	}
 }
 

@@ -17,6 +17,7 @@ type Feed struct {
 	host    container.HostID
 	settled atomic.Bool  // the host has been reconciled, or is overdue
 	skipped atomic.Int64 // names and labels that are refused
+	left    leftOut
 
 	mu         sync.Mutex // guards the following
 	networks   *container.Networks
@@ -33,7 +34,7 @@ type listing struct {
 	history
 	facts   *container.Container // nil if it has ended
 	entry   *zone.Entry          // nil if it is left out
-	left    naming.LeftOut
+	left    naming.LeftOut       // why it has no names although it runs
 	skipped []naming.Skipped
 	end     *end // nil if it runs
 }
@@ -173,7 +174,7 @@ func (f *Feed) take(c *container.Change, affected affected) {
 	case before == nil:
 		f.note(c, Runs)
 	case before.Equal(c.Container):
-		k.unread = nil
+		f.read(&k.history, nil)
 	default:
 		f.note(c, Changed)
 	}
@@ -209,11 +210,11 @@ func (f *Feed) key(id string) zone.Key { return zone.Key{Host: f.host, ID: id} }
 // renew makes the container's entry anew. The caller holds mu.
 func (f *Feed) renew(id string) zone.Change {
 	k := f.listings[id]
-	var skipped []naming.Skipped
+	left, skipped := naming.LetIn, []naming.Skipped(nil)
 	switch {
 	case k.facts != nil:
 		k.resume()
-		k.entry, k.left, skipped = f.name(k.facts)
+		k.entry, left, skipped = f.name(k.facts)
 	case f.cat.hold > 0 && !f.closed && k.entry != nil:
 		k.entry = naming.Held(k.entry, k.end.gone)
 		if k.end.timer == nil {
@@ -229,7 +230,9 @@ func (f *Feed) renew(id string) zone.Change {
 		}
 	}
 	f.skipped.Add(int64(len(skipped) - len(k.skipped)))
-	k.skipped = skipped
+	f.left.by[k.left].Add(-1)
+	f.left.by[left].Add(1)
+	k.skipped, k.left = skipped, left
 	return zone.Change{Key: f.key(id), Entry: k.entry}
 }
 

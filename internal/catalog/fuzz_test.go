@@ -14,6 +14,7 @@ import (
 	"github.com/miekg/dns"
 
 	"github.com/dockerdiscovery/dockerdiscovery/internal/container"
+	"github.com/dockerdiscovery/dockerdiscovery/internal/naming"
 	"github.com/dockerdiscovery/dockerdiscovery/internal/zone"
 )
 
@@ -183,9 +184,27 @@ func (p *pair) check(t *testing.T) {
 	if got := p.cat.Skipped(); !maps.Equal(got, want) {
 		t.Fatalf("%v skipped, want %v", got, want)
 	}
+	for i, f := range slices.Concat(p.alone, p.shared) {
+		if got, want := f.cat.LeftOut()[f.host], f.countLeftOut(); got != want {
+			t.Fatalf("feed %d counts %+v left out, want %+v", i, got, want)
+		}
+	}
 	if got, want := p.cat.Complete(), p.alone[0].cat.Complete() && p.alone[1].cat.Complete(); got != want {
 		t.Fatalf("complete is %t, want %t", got, want)
 	}
+}
+
+// countLeftOut counts who is left out as what is known of each container has it.
+func (f *Feed) countLeftOut() (l LeftOut) {
+	for _, e := range f.explain(func(string, string) bool { return true }) {
+		if e.LeftOut != naming.LetIn {
+			l.By[e.LeftOut]++
+		}
+		if e.Unread != nil {
+			l.Unread++
+		}
+	}
+	return l
 }
 
 // checkAddresses checks that whoever is on the host gets the addresses of its containers alone, whichever host has the name.

@@ -123,6 +123,7 @@ func (f *Feed) keep(id string, h *history) {
 		}
 	}
 	if len(f.past) >= maxPast {
+		f.read(f.past[oldest], nil)
 		delete(f.past, oldest)
 	}
 	f.past[id] = h
@@ -154,12 +155,23 @@ func (f *Feed) note(c *container.Change, what What) {
 			h.name = facts.Name
 		}
 	}
-	h.unread = c.Unread
+	f.read(h, c.Unread)
 	at := f.cat.now()
 	if len(h.events) == 0 && !c.Since.IsZero() { // later changes have the time of the first
 		at = c.Since
 	}
 	h.add(at, what, c.Cause)
+}
+
+// read notes that a container's facts could be read, or why they could not. The caller holds mu.
+func (f *Feed) read(h *history, err error) {
+	switch {
+	case h.unread == nil && err != nil:
+		f.left.unread.Add(1)
+	case h.unread != nil && err == nil:
+		f.left.unread.Add(-1)
+	}
+	h.unread = err
 }
 
 // ending says how a container ends that does not run any more.

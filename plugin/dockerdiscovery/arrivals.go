@@ -42,6 +42,12 @@ var arrivalWaits = promauto.NewCounterVec(prometheus.CounterOpts{
 	Help: "Counter of queries that waited for a container that is starting. The result is answered, absent, timeout or full.",
 }, []string{"result"})
 
+var arrivalWaitDuration = promauto.NewHistogram(prometheus.HistogramOpts{
+	Namespace: plugin.Namespace, Subsystem: subsystem, Name: "arrival_wait_duration_seconds",
+	Buckets: plugin.TimeBuckets, NativeHistogramBucketFactor: plugin.NativeHistogramBucketFactor,
+	Help: "Histogram of the time that a query waited for a container that is starting.",
+})
+
 func init() {
 	for _, result := range []string{waitAnswered, waitAbsent, waitTimeout, waitFull} {
 		arrivalWaits.WithLabelValues(result) // shows from the start
@@ -102,6 +108,9 @@ func (d *Docker) lookupArriving(q *zone.Query, res *zone.Result, seen *zone.Snap
 	}
 	if e.result != "" {
 		arrivalWaits.WithLabelValues(e.result).Inc()
+	}
+	if !e.began.IsZero() {
+		arrivalWaitDuration.Observe(time.Since(e.began).Seconds())
 	}
 }
 

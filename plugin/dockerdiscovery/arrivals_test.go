@@ -2,6 +2,7 @@ package dockerdiscovery
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -69,6 +70,19 @@ func counts(t *testing.T, counter *prometheus.CounterVec) map[string]int {
 	return all
 }
 
+// waited returns how many queries have waited, and for how long together.
+func waited(t *testing.T) (queries int, together time.Duration) {
+	t.Helper()
+	r := prometheus.NewRegistry()
+	r.MustRegister(arrivalWaitDuration)
+	families, err := r.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := families[0].GetMetric()[0].GetHistogram()
+	return int(h.GetSampleCount()), time.Duration(math.Round(h.GetSampleSum()*1e3)) * time.Millisecond
+}
+
 // TestArrivalWaits checks which queries wait while a container starts that has the host name www, for how long, and how that is
 // counted.
 func TestArrivalWaits(t *testing.T) {
@@ -113,6 +127,7 @@ func TestArrivalWaits(t *testing.T) {
 				d := emptyDocker(func(cfg *config) { cfg.zone.Zones = []string{c.zone} })
 				d.Next = plugin.HandlerFunc(next)
 				before := waitCounts(t)
+				queries, together := waited(t)
 				d.begins("new", c.started)
 				time.AfterFunc(c.takes, func() { d.runs("new") })
 				began := time.Now()
@@ -129,6 +144,13 @@ func TestArrivalWaits(t *testing.T) {
 					if n := after[i] - before[i]; n != want {
 						t.Errorf("%d waits are counted as %s, want %d", n, result, want)
 					}
+				}
+				waits := 0
+				if c.result != "" {
+					waits = 1
+				}
+				if n, sum := waited(t); n != queries+waits || sum != together+c.after {
+					t.Errorf("%d waits took %v, want %d and %v", n-queries, sum-together, waits, c.after)
 				}
 				time.Sleep(c.takes) // the fake clock's: nothing is left to run
 			})

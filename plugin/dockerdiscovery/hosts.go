@@ -114,7 +114,7 @@ func relabel(starting ...*instance) {
 		if now[source].host == l.host {
 			continue
 		}
-		for _, v := range []*prometheus.MetricVec{eventsTotal.MetricVec, apiCallsTotal.MetricVec, reconcileDuration.MetricVec, recordLag.MetricVec} {
+		for _, v := range ofHosts {
 			v.DeletePartialMatch(prometheus.Labels{"host": string(l.host)})
 		}
 	}

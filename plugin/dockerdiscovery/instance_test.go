@@ -326,14 +326,14 @@ func TestMetricsOfOneEngine(t *testing.T) {
 		return all.String()
 	}
 	s := inprocess.Serve(t, blocks("", "endpoint "+e.Host(), "endpoint unix://"+link, "endpoint "+e.Host()+"/", "endpoint unix:///"+link))
-	if n := series(); n != 5 {
-		t.Errorf("%d series of the engine, want connected, containers, last_reconcile_timestamp_seconds, skipped_names and lost_claims", n)
+	if n := series(); n != 5+4 {
+		t.Errorf("%d series of the engine, want connected, containers, last_reconcile_timestamp_seconds, skipped_names, lost_claims and left_out_containers for four reasons", n)
 	}
 	for _, reload := range []string{"resync 1s", "resync 2s\n hold 1s", "endpoint " + e.Host() + "\n resync 3s", "health ignore", ""} {
 		if err := s.Reload(blocks(reload, "resync 7s")); err != nil {
 			t.Fatal(err)
 		}
-		if n := series(); n != 5 {
+		if n := series(); n != 5+4 {
 			t.Errorf("%d series after a reload to %q", n, reload)
 		}
 	}

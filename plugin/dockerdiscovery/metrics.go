@@ -3,7 +3,6 @@ package dockerdiscovery
 import (
 	"context"
 	"errors"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -12,8 +11,10 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
 
+	"github.com/dockerdiscovery/dockerdiscovery/internal/catalog"
 	"github.com/dockerdiscovery/dockerdiscovery/internal/container"
 	"github.com/dockerdiscovery/dockerdiscovery/internal/engine"
+	"github.com/dockerdiscovery/dockerdiscovery/internal/naming"
 )
 
 const subsystem = "docker"
@@ -27,6 +28,12 @@ var (
 		Namespace: plugin.Namespace, Subsystem: subsystem, Name: "api_calls_total",
 		Help: "Counter of calls to the engine's API. The result is ok, error, timeout or canceled.",
 	}, []string{"host", "call", "result"})
+	apiCallDuration = promauto.NewHistogramVec(prometheus.HistogramOpts{
+		Namespace: plugin.Namespace, Subsystem: subsystem, Name: "api_call_duration_seconds",
+		// An inspect gives up after 10 seconds: it lies below the last one.
+		Buckets: prometheus.ExponentialBuckets(0.00025, 4, 9), NativeHistogramBucketFactor: plugin.NativeHistogramBucketFactor,
+		Help: "Histogram of the time that a call to the engine's API took, but for those that were canceled.",
+	}, []string{"host", "call"})
 	reconcileDuration = promauto.NewHistogramVec(prometheus.HistogramOpts{
 		Namespace: plugin.Namespace, Subsystem: subsystem, Name: "reconcile_duration_seconds",
 		Buckets: plugin.TimeBuckets, NativeHistogramBucketFactor: plugin.NativeHistogramBucketFactor,
@@ -38,6 +45,11 @@ var (
 		Help: "Histogram of the time from a container's change in the engine to the record being served.",
 	}, []string{"host"})
 )
+
+// ofHosts are those whose series are of one host, and go with it.
+var ofHosts = []*prometheus.MetricVec{
+	eventsTotal.MetricVec, apiCallsTotal.MetricVec, apiCallDuration.MetricVec, reconcileDuration.MetricVec, recordLag.MetricVec,
+}
 
 // live computes its gauges at each scrape from the running watchers and plugins: one that has ended
 // leaves no series behind.
@@ -55,13 +67,17 @@ var (
 	recordsDesc    = desc("records", "Number of address and PTR records.")
 	lostDesc       = desc("lost_claims", "Number of claims to a name that another container keeps for itself.", "host")
 	skippedDesc    = desc("skipped_names", "Number of containers' names that can't be names in DNS.", "host")
+	leftOutDesc    = desc("left_out_containers", "Number of containers without names. The reason is disabled, not_opted_in, no_name or unread.", "host", "reason")
 )
+
+// leftOutReasons are how the metric calls why running containers have no names.
+var leftOutReasons = map[naming.LeftOut]string{naming.Disabled: "disabled", naming.NotOptedIn: "not_opted_in", naming.NoName: "no_name"}
 
 func init() { prometheus.MustRegister(live{}) }
 
 // Describe implements prometheus.Collector.
 func (live) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{connectedDesc, reconciledDesc, containersDesc, namesDesc, recordsDesc, lostDesc, skippedDesc} {
+	for _, d := range []*prometheus.Desc{connectedDesc, reconciledDesc, containersDesc, namesDesc, recordsDesc, lostDesc, skippedDesc, leftOutDesc} {
 		ch <- d
 	}
 }
@@ -71,15 +87,17 @@ func (live) Collect(ch chan<- prometheus.Metric) {
 	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
 		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
 	}
-	var aside []engine.Source // their containers count as those of other hosts
+	aside := map[string]bool{} // hosts whose containers count as those of other hosts
 	for _, d := range running() {
-		aside = append(aside, d.twins.aside()...)
+		for _, source := range d.twins.aside() {
+			aside[labelOf(source)] = true
+		}
 	}
 	for source, s := range engine.States() {
-		if slices.Contains(aside, source) {
+		host := labelOf(source)
+		if aside[host] {
 			s.Containers = 0
 		}
-		host := labelOf(source)
 		connected := 0.
 		if s.Connected {
 			connected = 1
@@ -92,6 +110,7 @@ func (live) Collect(ch chan<- prometheus.Metric) {
 	}
 	var names, records int
 	lost, skipped := map[container.HostID]int{}, map[container.HostID]int{}
+	leftOut := map[container.HostID]map[string]int{}
 	for _, d := range running() {
 		s := d.store.Snapshot()
 		names += s.Names
@@ -100,12 +119,27 @@ func (live) Collect(ch chan<- prometheus.Metric) {
 			skipped[host] += n
 			lost[host] += s.Lost()[host]
 		}
+		for host, l := range d.catalog.LeftOut() {
+			if aside[string(host)] {
+				l = catalog.LeftOut{}
+			}
+			if leftOut[host] == nil {
+				leftOut[host] = map[string]int{}
+			}
+			for why, reason := range leftOutReasons {
+				leftOut[host][reason] += l.By[why]
+			}
+			leftOut[host]["unread"] += l.Unread
+		}
 	}
 	gauge(namesDesc, float64(names))
 	gauge(recordsDesc, float64(records))
 	for host, n := range skipped {
 		gauge(skippedDesc, float64(n), string(host))
 		gauge(lostDesc, float64(lost[host]), string(host))
+		for reason, n := range leftOut[host] {
+			gauge(leftOutDesc, float64(n), string(host), reason)
+		}
 	}
 }
 
@@ -183,7 +217,7 @@ func (o *observer) Event(from engine.Source, kind, action string) {
 	withLabel(from, func(host string) { eventsTotal.WithLabelValues(host, kind, action).Inc() })
 }
 
-func (o *observer) Call(from engine.Source, name string, _ time.Duration, err error) {
+func (o *observer) Call(from engine.Source, name string, took time.Duration, err error) {
 	result := "ok"
 	switch {
 	case errors.Is(err, context.DeadlineExceeded):
@@ -193,7 +227,12 @@ func (o *observer) Call(from engine.Source, name string, _ time.Duration, err er
 	case err != nil:
 		result = "error"
 	}
-	withLabel(from, func(host string) { apiCallsTotal.WithLabelValues(host, name, result).Inc() })
+	withLabel(from, func(host string) {
+		apiCallsTotal.WithLabelValues(host, name, result).Inc()
+		if result != "canceled" { // it would have taken longer
+			apiCallDuration.WithLabelValues(host, name).Observe(took.Seconds())
+		}
+	})
 }
 
 func (o *observer) Reconciled(from engine.Source, took time.Duration, _ int) {

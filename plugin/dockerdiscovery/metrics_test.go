@@ -2,17 +2,23 @@ package dockerdiscovery
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	golog "log"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/dockerdiscovery/dockerdiscovery/internal/engine"
+	"github.com/dockerdiscovery/dockerdiscovery/internal/enginetest"
+	"github.com/dockerdiscovery/dockerdiscovery/test/inprocess"
 )
 
 // logged returns the lines that are logged meanwhile.
@@ -99,4 +105,73 @@ func TestWarningsAreBounded(t *testing.T) {
 			t.Errorf("%d lines, want %d; the last are %q", n, warningsAtOnce+2, lines[max(0, n-3):])
 		}
 	})
+}
+
+// samples returns the samples of a metric of the plugin's by their labels' values, apart by blanks: values, or how many a histogram has
+// taken.
+func samples(t *testing.T, name string) map[string]float64 {
+	t.Helper()
+	families, err := prometheus.DefaultGatherer.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := map[string]float64{}
+	for _, f := range families {
+		if f.GetName() != "coredns_docker_"+name {
+			continue
+		}
+		for _, m := range f.GetMetric() {
+			var labels []string
+			for _, l := range m.GetLabel() { // by name
+				labels = append(labels, l.GetValue())
+			}
+			all[strings.Join(labels, " ")] = m.GetGauge().GetValue() + m.GetCounter().GetValue() + float64(m.GetHistogram().GetSampleCount())
+		}
+	}
+	return all
+}
+
+// TestLeftOutContainers has containers on two hosts that have no names for each reason, in a server block each of which
+// one has opt_in.
+func TestLeftOutContainers(t *testing.T) {
+	a, b := enginetest.New(t), enginetest.New(t)
+	a.Run(enginetest.Spec{Name: "web"})
+	a.Run(enginetest.Spec{Name: "off", Labels: map[string]string{"coredns.dockerdiscovery.enable": "false"}})
+	odd := a.Run(enginetest.Spec{Name: "odd"})
+	a.RawInspect(odd, []byte("{}"))
+	b.Run(enginetest.Spec{Name: "web"})
+	port := freePort(t)
+	inprocess.Serve(t, fmt.Sprintf("docker:%s {\n docker {\n endpoint %s a\n }\n}\nlan:%s {\n docker {\n endpoint %s b\n names label\n }\n}\nin:%s {\n docker {\n endpoint %s b\n opt_in\n }\n}",
+		port, a.Host(), port, b.Host(), port, b.Host()))
+	want := map[string]float64{
+		"a disabled": 1, "a no_name": 0, "a not_opted_in": 0, "a unread": 1,
+		"b disabled": 0, "b no_name": 1, "b not_opted_in": 1, "b unread": 0,
+	}
+	check := func() bool { return maps.Equal(samples(t, "left_out_containers"), want) }
+	eventually(t, "who is left out", check)
+	a.RawInspect(odd, nil)
+	a.Pause(odd) // has it inspected anew
+	want["a unread"] = 0
+	eventually(t, "who can be read again", check)
+}
+
+// TestCallDurations checks that each kind of call has its time, failures too, but for calls that nobody waited for.
+func TestCallDurations(t *testing.T) {
+	o := newObserver()
+	const from = "tcp://durations:1"
+	o.Call(from, "list", time.Second, nil)
+	o.Call(from, "list", time.Second, errors.New("refused"))
+	o.Call(from, "inspect", time.Second, context.DeadlineExceeded)
+	o.Call(from, "inspect", time.Second, context.Canceled)
+	o.Call(from, "info", time.Second, context.Canceled)
+	defer func() {
+		for _, v := range ofHosts {
+			v.DeletePartialMatch(prometheus.Labels{"host": from})
+		}
+	}()
+	got := samples(t, "api_call_duration_seconds")
+	maps.DeleteFunc(got, func(labels string, _ float64) bool { return !strings.HasSuffix(labels, from) })
+	if want := map[string]float64{"list " + from: 2, "inspect " + from: 1}; !maps.Equal(got, want) {
+		t.Errorf("%v, want %v", got, want)
+	}
 }
