@@ -3,6 +3,7 @@ package catalog
 import (
 	"time"
 
+	"github.com/dockerdiscovery/dockerdiscovery/internal/container"
 	"github.com/dockerdiscovery/dockerdiscovery/internal/zone"
 )
 
@@ -17,6 +18,28 @@ type presence struct {
 	timer   Timer     // looks again when more than startup or forget has passed; nil if nothing will
 	aside   bool      // SetAside's
 	dropped bool      // the zones have no names of the host
+}
+
+// Presence is what there is to say of how far a host's engine can be relied on.
+type Presence struct {
+	State     zone.HostState
+	Synced    bool      // all of the host's containers have been known once
+	Forgotten bool      // they have lost their names, since that was too long ago
+	Aside     bool      // its engine is another host's too
+	Since     time.Time // when it has become current or away; before, when the feed began
+}
+
+// Presence returns the host's, the zero Presence if it has no feed.
+func (cat *Catalog) Presence(host container.HostID) Presence {
+	cat.mu.Lock()
+	f := cat.feeds[host]
+	cat.mu.Unlock()
+	if f == nil {
+		return Presence{}
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return Presence{State: f.state(), Synced: f.synced, Forgotten: f.dropped && !f.aside, Aside: f.aside, Since: f.since}
 }
 
 // Synced implements engine.Sink.

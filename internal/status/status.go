@@ -74,6 +74,6 @@ type Host struct {
 	LastError  string           `json:"last_error,omitempty"`
 	ErrorAt    time.Time        `json:"last_error_at,omitzero"`
 	Cure       string           `json:"cure,omitempty"`        // what to do about the error
-	Lag        time.Duration    `json:"lag_seconds,omitempty"` // of the last change: from the engine's to ours
+	Lag        float64          `json:"lag_seconds,omitempty"` // of the last change: from the engine's to ours
 	Containers int              `json:"containers"`
 }

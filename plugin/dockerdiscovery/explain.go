@@ -11,11 +11,6 @@ import (
 
 var _ status.Block = (*Docker)(nil)
 
-// Info implements status.Block.
-func (d *Docker) Info() status.Info {
-	return status.Info{Key: d.block.keys[0], Zones: d.config.zone.Zones}
-}
-
 // Explain implements status.Block.
 func (d *Docker) Explain(q status.Question) (*status.Explanation, error) {
 	return &status.Explanation{Name: q.Name, Type: q.Type}, nil
@@ -28,9 +23,6 @@ func (d *Docker) Names(from string) (iter.Seq[status.Name], error) {
 
 // Containers implements status.Block.
 func (d *Docker) Containers() iter.Seq[catalog.Explanation] { return d.catalog.All() }
-
-// Hosts implements status.Block.
-func (d *Docker) Hosts() []status.Host { return nil }
 
 // Transfer records of the zone, as status.Block has it.
 func (d *Docker) ZoneRecords(apex string) iter.Seq[dns.RR] { return nil }

@@ -54,7 +54,9 @@ type Docker struct {
 	maintained bool // is a zone of the server block's, by NOTIFY or UPDATE
 
 	own         ownAddrs
-	port        string    // on which we serve
+	port        string   // on which we serve
+	listens     []string // where, as TRANSPORT://ADDRESS:PORT
+	reported    reported
 	hostUnknown sync.Once // has been logged
 	hidden      sync.Once // has been logged: who asks
 }

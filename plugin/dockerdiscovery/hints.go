@@ -84,6 +84,6 @@ func (d *Docker) warnOfPublished(v *asker.Vantage) {
 		if d.config.zone.Isolate {
 			isolate = ", so that isolate does not hold"
 		}
-		log.Warningf("The server runs in container %s, which publishes its port %s: who asks there comes from the network's gateway, other hosts' and containers' queries too, and counts as the Docker host%s. Run it with the host's network, as in the manual's section In a Container", c.Name, d.port, isolate)
+		d.warnf("The server runs in container %s, which publishes its port %s: who asks there comes from the network's gateway, other hosts' and containers' queries too, and counts as the Docker host%s. Run it with the host's network, as in the manual's section In a Container", c.Name, d.port, isolate)
 	})
 }

@@ -2,6 +2,7 @@ package dockerdiscovery
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -21,12 +22,23 @@ const othersTimeout = time.Second
 
 // instance stands for one loading of the Corefile.
 type instance struct {
-	age       int
-	endpoints []endpoint // of all its server blocks; complete before the first of them starts
+	age int
+	// What its server blocks say. It is complete before the first of them starts.
+	blocks    int // that have docker
+	endpoints []endpoint
+	status    *statusLine // nil if none has it
 }
 
-// add adds a server block's endpoints, or says why they can't be in one Corefile with those of others.
-func (i *instance) add(endpoints []endpoint) error {
+// add adds what a server block says, or tells why that can't be in one Corefile with what others say.
+func (i *instance) add(endpoints []endpoint, status *statusLine) error {
+	switch {
+	case status == nil:
+	case i.status == nil:
+		i.status = status
+	case !status.equal(i.status):
+		return fmt.Errorf("%s: another status stands at %s; want it in one server block, which tells of all, or alike", status.at, i.status.at)
+	}
+	i.blocks++
 	for _, e := range endpoints {
 		for _, other := range i.endpoints {
 			if err := e.conflict(&other); err != nil {
@@ -59,21 +71,38 @@ func instanceOf(c *caddy.Controller) *instance {
 	return i
 }
 
-// running returns the plugins of the newest instance that has started: while a reload
-// is under way there are two.
-func running() []*Docker {
+// running returns the plugins of the newest instance that has started, in the order of its server blocks: while a reload is
+// under way there are two. Where none has started as a whole, or is being stopped, it is the newest one's that run.
+func running() (newest []*Docker) {
 	instancesMu.Lock()
 	defer instancesMu.Unlock()
-	var newest []*Docker
+	of := map[*instance][]*Docker{}
 	for _, d := range active {
-		switch {
-		case len(newest) == 0 || d.instance.age > newest[0].instance.age:
-			newest = []*Docker{d}
-		case d.instance == newest[0].instance:
-			newest = append(newest, d)
+		of[d.instance] = append(of[d.instance], d)
+	}
+	for i, all := range of {
+		if newest == nil {
+			newest = all
+			continue
+		}
+		best := newest[0].instance
+		whole, bestWhole := len(all) >= i.blocks, len(newest) >= best.blocks
+		if whole && !bestWhole || whole == bestWhole && i.age > best.age {
+			newest = all
 		}
 	}
 	return newest
+}
+
+// whole reports whether all of the instance's plugins have started. The caller holds instancesMu.
+func (i *instance) whole() bool {
+	n := 0
+	for _, d := range active {
+		if d.instance == i {
+			n++
+		}
+	}
+	return n >= i.blocks
 }
 
 // start begins to watch the engines. It returns when the names of all running containers are known, or after a while without.
@@ -98,9 +127,17 @@ func (d *Docker) start() error {
 	}
 	instancesMu.Lock()
 	active = append(active, d)
+	last := d.instance.whole()
 	instancesMu.Unlock()
 	d.settle()
-	return nil
+	if !last || d.instance.status == nil {
+		return nil
+	}
+	err := d.instance.status.listen()
+	if err != nil { // CoreDNS does not shut down what has not started
+		err = errors.Join(err, stopAll(func(o *Docker) bool { return o.instance == d.instance }))
+	}
+	return err
 }
 
 // settle waits until all engines have told their containers or turned out to be away, but no longer for a dead one where
@@ -140,7 +177,10 @@ func (d *Docker) settle() {
 }
 
 // stop ends what start began. Queries that come still are answered from the last snapshot.
-func (d *Docker) stop() error {
+func (d *Docker) stop() (err error) {
+	if d.instance.status != nil {
+		err = d.instance.status.close()
+	}
 	instancesMu.Lock()
 	i := slices.Index(active, d)
 	if i >= 0 {
@@ -159,19 +199,23 @@ func (d *Docker) stop() error {
 		d.catalog.Close()
 		d.notifier.stop()
 	}
-	return nil
+	return err
 }
 
 // stopLater stops the plugins of later instances. It is called when a reload has
 // failed: CoreDNS does not shut down what the failed instance has started.
 func (i *instance) stopLater() error {
+	return stopAll(func(d *Docker) bool { return d.instance.age > i.age })
+}
+
+// stopAll stops the plugins that are meant.
+func stopAll(meant func(*Docker) bool) error {
 	instancesMu.Lock()
-	later := slices.DeleteFunc(slices.Clone(active), func(d *Docker) bool { return d.instance.age <= i.age })
+	all := slices.DeleteFunc(slices.Clone(active), func(d *Docker) bool { return !meant(d) })
 	instancesMu.Unlock()
-	for _, d := range later {
-		if err := d.stop(); err != nil {
-			return err
-		}
+	var errs []error
+	for _, d := range all {
+		errs = append(errs, d.stop())
 	}
-	return nil
+	return errors.Join(errs...)
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"strings"
 
 	"github.com/coredns/coredns/core/dnsserver"
@@ -15,18 +16,29 @@ import (
 // checkListen says why the server block's server will not be able to listen, and what to do. CoreDNS itself fails
 // a moment later with the system's words alone.
 func checkListen(cfg *dnsserver.Config, keys []string) error {
-	for _, key := range keys {
-		scheme, rest := pkgparse.Transport(key)
-		port := rest[strings.LastIndex(rest, ":")+1:]
-		for _, host := range cfg.ListenHosts {
-			for _, network := range networksOf(scheme) {
-				if err := tryListen(network, net.JoinHostPort(host, port)); err != nil {
-					return err
-				}
+	for _, at := range listens(cfg, keys) {
+		scheme, addr := pkgparse.Transport(at)
+		for _, network := range networksOf(scheme) {
+			if err := tryListen(network, addr); err != nil {
+				return err
 			}
 		}
 	}
 	return nil
+}
+
+// listens returns where the server block's server listens, as TRANSPORT://ADDRESS:PORT.
+func listens(cfg *dnsserver.Config, keys []string) (all []string) {
+	for _, key := range keys {
+		scheme, rest := pkgparse.Transport(key)
+		port := rest[strings.LastIndex(rest, ":")+1:]
+		for _, host := range cfg.ListenHosts {
+			if at := scheme + "://" + net.JoinHostPort(host, port); !slices.Contains(all, at) {
+				all = append(all, at)
+			}
+		}
+	}
+	return all
 }
 
 // networksOf returns what a transport of CoreDNS's listens on.

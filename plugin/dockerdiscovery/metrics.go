@@ -148,13 +148,14 @@ func (live) Collect(ch chan<- prometheus.Metric) {
 type observer struct {
 	mu         sync.Mutex // guards the following
 	links      map[engine.Source]*link
+	news       map[engine.Source]news
 	unreadable map[[2]string]bool // addresses and calls whose odd answers have been logged
 }
 
 var observed = newObserver()
 
 func newObserver() *observer {
-	return &observer{links: map[engine.Source]*link{}, unreadable: map[[2]string]bool{}}
+	return &observer{links: map[engine.Source]*link{}, news: map[engine.Source]news{}, unreadable: map[[2]string]bool{}}
 }
 
 // link says what the log has last about the connection to an engine.
@@ -162,6 +163,28 @@ type link struct {
 	away  bool      // the last line says that the engine is away
 	cause string    // why it is away, as logged last, without digits: ports and times change
 	at    time.Time // when that was logged
+}
+
+// news is what has been told last of an engine.
+type news struct {
+	engine string // its name and version
+	err    error  // why it could not be reached, or its event stream ended
+	errAt  time.Time
+	lag    time.Duration // of a change
+}
+
+// last returns what has been told last of the engine.
+func (o *observer) last(from engine.Source) news {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.news[from]
+}
+
+// tell notes what is told of an engine. The caller holds mu.
+func (o *observer) tell(from engine.Source, note func(*news)) {
+	n := o.news[from]
+	note(&n)
+	o.news[from] = n
 }
 
 const (
@@ -182,6 +205,7 @@ func (o *observer) link(from engine.Source) *link {
 func (o *observer) Connected(from engine.Source, description string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	o.tell(from, func(n *news) { n.engine = description })
 	l := o.link(from)
 	if !l.away && !l.at.IsZero() { // its last absence was not logged either
 		log.Debugf("Watching Docker Engine %s %s", description, at(from))
@@ -195,6 +219,7 @@ func (o *observer) Disconnected(from engine.Source, err error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	l, now := o.link(from), time.Now()
+	o.tell(from, func(n *news) { n.err, n.errAt = err, now })
 	cause := strings.Map(func(r rune) rune {
 		if r >= '0' && r <= '9' {
 			return -1
@@ -260,4 +285,7 @@ func (o *observer) Unreadable(from engine.Source, call string, err error) {
 
 func (o *observer) Applied(from engine.Source, lag time.Duration) {
 	withLabel(from, func(host string) { recordLag.WithLabelValues(host).Observe(lag.Seconds()) })
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.tell(from, func(n *news) { n.lag = lag })
 }

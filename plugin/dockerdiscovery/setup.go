@@ -78,6 +78,8 @@ type config struct {
 	labelPrefix string
 	optIn       bool
 	templates   []*naming.NameTemplate
+
+	status *statusLine // nil if there is none
 }
 
 func setup(c *caddy.Controller) error {
@@ -89,7 +91,7 @@ func setup(c *caddy.Controller) error {
 	}
 	i := instanceOf(c)
 	if err == nil {
-		err = i.add(cfg.endpoints)
+		err = i.add(cfg.endpoints, cfg.status)
 	}
 	if err != nil {
 		return plugin.Error(pluginName, err)
@@ -104,8 +106,8 @@ func setup(c *caddy.Controller) error {
 	})
 	c.OnStartup(func() error {
 		cfg := dnsserver.GetConfig(c)
-		warnOfCache(cfg)
-		d.port = cfg.Port
+		d.warnOfCache(cfg)
+		d.port, d.listens = cfg.Port, listens(cfg, c.ServerBlockKeys)
 		d.recursion, d.maintained = hasOne(cfg, recursors), hasOne(cfg, maintainers)
 		if t, ok := cfg.Handler("transfer").(*transfer.Transfer); ok {
 			d.transfers, t.Next = true, refuseTransfers{t.Next, d}
@@ -175,10 +177,10 @@ func hasOne(cfg *dnsserver.Config, plugins []string) bool {
 
 // warnOfCache warns of a cache that keeps our answers: they depend on who asks, and
 // change while the cache holds on to them.
-func warnOfCache(cfg *dnsserver.Config) {
+func (d *Docker) warnOfCache(cfg *dnsserver.Config) {
 	above := slices.Index(dnsserver.Directives, "cache") < slices.Index(dnsserver.Directives, pluginName)
 	if above && cfg.Handler("cache") != nil {
-		log.Warning("The cache plugin stands above docker in this build: it keeps containers' addresses after they are gone. Put docker directly above cache in plugin.cfg")
+		d.warnf("The cache plugin stands above docker in this build: it keeps containers' addresses after they are gone. Put docker directly above cache in plugin.cfg")
 	}
 }
 
@@ -209,6 +211,7 @@ var properties = map[string]property{
 	"routed":       {form: "routed", set: (*config).setRouted},
 	"publish":      {form: "publish [ADDRESS...]", max: unlimited, set: (*config).setPublish},
 	"forwarders":   {form: "forwarders CIDR..., each an address or a range, as in 192.0.2.53 or 127.0.0.0/8", min: 1, max: unlimited, adds: true, set: (*config).addForwarders},
+	"status":       {form: statusForm, max: unlimited, set: (*config).setStatus},
 	"resync":       {form: fmt.Sprintf("resync DURATION, at least %s", minResync), min: 1, max: 1, set: (*config).setResync},
 	"startup":      {form: fmt.Sprintf("startup DURATION, from %s to %s", minStartup, maxStartup), min: 1, max: 1, set: (*config).setStartup},
 	"forget":       {form: fmt.Sprintf("forget DURATION, at least %s", minForget), min: 1, max: 1, set: (*config).setForget},

@@ -111,7 +111,7 @@ func (e *exchange) HostAddrs(host container.HostID) []netip.Addr {
 		return v.Remote
 	case v.Inside != nil:
 		e.hostUnknown.Do(func() {
-			log.Warningf("The server runs in container %s and can't know the host's address, at which published ports are reached: name it, as in 'publish 192.0.2.1', or after the endpoint's NAME", v.Inside.Name)
+			e.warnf("The server runs in container %s and can't know the host's address, at which published ports are reached: name it, as in 'publish 192.0.2.1', or after the endpoint's NAME", v.Inside.Name)
 		})
 		return nil
 	case !e.found:

@@ -1,6 +1,7 @@
 package dockerdiscovery
 
 import (
+	"fmt"
 	"sync"
 	"time"
 
@@ -48,4 +49,26 @@ func (w *warnings) count() {
 	defer w.mu.Unlock()
 	log.Warningf("%d more warnings about containers in %s are left out of the log: the metrics lost_claims and skipped_names count what stays", w.leftOut, warningsCounted)
 	w.leftOut = 0
+}
+
+// reported are the warnings about the Corefile that have been logged.
+type reported struct {
+	mu  sync.Mutex // guards the following
+	all []string
+}
+
+// warnf logs what is likely to be wrong with the Corefile, and keeps it for those who ask for the status.
+func (d *Docker) warnf(format string, args ...any) {
+	text := fmt.Sprintf(format, args...)
+	log.Warning(text)
+	d.reported.mu.Lock()
+	defer d.reported.mu.Unlock()
+	d.reported.all = append(d.reported.all, text)
+}
+
+// list returns the warnings.
+func (w *reported) list() []string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return append([]string{}, w.all...)
 }
