@@ -220,10 +220,10 @@ func (g guard) reaches(claims []claimant, v *View) bool {
 func (v *View) published(all []reached, entry *Entry) []reached {
 	beyond := v.beyond(entry)
 	switch {
+	case v.unpublished(entry) != Given:
+		return all
 	case v.Server == nil:
 		return v.at(all, entry, v.hostAddrs(entry), hostPorts)
-	case beyond && !v.Server.Publish(), !beyond && v.Asker == Container && !v.admitted(entry):
-		return all
 	}
 	for _, p := range entry.Published {
 		switch {
@@ -241,11 +241,37 @@ func (v *View) published(all []reached, entry *Entry) []reached {
 	return all
 }
 
-// admitted reports whether a container that asks reaches the ports that one of its host's publishes there: from internal networks
-// nobody does, and Podman keeps its isolated networks apart there too.
-func (v *View) admitted(entry *Entry) bool {
+// unpublished says what keeps the ports that the container publishes from the asker, Given if nothing is known to.
+func (v *View) unpublished(entry *Entry) Hindrance {
+	beyond := v.beyond(entry)
+	switch {
+	case len(entry.Published) == 0:
+		return NoPorts
+	case v.Server == nil:
+		return Given
+	case beyond && !v.Server.Publish():
+		return NotToPublish
+	case !beyond && v.Asker == Container:
+		return v.excluded(entry)
+	default:
+		return Given
+	}
+}
+
+// excluded says what keeps a container that asks from the ports that one of its host's publishes there: from internal networks
+// nobody reaches them, and Podman keeps its isolated networks apart there too.
+func (v *View) excluded(entry *Entry) Hindrance {
 	apart := func(a Address) bool { return v.Outbound == container.ApartOut && a.Reach&container.Apart != 0 }
-	return !v.confined() && len(v.gateways(entry.Host)) > 0 && !slices.ContainsFunc(entry.Addresses, apart)
+	switch {
+	case v.confined():
+		return Confined
+	case len(v.gateways(entry.Host)) == 0:
+		return NoHostAddr
+	case slices.ContainsFunc(entry.Addresses, apart):
+		return NotForwarded
+	default:
+		return Given
+	}
 }
 
 // beyond reports whether the asker reaches the container's host as one from elsewhere does.
@@ -286,21 +312,57 @@ const (
 )
 
 // leads reports whether the asker reaches the address that way.
-func (v *View) leads(w way, a Address) bool {
+func (v *View) leads(w way, a Address) bool { return v.hindrance(w, a) == Given }
+
+// hindrance says what keeps the asker from the address that way, Given if nothing does.
+func (v *View) hindrance(w way, a Address) Hindrance {
 	has := func(r container.Reach) bool { return a.Reach&r != 0 }
 	switch w {
 	case own:
-		return !has(container.Unshared) && slices.Contains(v.Networks, a.Network)
+		switch {
+		case has(container.Unshared):
+			return NotShared
+		case !slices.Contains(v.Networks, a.Network):
+			return NotOnNetwork
+		}
+		return Given
 	case bridged:
-		return !has(container.OffHost | container.OnLAN)
+		switch {
+		case has(container.OffHost):
+			return NoWayThere
+		case has(container.OnLAN):
+			return OnLANOnly
+		}
+		return Given
 	case neighbouring:
-		return !has(container.OffHost) && has(container.OnLAN)
+		switch {
+		case has(container.OffHost):
+			return NoWayThere
+		case !has(container.OnLAN):
+			return WithinHost
+		}
+		return Given
 	case routed:
-		forwarded := has(container.Forwarded) && !(has(container.Apart) && v.Outbound == container.ApartOut)
-		return forwarded && !v.confined() && v.speaks(a.IP)
+		switch {
+		case v.confined():
+			return Confined
+		case !has(container.Forwarded), has(container.Apart) && v.Outbound == container.ApartOut:
+			return NotForwarded
+		}
 	default:
-		return a.outside() && !v.confined() && v.speaks(a.IP) && v.Outside.has(a.IP)
+		switch {
+		case v.confined():
+			return Confined
+		case !a.outside():
+			return WithinHost
+		case !v.Outside.has(a.IP):
+			return OtherFamily
+		}
 	}
+	if !v.speaks(a.IP) {
+		return OtherFamily
+	}
+	return Given
 }
 
 // outside reports whether the address is reached from elsewhere.

@@ -24,14 +24,50 @@ const (
 	NotCertain                 // its host has not been reconciled: others may have a better right
 	Hidden                     // the name does not exist for who asks: it is isolated, or a name of others' in zone .
 	CNAMEBeside                // a CNAME gives way to anything else at its name
+	Nameless                   // its service has no target: each of its names is another container's
+)
+
+// Hindrance says what keeps an address of a container's from who asks.
+type Hindrance uint8
+
+// The hindrances.
+const (
+	Given        Hindrance = iota // nothing: it is answered
+	NotNeeded                     // it is reached, and another of the name's is nearer, or preferred
+	NotMeant                      // the name is for another network of the container's
+	NotOnNetwork                  // the container that asks is not on its network
+	NotShared                     // not even the network's containers reach each other there
+	NoWayThere                    // the host that asks has no address in the network, and no way there
+	OnLANOnly                     // it is reached from the LAN
+	WithinHost                    // it is reached from its host, and from containers on its network
+	NotForwarded                  // the host leads from the asker's networks to no other, or not to this one
+	Confined                      // the networks of the container that asks are internal: nothing leads out of them
+	OtherFamily                   // the asker has no address of the family to reach it from
+
+	// Of published ports:
+
+	NoPorts      // the container publishes none
+	NotToPublish // those of a host are not to be answered for
+	NoHostAddr   // no address is known at which the asker reaches the host
 )
 
 // Verdict is what became of one container's claims to a name.
 type Verdict struct {
 	Entry  *Entry
 	Reason Reason
-	Winner *Entry       // of LostTo
+	Rank   Rank         // the strongest by which it claims the name
+	Winner *Entry       // of LostTo; Right is by what it has the name, or the name above it
+	Right  Rank         //
 	Addrs  []netip.Addr // with which it answers; none for records and services
+	Kept   []Kept       // those with which it does not, of who has the right to the name
+	// Ports is what keeps its published ports from the asker, Given if they answer, or if its own addresses do.
+	Ports Hindrance
+}
+
+// Kept is an address of a container's that is kept from who asks.
+type Kept struct {
+	Address
+	By Hindrance
 }
 
 // verdicts collects the reasons while a query is looked up. Of each container the first reason counts that keeps it out.
@@ -42,6 +78,24 @@ func (w *verdicts) out(entry *Entry, reason Reason) { w.add(Verdict{Entry: entry
 func (w *verdicts) add(v Verdict) {
 	if !slices.ContainsFunc(w.list, func(o Verdict) bool { return o.Entry == v.Entry }) {
 		w.list = append(w.list, v)
+	}
+}
+
+// rank notes by what right those claim the nodes' names who are noted. A nil node is none.
+func (w *verdicts) rank(nodes ...*node) {
+	for i := range w.list {
+		v := &w.list[i]
+		v.Rank = Shared
+		for _, n := range nodes {
+			if n == nil {
+				continue
+			}
+			for _, c := range n.claims {
+				if c.entry == v.Entry {
+					v.Rank = min(v.Rank, c.rank())
+				}
+			}
+		}
 	}
 }
 
@@ -81,23 +135,23 @@ func (w *verdicts) lost(s *Snapshot, n, seen *node, c *claimant, v *View) {
 	switch {
 	case seen.winners == 0:
 		if lords := s.lords(n, v, stranger); len(lords) > 0 {
-			w.add(Verdict{Entry: c.entry, Reason: LostTo, Winner: s.lord(n, lords[0])})
+			w.lostTo(c.entry, s.lord(n, lords[0]))
 		}
 	case c.rank() == seen.rank && c.claim.cname():
 		w.out(c.entry, CNAMEBeside)
 	default:
-		w.add(Verdict{Entry: c.entry, Reason: LostTo, Winner: seen.claims[0].entry})
+		w.lostTo(c.entry, &seen.claims[0])
 	}
 }
 
-// lord returns the entry of the key among those who have the name above the node's.
-func (s *Snapshot) lord(n *node, key Key) *Entry {
-	for _, c := range s.names.get(n.origin.child(n.name)).claims {
-		if c.entry.Key == key {
-			return c.entry
-		}
-	}
-	return nil
+func (w *verdicts) lostTo(entry *Entry, winner *claimant) {
+	w.add(Verdict{Entry: entry, Reason: LostTo, Winner: winner.entry, Right: winner.rank()})
+}
+
+// lord returns the claim of the key's container to the name above the node's. It is one of those who have that.
+func (s *Snapshot) lord(n *node, key Key) *claimant {
+	claims := s.names.get(n.origin.child(n.name)).claims
+	return &claims[slices.IndexFunc(claims, func(c claimant) bool { return c.entry.Key == key })]
 }
 
 // unreached notes who has the right to the name, and gives the view no address.
@@ -131,24 +185,77 @@ func (s *Snapshot) Explain(q *Query, r *Result) []Verdict {
 	var w verdicts
 	q.View.why = &w
 	s.lookup(q, r)
-	if n, _ := s.find(q.Name, &q.View); n != nil {
+	n, _ := s.find(q.Name, &q.View)
+	if n != nil {
 		w.answering(s, n, &q.View)
 	}
+	w.rank(n, s.names.get(q.Name))
 	q.View.why = nil
 	s.follow(q, r)
 	return w.list
 }
 
-// answering notes who answers: all others are out.
+// answering notes who answers: all others are out. Of who has the right to the name it notes the addresses.
 func (w *verdicts) answering(s *Snapshot, n *node, v *View) {
-	all := n.reach(s, nil, v)
-	for _, c := range n.claims[:n.winners] {
-		verdict := Verdict{Entry: c.entry, Reason: Answers}
-		for _, r := range all {
-			if r.entry == c.entry && !slices.Contains(verdict.Addrs, r.ip) {
-				verdict.Addrs = append(verdict.Addrs, r.ip)
-			}
+	all, g := n.reach(s, nil, v), n.guard(v)
+	winners := n.claims[:n.winners]
+	for i, end := 0, 0; i < len(winners); i = end {
+		entry := winners[i].entry
+		for end = i; end < len(winners) && winners[end].entry == entry; end++ {
 		}
-		w.add(verdict)
+		w.out(entry, Answers)
+		at := slices.IndexFunc(w.list, func(v Verdict) bool { return v.Entry == entry })
+		w.list[at].address(all, v, g, winners[i:end])
 	}
+}
+
+// address notes which addresses the view is given of the container, and what keeps the others from it. The claims are those
+// by which it has the name.
+func (w *Verdict) address(all []reached, v *View, g guard, claims []claimant) {
+	for _, r := range all {
+		if r.entry == w.Entry && !slices.Contains(w.Addrs, r.ip) {
+			w.Addrs = append(w.Addrs, r.ip)
+		}
+	}
+	if !slices.ContainsFunc(claims, func(c claimant) bool { return c.claim.addresses() }) {
+		return
+	}
+	for _, a := range w.Entry.Addresses {
+		if !slices.Contains(w.Addrs, a.IP) {
+			w.Kept = append(w.Kept, Kept{a, v.keptBy(a, w.Entry, claims)})
+		}
+	}
+	if len(w.Addrs) == 0 && !w.Entry.HostNetwork {
+		w.Ports = v.portsKeptBy(w.Entry)
+	}
+}
+
+// keptBy says what keeps an address of the container's from the view: what does so by the ways of reach.
+func (v *View) keptBy(a Address, entry *Entry, claims []claimant) Hindrance {
+	if !slices.ContainsFunc(claims, func(c claimant) bool { return c.claim.addresses() && c.claim.gives(a) }) {
+		return NotMeant
+	}
+	first, then := bridged, neighbouring
+	switch {
+	case v.Asker == Container && v.beyond(entry):
+		first, then = own, outside
+	case v.Asker == Container:
+		first, then = own, routed
+	case v.beyond(entry):
+		first, then = outside, outside
+	}
+	by := v.hindrance(first, a)
+	if by == Given || !(v.Asker == Container && v.Isolate) && v.leads(then, a) {
+		return NotNeeded
+	}
+	return by
+}
+
+// portsKeptBy says what keeps the ports that the container publishes from the view.
+func (v *View) portsKeptBy(entry *Entry) Hindrance {
+	by := v.unpublished(entry)
+	if by == Given && v.Server != nil && len(v.published(nil, entry)) == 0 {
+		return NoHostAddr
+	}
+	return by
 }

@@ -216,8 +216,21 @@ func (s *Snapshot) serving(n *node, v *View) []claimant {
 	guard := n.guard(v)
 	return selected(s, slices.DeleteFunc(slices.Clone(n.records.services), func(h claimant) bool {
 		service := h.claim.Data.Service
-		return guard.keeps(&h, v) || len(h.entry.ports(service, v)) == 0 ||
-			s.serviceTarget(h, v) == "" // its names are others'
+		var reason Reason
+		switch {
+		case guard.keeps(&h, v):
+			reason = Ambiguous
+		case len(h.entry.ports(service, v)) == 0:
+			reason = NotReachable
+		case s.serviceTarget(h, v) == "": // its names are others'
+			reason = Nameless
+		default:
+			return false
+		}
+		if v.why != nil {
+			v.why.out(h.entry, reason)
+		}
+		return true
 	}), n, v)
 }
 
@@ -336,10 +349,8 @@ func (s *Snapshot) Walk(apex string, v View, yield func([]dns.RR)) bool {
 	if o == nil || o.root {
 		return false
 	}
-	ttl := s.store.config.TTL
 	q := &Query{Type: dns.TypeANY, View: v}
-	apexRRs := []dns.RR{s.SOA(apex), &dns.NS{Hdr: header(apex, dns.TypeNS, ttl), Ns: o.ns}}
-	yield(append(apexRRs, s.addresses(q, o.ns, v.Server.Addrs(), ttl)...))
+	yield(s.Apex(apex, &v))
 	s.names.walk(func(n *node) {
 		if n.origin != o || n.name == o.name || n.name == o.ns {
 			return
@@ -347,16 +358,35 @@ func (s *Snapshot) Walk(apex string, v View, yield func([]dns.RR)) bool {
 		if n = s.shown(n, &v); n == nil {
 			return
 		}
-		q.Name, q.Spelled = n.name, n.name
-		if n.reverse {
-			if target := s.target(n, &v); target != "" {
-				yield(s.ptr(q, target))
-			}
-		} else if rrs := s.records(q, n); len(rrs) > 0 {
+		if rrs := s.all(q, n); len(rrs) > 0 {
 			yield(rrs)
 		}
 	})
 	return true
+}
+
+// Apex returns the zone's own records as the view has them, which has a server: its SOA, its NS and the name server's addresses.
+// There are none if there is no such zone, or if it is ".".
+func (s *Snapshot) Apex(apex string, v *View) []dns.RR {
+	o := s.store.origins[apex]
+	if o == nil || o.root {
+		return nil
+	}
+	ttl := s.store.config.TTL
+	rrs := []dns.RR{s.SOA(apex), &dns.NS{Hdr: header(apex, dns.TypeNS, ttl), Ns: o.ns}}
+	return append(rrs, s.addresses(&Query{Type: dns.TypeANY, View: *v}, o.ns, v.Server.Addrs(), ttl)...)
+}
+
+// all returns the records of the node as the view has them, for a query of type ANY.
+func (s *Snapshot) all(q *Query, n *node) []dns.RR {
+	q.Name, q.Spelled = n.name, n.name
+	if !n.reverse {
+		return s.records(q, n)
+	}
+	if target := s.target(n, &q.View); target != "" {
+		return s.ptr(q, target)
+	}
+	return nil
 }
 
 // SOA returns the zone's SOA record, nil if there is no such zone.
