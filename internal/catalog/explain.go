@@ -36,8 +36,8 @@ func (cat *Catalog) Explain(host container.HostID, ref string) []Explanation {
 	if f == nil {
 		return nil
 	}
-	return f.explain(func(id, name string) bool {
-		return ref == id || ref == name || ref == (&container.Container{ID: id}).ShortID()
+	return f.explain(func(id string, h *history, _ *listing) bool {
+		return ref == id || ref == h.name || ref == (&container.Container{ID: id}).ShortID()
 	})
 }
 
@@ -64,7 +64,7 @@ func (cat *Catalog) Of(key zone.Key) (Explanation, bool) {
 func (cat *Catalog) All() iter.Seq[Explanation] {
 	return func(yield func(Explanation) bool) {
 		for _, f := range cat.all() {
-			for _, e := range f.explain(func(string, string) bool { return true }) {
+			for _, e := range f.explain(func(string, *history, *listing) bool { return true }) {
 				if !yield(e) {
 					return
 				}
@@ -73,18 +73,19 @@ func (cat *Catalog) All() iter.Seq[Explanation] {
 	}
 }
 
-// explain returns what is known of the containers that are wanted, by name, those that run first.
-func (f *Feed) explain(wanted func(id, name string) bool) (all []Explanation) {
+// explain returns what is known of the containers that are wanted, by name, those that run first. The listing is nil for those
+// that have none.
+func (f *Feed) explain(wanted func(id string, h *history, k *listing) bool) (all []Explanation) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for id, k := range f.listings {
-		if wanted(id, k.name) {
+		if wanted(id, &k.history, k) {
 			all = append(all, f.listed(id, k))
 		}
 	}
 	now := f.cat.now()
 	for id, h := range f.past {
-		if wanted(id, h.name) && !h.over(now) {
+		if !h.over(now) && wanted(id, h, nil) {
 			all = append(all, f.explanation(id, h))
 		}
 	}

@@ -67,7 +67,7 @@ func (r *Rules) labels(c *container.Container, refused *refusals) *labels {
 	if r.OptIn {
 		l.leftOut = NotOptedIn
 	}
-	prefix := cmp.Or(r.LabelPrefix, DefaultLabelPrefix) + "."
+	prefix := r.labelPrefix()
 	var keys []string
 	for key := range c.Labels {
 		if strings.HasPrefix(key, prefix) {
@@ -88,6 +88,9 @@ func (r *Rules) labels(c *container.Container, refused *refusals) *labels {
 	}
 	return l
 }
+
+// labelPrefix is what the keys of the labels begin with that are read, with the last dot.
+func (r *Rules) labelPrefix() string { return cmp.Or(r.LabelPrefix, DefaultLabelPrefix) + "." }
 
 // set takes in one label, or returns the reason why it is refused.
 func (l *labels) set(key, value string) (reason string) {

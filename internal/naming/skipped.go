@@ -22,6 +22,14 @@ func (s Skipped) String() string {
 	return fmt.Sprintf("%s %s %q: %s", s.Source, cmp.Or(s.What, "name"), s.Name, s.Reason)
 }
 
+// Asks reports whether it is a label that could have given the owner name: records at it, or leave to have names at all.
+func (s Skipped) Asks(owner string) bool {
+	first, _, _ := strings.Cut(owner, ".")
+	return s.What == labelRecords && slices.ContainsFunc(strings.Fields(strings.ToLower(s.Name)), func(word string) bool {
+		return word == owner || word == first || strings.HasPrefix(word, first+".")
+	})
+}
+
 // same reports whether the other is the same name, refused for the same reason.
 func (s Skipped) same(o Skipped) bool {
 	return s.What == o.What && s.Name == o.Name && s.Reason == o.Reason
