@@ -196,7 +196,7 @@ func (p *pair) check(t *testing.T) {
 
 // countLeftOut counts who is left out as what is known of each container has it.
 func (f *Feed) countLeftOut() (l LeftOut) {
-	for _, e := range f.explain(func(string, string) bool { return true }) {
+	for _, e := range f.explain(func(string, *history, *listing) bool { return true }) {
 		if e.LeftOut != naming.LetIn {
 			l.By[e.LeftOut]++
 		}

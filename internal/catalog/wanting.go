@@ -17,7 +17,7 @@ type Lack uint8
 
 // The reasons, the likeliest first.
 const (
-	LeftOut    Lack = iota // it has no names at all: Explanation.LeftOut says why
+	LacksAll   Lack = iota // it has no names at all: Explanation.LeftOut says why
 	Refused                // the name, or the label that asks for it, is refused
 	NotNamedSo             // the source of the name does not count
 	Forgotten              // its host has been away for too long
@@ -101,7 +101,7 @@ func (f *Feed) lack(k *listing, owner string, spellings []string) (Wanting, bool
 	case source == "":
 		return Wanting{}, false
 	case k.entry == nil:
-		return Wanting{Lack: LeftOut, Source: source}, true
+		return Wanting{Lack: LacksAll, Source: source}, true
 	default:
 		return Wanting{Lack: NotNamedSo, Source: source}, !f.cat.rules.Counts(source)
 	}

@@ -273,31 +273,14 @@ func claims(b Block, c *Container) ([]ClaimedName, error) {
 			return nil, err
 		}
 		claim := ClaimedName{Name: name, Why: "the name has changed hands"}
-		for _, v := range e.Verdicts {
-			if v.Entry.Host == c.Host && v.Entry.ID == c.ID {
-				claim.Answers, claim.Why = v.Reason == zone.Answers, unanswered[v.Reason]
+		for i := range e.Claims {
+			if v := &e.Claims[i]; v.Entry.Host == c.Host && v.Entry.ID == c.ID {
+				claim.Answers, claim.Why = v.Reason == zone.Answers, e.why(v)
 			}
 		}
 		all = append(all, claim)
 	}
 	return all, nil
-}
-
-// unanswered says why a container does not answer for a name.
-var unanswered = map[zone.Reason]string{
-	zone.LostTo:       "another container has the better right",
-	zone.Nearer:       "others are so named on the asker's own networks",
-	zone.Ambiguous:    "several projects, networks or hosts use it for different things",
-	zone.HasEnded:     "it has ended; the name is held",
-	zone.NoAddress:    "it has no address",
-	zone.OtherNetwork: "it is on another network",
-	zone.NotReachable: "the Docker host reaches none of its addresses",
-	zone.OtherHost:    "the Docker host has containers of the name",
-	zone.HostAway:     "its host is away, and others have containers of the name",
-	zone.Unwell:       "it is unwell",
-	zone.NotCertain:   "its host has not told all of its containers yet",
-	zone.Hidden:       "it is hidden",
-	zone.CNAMEBeside:  "a CNAME gives way to what else is at its name",
 }
 
 // write writes the container for a terminal.

@@ -18,9 +18,6 @@ type Query struct {
 	stale bool // what is answered may no longer be so
 }
 
-// Stale reports whether what was looked up last may no longer be so, since a host is not current.
-func (q *Query) Stale() bool { return q.stale }
-
 // Outcome says how a lookup ended.
 type Outcome uint8
 

@@ -38,7 +38,7 @@ func (s *Snapshot) Owned(apex string, v View) iter.Seq[Owned] {
 			if n = s.shown(n, &v); n == nil || n.winners == 0 {
 				continue
 			}
-			q.stale = len(s.hosts) > 0 && n.stale(s, &v)
+			q.stale = s.reliesOn(n, &v) != Current
 			if !yield(Owned{o.name, n.name, n.owners(), s.all(q, n)}) {
 				return
 			}

@@ -46,17 +46,28 @@ func (e *exchange) fail(r *dns.Msg) (int, error) {
 	if !takesErrors(r) {
 		return dns.RcodeServerFailure, nil
 	}
+	m, attached := e.failure(r)
+	countErrors(attached)
+	return e.write(m)
+}
+
+// failure is the answer that what is right is not known yet, with the extended errors that it has.
+func (e *exchange) failure(r *dns.Msg) (*dns.Msg, []*dns.EDNS0_EDE) {
 	m := e.reply(r)
 	m.Rcode = dns.RcodeServerFailure
-	e.attach(m, r, []*dns.EDNS0_EDE{{InfoCode: dns.ExtendedErrorCodeNotReady}})
-	return e.write(m)
+	return m, e.attach(m, r, []*dns.EDNS0_EDE{{InfoCode: dns.ExtendedErrorCodeNotReady}})
 }
 
 // extend adds extended errors to the answer m: that it may be stale, and to the Docker host why it is negative. An answer of
 // which there is nothing to say stays as it is.
 func (e *exchange) extend(m, r *dns.Msg, q *zone.Query, res *zone.Result) {
+	countErrors(e.extendBy(m, r, q, res, e.explained))
+}
+
+// extendBy is extend with who says why the answer is negative. It returns the errors that it has added.
+func (e *exchange) extendBy(m, r *dns.Msg, q *zone.Query, res *zone.Result, why func(*zone.Query) string) []*dns.EDNS0_EDE {
 	if !res.Stale && res.Outcome == zone.Success || !takesErrors(r) {
-		return
+		return nil
 	}
 	var errs []*dns.EDNS0_EDE
 	if res.Stale {
@@ -66,12 +77,15 @@ func (e *exchange) extend(m, r *dns.Msg, q *zone.Query, res *zone.Result) {
 		}
 		errs = append(errs, &dns.EDNS0_EDE{InfoCode: code}, &dns.EDNS0_EDE{InfoCode: dns.ExtendedErrorCodeNetworkError})
 	}
-	if cause := e.cause(q, res); cause != "" {
-		errs = append(errs, &dns.EDNS0_EDE{InfoCode: dns.ExtendedErrorCodeOther, ExtraText: cause})
+	if e.tellsWhy(q, res) {
+		if cause := why(q); cause != "" {
+			errs = append(errs, &dns.EDNS0_EDE{InfoCode: dns.ExtendedErrorCodeOther, ExtraText: cut(cause, maxExtraText)})
+		}
 	}
-	if len(errs) > 0 {
-		e.attach(m, r, errs)
+	if len(errs) == 0 {
+		return nil
 	}
+	return e.attach(m, r, errs)
 }
 
 // takesErrors reports whether who asks may be sent extended errors. ANY is what they ask for who have others flooded with answers.
@@ -80,31 +94,43 @@ func takesErrors(r *dns.Msg) bool {
 }
 
 // attach adds to the answer m those of the errors, the first ones first, for which there is room in what who asks can take: no
-// record gives way to them.
-func (e *exchange) attach(m, r *dns.Msg, errs []*dns.EDNS0_EDE) {
+// record gives way to them. It returns these.
+func (e *exchange) attach(m, r *dns.Msg, errs []*dns.EDNS0_EDE) []*dns.EDNS0_EDE {
 	state := request.Request{W: e.w, Req: r}
 	state.SizeAndDo(m)
 	opt := m.IsEdns0()
 	m.Compress = true // as the server does it where there is too little room
-	for _, err := range errs {
+	defer func() { m.Compress = false }()
+	for i, err := range errs {
 		before := opt.Option
 		opt.Option = append(before, err)
 		if m.Len() > state.Size() {
 			opt.Option = before
-			break
+			return errs[:i]
 		}
-		extendedErrors.WithLabelValues(strconv.Itoa(int(err.InfoCode))).Inc()
 	}
-	m.Compress = false
+	return errs
 }
 
-// cause says in a few words why the answer is negative, "" if it is not, or if that needs no saying. It names containers, so it is
-// for the Docker host alone, and only where nobody else can pass for it.
-func (e *exchange) cause(q *zone.Query, res *zone.Result) string {
-	switch {
-	case q.View.Asker != zone.Host, e.masked, e.config.zone.Isolate, len(e.config.forwarders) > 0:
-		return ""
-	case res.Outcome == zone.Success, res.Outcome == zone.NoData && !e.unreached(q), !explanations.Allow():
+// countErrors counts extended errors that are sent.
+func countErrors(errs []*dns.EDNS0_EDE) {
+	for _, err := range errs {
+		extendedErrors.WithLabelValues(strconv.Itoa(int(err.InfoCode))).Inc()
+	}
+}
+
+// tellsWhy reports whether who asks is told why the answer is negative, and that needs saying. It names containers, so it is for
+// the Docker host alone, and only where nobody else can pass for it.
+func (e *exchange) tellsWhy(q *zone.Query, res *zone.Result) bool {
+	if q.View.Asker != zone.Host || e.masked || e.config.zone.Isolate || len(e.config.forwarders) > 0 {
+		return false
+	}
+	return res.Outcome != zone.Success && (res.Outcome != zone.NoData || e.unreached(q))
+}
+
+// explained says in a few words why the answer is negative, "" if there is nothing to say, or no time.
+func (e *exchange) explained(q *zone.Query) string {
+	if !explanations.Allow() {
 		return ""
 	}
 	explanation, err := e.Explain(status.Question{Name: q.Name, Type: q.Type})
@@ -112,7 +138,7 @@ func (e *exchange) cause(q *zone.Query, res *zone.Result) string {
 		log.Debugf("Explaining the answer for %s: %v", q.Name, err)
 		return ""
 	}
-	return cut(explanation.Short(), maxExtraText)
+	return explanation.Short()
 }
 
 // unreached reports whether the name is asked for its address, and has none of the other family either. That a name has no record

@@ -1,28 +1,393 @@
 package dockerdiscovery
 
 import (
+	"fmt"
 	"iter"
+	"net"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
 
+	"github.com/coredns/coredns/plugin"
 	"github.com/miekg/dns"
 
 	"github.com/dockerdiscovery/dockerdiscovery/internal/catalog"
+	"github.com/dockerdiscovery/dockerdiscovery/internal/container"
+	"github.com/dockerdiscovery/dockerdiscovery/internal/spelling"
 	"github.com/dockerdiscovery/dockerdiscovery/internal/status"
+	"github.com/dockerdiscovery/dockerdiscovery/internal/zone"
 )
 
 var _ status.Block = (*Docker)(nil)
 
-// Explain implements status.Block.
-func (d *Docker) Explain(q status.Question) (*status.Explanation, error) {
-	return &status.Explanation{Name: q.Name, Type: q.Type}, nil
+// An explanation has so many of each at most.
+const (
+	maxExplainedClaims  = 20
+	maxExplainedWanting = 5
+	maxExplainedNear    = 5
+	maxExplainedBelow   = 10
+)
+
+// Explain implements status.Block. It does not wait for containers that are starting, and asks nobody else.
+func (d *Docker) Explain(asked status.Question) (*status.Explanation, error) {
+	r, err := message(asked)
+	if err != nil {
+		return nil, err
+	}
+	from, err := d.questioner(asked.From)
+	if err != nil {
+		return nil, err
+	}
+	e := &exchange{Docker: d, w: from}
+	var q zone.Query
+	var res zone.Result
+	e.query(&q, &r.Question[0])
+	snapshot := d.store.Snapshot()
+	verdicts := snapshot.Explain(&q, &res)
+	x := &status.Explanation{
+		Block: d.block.keys[0], Name: q.Name, Type: q.Type, At: time.Now(),
+		From: from.is, Asker: q.View.Asker, Forwarded: d.askers.Forwards(from.ip), Isolate: d.config.zone.Isolate, Zone: plugin.Zones(d.config.zone.Zones).Matches(q.Name), Zones: d.config.zone.Zones,
+		LabelPrefix: d.config.labelPrefix + ".", Several: len(d.hosts) > 1, Stale: res.Stale,
+	}
+	if e.client != nil {
+		x.Client, x.Resolver = e.client.Name, servesDNS(e.client.Container)
+	}
+	x.Target = d.target(&res, q.Type)
+	if x.Target != "" {
+		at := q
+		at.Name, at.Spelled = x.Target, x.Target
+		verdicts = snapshot.Explain(&at, new(zone.Result))
+	}
+	x.Claims, x.MoreClaims = d.claims(verdicts)
+	x.Starting = mayArrive(&q, &res) && d.isStarting(last(&q, &res), mayBeAny(&q, &res))
+	switch d.decide(&q, &res) {
+	case passOn:
+		x.Passed = true
+		if d.Next != nil {
+			x.Next = d.Next.Name()
+		}
+	case notReady:
+		x.Unready = true
+		x.Answer, _ = e.failure(r)
+	default:
+		x.Followed = res.Target
+		x.Answer = e.respond(r, &res)
+	}
+	x.Outcome = res.Outcome
+	if x.Outcome != zone.Success {
+		d.complete(x, snapshot, &q.View)
+	}
+	for _, h := range d.Hosts() {
+		if h.State != "current" {
+			x.Hosts = append(x.Hosts, h)
+		}
+	}
+	x.Conclude()
+	if !x.Passed && !x.Unready {
+		e.extendBy(x.Answer, r, &q, &res, func(*zone.Query) string { return x.Short() })
+	}
+	return x, nil
+}
+
+// message makes the query of the question, as dig does: with recursion desired, and EDNS.
+func message(asked status.Question) (*dns.Msg, error) {
+	name, qtype := asked.Name, asked.Type
+	if qtype == dns.TypeNone {
+		qtype = dns.TypeA
+	}
+	if ip, err := netip.ParseAddr(name); err == nil {
+		if name, err = dns.ReverseAddr(ip.WithZone("").String()); err != nil {
+			return nil, err
+		}
+		qtype = dns.TypePTR
+	}
+	if _, ok := dns.IsDomainName(name); !ok || name == "" {
+		return nil, fmt.Errorf("%q is not a name: want labels of 1 to 63 octets between dots, 255 octets at most, or an address", name)
+	}
+	if qtype == dns.TypeAXFR || qtype == dns.TypeIXFR {
+		return nil, fmt.Errorf("%s asks for a zone, not for a name; want a type of records", dns.Type(qtype))
+	}
+	r := new(dns.Msg).SetQuestion(dns.Fqdn(name), qtype).SetEdns0(1232, false)
+	r.Id = 0
+	return r, nil
+}
+
+// servesDNS reports whether the container is likely to be a resolver.
+func servesDNS(c *container.Container) bool {
+	return slices.ContainsFunc(c.Ports, func(p container.Port) bool { return p.Number == 53 })
+}
+
+// target returns the name in our zones to which CNAMEs lead, "" if there are none or the last one leads elsewhere.
+func (d *Docker) target(res *zone.Result, qtype uint16) string {
+	if len(res.Answer) == 0 || qtype == dns.TypeCNAME || qtype == dns.TypeANY {
+		return ""
+	}
+	target := ""
+	for _, rr := range res.Answer {
+		if c, ok := rr.(*dns.CNAME); ok {
+			target = strings.ToLower(c.Target)
+		}
+	}
+	if plugin.Zones(d.config.zone.Zones).Matches(target) == "" {
+		return ""
+	}
+	return target
+}
+
+// claims adds to the first verdicts what is known of the containers, and counts the others.
+func (d *Docker) claims(verdicts []zone.Verdict) (claims []status.Claim, more int) {
+	slices.SortStableFunc(verdicts, func(a, b zone.Verdict) int { return answersFirst(a) - answersFirst(b) })
+	for _, v := range verdicts {
+		if len(claims) == maxExplainedClaims {
+			return claims, len(verdicts) - len(claims)
+		}
+		c := status.Claim{Verdict: v}
+		if about, known := d.catalog.Of(v.Entry.Key); known {
+			c.About = &about
+		}
+		claims = append(claims, c)
+	}
+	return claims, 0
+}
+
+// answersFirst orders verdicts: who answers comes first, and who has lost comes last.
+func answersFirst(v zone.Verdict) int {
+	switch v.Reason {
+	case zone.Answers:
+		return 0
+	case zone.LostTo, zone.Nearer, zone.CNAMEBeside:
+		return 2
+	default:
+		return 1
+	}
+}
+
+// isStarting reports whether a container is being started that may have the name.
+func (d *Docker) isStarting(name string, any bool) bool {
+	news, _ := d.catalog.Arrivals().Expect(name, any)
+	return news != nil
+}
+
+// complete adds what there is to say of a name without an answer.
+func (d *Docker) complete(x *status.Explanation, s *zone.Snapshot, v *zone.View) {
+	name := x.Name
+	if x.Target != "" {
+		name = x.Target
+	}
+	if len(x.Claims) == 0 {
+		x.Wanting = d.catalog.Wanting(name)
+		x.MoreWants = max(0, len(x.Wanting)-maxExplainedWanting)
+		x.Wanting = x.Wanting[:len(x.Wanting)-x.MoreWants]
+	}
+	if x.Outcome == zone.EmptyNonTerminal {
+		x.Below, x.MoreBelow = s.Below(name, v, maxExplainedBelow)
+	}
+	if len(x.Claims) == 0 && x.Outcome != zone.NoData {
+		x.Near = s.Near(name, v, maxExplainedNear)
+	}
 }
 
 // Names implements status.Block.
 func (d *Docker) Names(from string) (iter.Seq[status.Name], error) {
-	return func(func(status.Name) bool) {}, nil
+	who, err := d.questioner(from)
+	if err != nil {
+		return nil, err
+	}
+	e := &exchange{Docker: d, w: who}
+	var v zone.View
+	e.look(&v)
+	return func(yield func(status.Name) bool) {
+		snapshot := d.store.Snapshot()
+		for _, apex := range slices.Sorted(slices.Values(d.config.forward())) {
+			for o := range snapshot.Owned(apex, v) {
+				n := status.Name{Zone: o.Zone, Name: o.Name, Owners: []string{}, Records: []string{}}
+				for _, owner := range o.Owners {
+					n.Owners = append(n.Owners, owner.Name)
+				}
+				for _, rr := range o.Records {
+					n.Records = append(n.Records, strings.TrimPrefix(rr.String(), rr.Header().Name+"\t"))
+				}
+				if !yield(n) {
+					return
+				}
+			}
+		}
+	}, nil
 }
 
 // Containers implements status.Block.
 func (d *Docker) Containers() iter.Seq[catalog.Explanation] { return d.catalog.All() }
 
-// Transfer records of the zone, as status.Block has it.
-func (d *Docker) ZoneRecords(apex string) iter.Seq[dns.RR] { return nil }
+// ZoneRecords implements status.Block. Zone . is not ours: it has no SOA, and no name server of ours.
+func (d *Docker) ZoneRecords(apex string) iter.Seq[dns.RR] {
+	apex = plugin.Name(apex).Normalize()
+	snapshot := d.store.Snapshot()
+	v := zone.View{Hosts: d.askers.Hosts(), Server: transferring{d}}
+	owned := snapshot.Owned(apex, v)
+	if owned == nil {
+		return nil
+	}
+	return func(yield func(dns.RR) bool) {
+		for _, rr := range snapshot.Apex(apex, &v) {
+			if !yield(rr) {
+				return
+			}
+		}
+		for o := range owned {
+			for _, rr := range o.Records {
+				if !yield(rr) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// questioner is who asks what is to be explained. It stands in for the transport of the query: a socket that is bound to all
+// addresses.
+type questioner struct {
+	dns.ResponseWriter            // nil: nothing is written
+	ip                 netip.Addr // the zero Addr for who is elsewhere, wherever that is
+	is                 string     // as a sentence has it
+}
+
+// RemoteAddr implements dns.ResponseWriter.
+func (q questioner) RemoteAddr() net.Addr {
+	if !q.ip.IsValid() {
+		return nil
+	}
+	return net.UDPAddrFromAddrPort(netip.AddrPortFrom(q.ip, 0))
+}
+
+// LocalAddr implements dns.ResponseWriter.
+func (q questioner) LocalAddr() net.Addr { return &net.UDPAddr{} }
+
+// questioner finds who asks, as status.Question.From has it.
+func (d *Docker) questioner(from string) (questioner, error) {
+	loopback := netip.AddrFrom4([4]byte{127, 0, 0, 1})
+	switch from {
+	case "", "host":
+		return questioner{ip: loopback, is: "the Docker host (127.0.0.1)"}, nil
+	case "lan":
+		return questioner{is: "somebody elsewhere, as on the LAN"}, nil
+	}
+	if ip, err := netip.ParseAddr(from); err == nil {
+		return questioner{ip: ip.Unmap().WithZone(""), is: d.describe(ip.Unmap().WithZone(""))}, nil
+	}
+	for _, h := range d.hosts {
+		if from == string(h.id) || h.name != "" && strings.EqualFold(from, h.name) {
+			q := d.asHost(h.id)
+			q.is = "host " + from + q.is
+			return q, nil
+		}
+	}
+	return d.containerAsking(from)
+}
+
+// describe says who asks from the address.
+func (d *Docker) describe(ip netip.Addr) string {
+	if d.askers.Forwards(ip) {
+		return fmt.Sprintf("the resolver %s", ip)
+	}
+	switch who := d.askers.Who(ip); {
+	case who.Client != nil && who.Client.Name != "":
+		return fmt.Sprintf("container %s (%s)", status.Quoted(who.Client.Name), ip)
+	case who.Kind == zone.Container:
+		return fmt.Sprintf("a container that is not known (%s)", ip)
+	case who.Kind == zone.Host:
+		return fmt.Sprintf("the Docker host (%s)", ip)
+	default:
+		return fmt.Sprintf("%s, which is elsewhere", ip)
+	}
+}
+
+// asHost returns the host as one who asks, with what a sentence has to add to its name.
+func (d *Docker) asHost(id container.HostID) questioner {
+	v := d.askers.Vantage(id)
+	if !v.Elsewhere {
+		return questioner{ip: netip.AddrFrom4([4]byte{127, 0, 0, 1}), is: " (127.0.0.1)"}
+	}
+	addrs := v.Remote
+	if h := d.host(id); h != nil && len(h.addrs) > 0 {
+		addrs = h.addrs
+	}
+	if len(addrs) == 0 {
+		return questioner{is: ", whose address is not known"}
+	}
+	return questioner{ip: addrs[0], is: fmt.Sprintf(" (%s)", addrs[0])}
+}
+
+// containerAsking finds the container that runs and has the name, the ID or the short ID, and maybe its host's name after a dot.
+func (d *Docker) containerAsking(ref string) (questioner, error) {
+	var found []catalog.Explanation
+	for _, h := range d.hosts {
+		found = append(found, d.catalog.Explain(h.id, ref)...)
+		for _, of := range []string{string(h.id), h.name} {
+			if name, ok := strings.CutSuffix(ref, "."+of); ok && of != "" && len(found) == 0 {
+				found = append(found, d.catalog.Explain(h.id, name)...)
+			}
+		}
+	}
+	runs := slices.DeleteFunc(slices.Clone(found), func(c catalog.Explanation) bool { return c.Facts == nil })
+	switch {
+	case len(runs) == 1:
+		return d.asContainer(&runs[0]), nil
+	case len(runs) > 1:
+		var choices []string
+		for _, c := range runs {
+			choices = append(choices, status.Quoted(c.Name+"."+string(c.Host)))
+		}
+		return questioner{}, fmt.Errorf("%d containers are called %q; want one of %s", len(runs), ref, strings.Join(choices, ", "))
+	case len(found) > 0:
+		return questioner{}, fmt.Errorf("container %q does not run, so that it can't ask", ref)
+	}
+	err := fmt.Errorf("nobody is called %q who could ask; want an address, a running container's name or ID, a host's NAME, host or lan", ref)
+	if like := d.called(ref); like != "" {
+		err = fmt.Errorf("%w; did you mean %s", err, status.Quoted(like))
+	}
+	return questioner{}, err
+}
+
+// called returns the name of a running container that looks like the text, "" if none does.
+func (d *Docker) called(text string) (best string) {
+	least := spelling.Limit(text) + 1
+	for c := range d.catalog.All() {
+		if c.Facts == nil {
+			continue
+		}
+		if n := spelling.Distance(strings.ToLower(text), strings.ToLower(c.Name), least); n < least {
+			best, least = c.Name, n
+		}
+	}
+	return best
+}
+
+// asContainer returns the container as one who asks: from the first of its addresses from which it is known, else as its host.
+func (d *Docker) asContainer(c *catalog.Explanation) questioner {
+	facts := c.Facts
+	if facts.Joined() != "" && c.Entry != nil {
+		for _, a := range c.Entry.Addresses {
+			if d.asksFrom(a.IP, c.Host) {
+				return questioner{ip: a.IP, is: fmt.Sprintf("container %s (%s, in another container's network)", status.Quoted(c.Name), a.IP)}
+			}
+		}
+	}
+	for _, ep := range facts.Connections() {
+		for _, ip := range ep.Addrs {
+			if d.asksFrom(ip, c.Host) {
+				return questioner{ip: ip, is: fmt.Sprintf("container %s (%s on %s)", status.Quoted(c.Name), ip, status.Quoted(ep.Network))}
+			}
+		}
+	}
+	q := d.asHost(c.Host)
+	q.is = fmt.Sprintf("container %s, through its host%s", status.Quoted(c.Name), q.is)
+	return q
+}
+
+// asksFrom reports whether the host's container asks from the address that it has. Through another machine's host it comes from
+// that one's, and the address may be another container's here.
+func (d *Docker) asksFrom(ip netip.Addr, host container.HostID) bool {
+	who := d.askers.Who(ip)
+	return !d.askers.Vantage(host).Elsewhere || who.Client != nil && (who.Hosts == nil || slices.Contains(who.Hosts, host))
+}

@@ -32,16 +32,21 @@ type exchange struct {
 func (e *exchange) query(q *zone.Query, asked *dns.Question) {
 	q.Spelled, q.Type = dns.Name(asked.Name).String(), asked.Qtype // as request.Request has it
 	q.Name = strings.ToLower(q.Spelled)
-	q.View.Server = e
+	e.look(&q.View)
+}
+
+// look finds out who asks.
+func (e *exchange) look(v *zone.View) {
+	v.Server = e
 	who := e.askers.Who(addr(e.w.RemoteAddr()))
-	q.View.Asker, q.View.Hosts, e.client, e.masked = who.Kind, who.Hosts, who.Client, who.Masked
+	v.Asker, v.Hosts, e.client, e.masked = who.Kind, who.Hosts, who.Client, who.Masked
 	if who.Here && len(e.hosts) > 1 {
-		q.View.Outside = e.outside()
+		v.Outside = e.outside()
 	}
 	if e.client != nil {
-		q.View.Networks, q.View.Isolate = e.client.Networks, e.config.zone.Isolate
-		q.View.Outbound, q.View.Families = e.client.Outbound, e.client.Families
-		q.View.Project, q.View.Service = e.client.Project, e.client.Service
+		v.Networks, v.Isolate = e.client.Networks, e.config.zone.Isolate
+		v.Outbound, v.Families = e.client.Outbound, e.client.Families
+		v.Project, v.Service = e.client.Project, e.client.Service
 	}
 }
 

@@ -1,0 +1,313 @@
+package dockerdiscovery
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/coredns/coredns/plugin/pkg/dnstest"
+	"github.com/miekg/dns"
+
+	"github.com/dockerdiscovery/dockerdiscovery/internal/enginetest"
+	"github.com/dockerdiscovery/dockerdiscovery/internal/status"
+	"github.com/dockerdiscovery/dockerdiscovery/test/inprocess"
+)
+
+func explain(t *testing.T, d *Docker, q status.Question) *status.Explanation {
+	t.Helper()
+	x, err := d.Explain(q)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return x
+}
+
+// sameAsServed checks that the explanation has the answer that who asks gets.
+func sameAsServed(t *testing.T, d *Docker, q status.Question, x *status.Explanation) {
+	t.Helper()
+	if got, want := explainedAnswer(x), servedAnswer(t, d, q); got != want {
+		t.Errorf("%s %s from %q is explained with\n%s\nand answered with\n%s", q.Name, dns.Type(q.Type), q.From, got, want)
+	}
+}
+
+// explainedAnswer writes what is compared of an explanation's answer.
+func explainedAnswer(x *status.Explanation) string {
+	if x.Passed {
+		return "passed on"
+	}
+	return answerText(x.Answer)
+}
+
+func answerText(m *dns.Msg) string {
+	m = m.Copy()
+	m.Id = 0
+	for _, rr := range m.Ns {
+		if soa, ok := rr.(*dns.SOA); ok {
+			soa.Serial = 0
+		}
+	}
+	return m.String()
+}
+
+// servedAnswer asks the plugin from where the question comes, and writes what is compared of the answer.
+func servedAnswer(t *testing.T, d *Docker, q status.Question) string {
+	t.Helper()
+	from, err := d.questioner(q.From)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := message(q)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rec := dnstest.NewRecorder(from.writer())
+	rcode, err := d.ServeDNS(t.Context(), rec, r)
+	switch {
+	case errors.Is(err, errNext) || err != nil && d.Next == nil:
+		return "passed on"
+	case err != nil:
+		t.Fatal(err)
+	case rec.Msg == nil:
+		return answerText(new(dns.Msg).SetRcode(r, rcode))
+	}
+	return answerText(rec.Msg)
+}
+
+// writer is a transport's writer that takes the answer.
+func (q questioner) writer() dns.ResponseWriter {
+	return &transportWriter{remote: q.RemoteAddr(), local: q.LocalAddr()}
+}
+
+// situation is one in which somebody misses a name.
+type situation struct {
+	what     string
+	block    string                                   // properties
+	make     func(t *testing.T, e *enginetest.Engine) // before the start
+	then     func(e *enginetest.Engine)               // after it
+	name     string
+	qtype    uint16 // A if none
+	from     string
+	cause    status.Cause
+	says     []string // what the text has
+	saysNot  []string
+	answered string // how the answer begins: its rcode, as dig writes it
+}
+
+func containers(specs ...enginetest.Spec) func(*testing.T, *enginetest.Engine) {
+	return func(t *testing.T, e *enginetest.Engine) {
+		for _, s := range specs {
+			e.Run(s)
+		}
+	}
+}
+
+func attached(networks ...string) []enginetest.Attachment {
+	var all []enginetest.Attachment
+	for _, n := range networks {
+		network, alias, _ := strings.Cut(n, "/")
+		a := enginetest.Attachment{Network: network}
+		if alias != "" {
+			a.Aliases = []string{alias}
+		}
+		all = append(all, a)
+	}
+	return all
+}
+
+const enableLabel = "coredns.dockerdiscovery.enable"
+
+func composed(project, service string) map[string]string {
+	return map[string]string{"com.docker.compose.project": project, "com.docker.compose.service": service}
+}
+
+var situations = []situation{
+	{
+		what: "the wrong zone", make: containers(enginetest.Spec{Name: "caddy"}), name: "caddy.docker.loc",
+		cause: status.NoZone, says: []string{"did you mean caddy.docker.", "zones are docker."},
+	},
+	{
+		what: "a typo", make: containers(enginetest.Spec{Name: "caddy"}), name: "cady.docker",
+		cause: status.NoSuchName, says: []string{"did you mean caddy.docker."}, answered: "NXDOMAIN",
+	},
+	{
+		what: "left out by a label", make: containers(enginetest.Spec{Name: "web", Labels: map[string]string{enableLabel: "false"}}), name: "web.docker",
+		cause: status.LeftOutByLabel, says: []string{"Container web is left out by its label " + enableLabel}, answered: "NXDOMAIN",
+	},
+	{
+		what: "left out by opt_in", block: "opt_in", make: containers(enginetest.Spec{Name: "web"}), name: "web.docker",
+		cause: status.NotOptedIn, says: []string{"Container web", "opt_in", enableLabel + "=true"}, answered: "NXDOMAIN",
+	},
+	{
+		what: "isolation", block: "isolate", make: containers(enginetest.Spec{Name: "web", Networks: attached("a")}, enginetest.Spec{Name: "app", Networks: attached("b")}), name: "web.docker", from: "app",
+		cause: status.Isolated, says: []string{"Container web shares no network with container app", "docker network connect a app"}, answered: "NXDOMAIN",
+	},
+	{
+		what: "on another network", make: containers(enginetest.Spec{Name: "web", Networks: attached("a")}, enginetest.Spec{Name: "app", Networks: attached("b")}), name: "web.docker", from: "app",
+		cause: status.OtherNetwork, says: []string{"Container web shares no network with container app", "docker network connect a app", "on a: who asks is not on the network"}, answered: "NOERROR",
+	},
+	{
+		what: "unhealthy, where health is required", block: "health require", name: "web.docker",
+		make:  containers(enginetest.Spec{Name: "web", Health: "unhealthy"}),
+		cause: status.Unhealthy, says: []string{"Container web is unhealthy", "health=ignore"}, answered: "NOERROR",
+	},
+	{
+		what: "paused", name: "web.docker",
+		make:  func(t *testing.T, e *enginetest.Engine) { e.Pause(e.Run(enginetest.Spec{Name: "web"})) },
+		cause: status.Paused, says: []string{"Container web is paused, and answers since nobody else does", "docker unpause web"}, answered: "NOERROR",
+	},
+	{
+		what: "stopping", name: "web.docker", block: "health require",
+		make: containers(enginetest.Spec{Name: "web"}), then: func(e *enginetest.Engine) { e.Kill("web", "TERM") },
+		cause: status.Stopping, says: []string{"Container web was told to stop"}, answered: "NOERROR",
+	},
+	{
+		what: "held", name: "web.docker", block: "hold 10m",
+		make: containers(enginetest.Spec{Name: "web"}), then: func(e *enginetest.Engine) { e.Stop("web") },
+		cause: status.Held, says: []string{"Container web has ended", " ago"}, answered: "NOERROR",
+	},
+	{
+		what: "ended, and not held", name: "web.docker", block: "hold 0s",
+		make: containers(enginetest.Spec{Name: "web"}), then: func(e *enginetest.Engine) { e.Stop("web") },
+		cause: status.Ended, says: []string{"Container web has ended", " ago", "docker start web"}, answered: "NXDOMAIN",
+	},
+	{
+		what: "lost to another container's name", name: "db.web.docker",
+		make:  containers(enginetest.Spec{Name: "web"}, enginetest.Spec{Name: "other", Labels: map[string]string{"coredns.dockerdiscovery.host": "db.web"}}),
+		cause: status.Lost, says: []string{"is container web's, by its container name; container other does not get it"}, answered: "NXDOMAIN",
+	},
+	{
+		what: "lost, and answered by who has it", name: "web.docker",
+		make:  containers(enginetest.Spec{Name: "web"}, enginetest.Spec{Name: "other", Hostname: "web"}),
+		cause: status.Answered, says: []string{"Container other claims it by an alias, host name, label, template or dotted name, and does not get it: it is container web's, by its container name"}, answered: "NOERROR",
+	},
+	{
+		what: "an ambiguous alias", name: "db.docker",
+		make: containers(
+			enginetest.Spec{Name: "shop-db-1", Networks: attached("a/db"), Labels: composed("shop", "db")},
+			enginetest.Spec{Name: "blog-db-1", Networks: attached("b/db"), Labels: composed("blog", "db")}),
+		cause: status.Ambiguous, says: []string{"shop-db-1 of shop", "blog-db-1 of blog", "ask for db.blog.docker., db.shop.docker."}, answered: "NOERROR",
+	},
+	{
+		what: "characters that a name can't have", name: `my\032app.docker`, make: containers(enginetest.Spec{Name: "web", Networks: attached("a/my app")}),
+		cause: status.BadName, says: []string{`Container web's alias name "my app" can't be a name`}, answered: "NXDOMAIN",
+	},
+	{
+		what: "the nearest name to one that can't be", name: "my-app.docker", make: containers(enginetest.Spec{Name: "web", Networks: attached("a/my app")}),
+		cause: status.BadName, says: []string{`Container web's alias name "my app" can't be a name`}, answered: "NXDOMAIN",
+	},
+	{
+		what: "a refused label", name: "web.example.org", make: containers(enginetest.Spec{Name: "web", Labels: map[string]string{"coredns.dockerdiscovery.host": "web.example.org."}}),
+		cause: status.LabelRefused, says: []string{"Container web's label coredns.dockerdiscovery.host is refused for web.example.org.: it lies below none of the zones"},
+	},
+	{
+		what: "a refused label with opt_in", block: "opt_in", name: "web.docker", make: containers(enginetest.Spec{Name: "web", Labels: map[string]string{enableLabel: "ture"}}),
+		cause: status.LabelRefused, says: []string{"Container web's label " + enableLabel + " is refused: want true or false"}, answered: "NXDOMAIN",
+	},
+	{
+		what: "refused records", name: "web.docker", qtype: dns.TypeTXT, make: containers(enginetest.Spec{Name: "web", Labels: map[string]string{"coredns.dockerdiscovery.records": "TXT \"open"}}),
+		cause: status.LabelRefused, says: []string{"Container web's label coredns.dockerdiscovery.records is refused: it can't be parsed"}, answered: "NOERROR",
+	},
+	{
+		what: "not published for the LAN", name: "web.docker", from: "lan", block: "publish", make: containers(enginetest.Spec{Name: "web"}),
+		cause: status.NotPublished, says: []string{"Container web publishes no port"}, answered: "NOERROR",
+	},
+	{
+		what: "published, and no publish", name: "web.docker", from: "lan", make: containers(enginetest.Spec{Name: "web", Publish: []string{"80:80"}}),
+		cause: status.PublishOff, says: []string{"Container web's ports are published, but the Corefile has no publish"}, answered: "NOERROR",
+	},
+	{
+		what: "published on loopback", name: "web.docker", from: "lan", block: "publish", make: containers(enginetest.Spec{Name: "web", Publish: []string{"127.0.0.1:80:80"}}),
+		cause: status.NotPublished, says: []string{"Container web publishes its ports on a loopback address alone"}, answered: "NOERROR",
+	},
+	{
+		what: "an overlay, from the host", name: "web.docker", from: "host",
+		make:  containers(enginetest.Spec{Name: "web", Networks: attached("internal-overlay")}),
+		cause: status.NotReachable, says: []string{"The Docker host reaches no address of container web", "on internal-overlay, the host has no way into the network"}, answered: "NOERROR",
+	},
+	{
+		what: "a resolver in between", name: "web.docker", from: "10.1.0.53", block: "publish\nforwarders 10.1.0.53", make: containers(enginetest.Spec{Name: "web", Networks: attached("a")}),
+		cause: status.Forwarded, says: []string{"resolver 10.1.0.53 asks for others", "container web publishes no port"}, answered: "NOERROR",
+	},
+	{
+		what: "what may be a resolver in between", name: "web.docker", from: "pihole",
+		make:  containers(enginetest.Spec{Name: "web", Networks: attached("a")}, enginetest.Spec{Name: "pihole", Networks: attached("b"), ExposedPorts: []string{"53/udp"}}),
+		cause: status.OtherNetwork, says: []string{"Container web shares no network", "name its address in forwarders"}, answered: "NOERROR",
+	},
+	{
+		what: "created and not started", name: "web.docker", then: func(e *enginetest.Engine) { e.Create(enginetest.Spec{Name: "web"}) },
+		cause: status.NotStarted, says: []string{"Container web was created", "docker start web"}, answered: "NXDOMAIN",
+	},
+	{
+		what: "a source that does not count", name: "db.shop.docker", block: "names container", make: containers(enginetest.Spec{Name: "shop-db-1", Labels: composed("shop", "db")}),
+		cause: status.SourceOff, says: []string{"Container shop-db-1 would have the name by the source compose", "add compose to names"}, answered: "NXDOMAIN",
+	},
+	{
+		what: "a name above others", name: "shop.docker", make: containers(enginetest.Spec{Name: "shop-db-1", Labels: composed("shop", "db")}),
+		cause: status.NamesBelow, says: []string{"db.shop.docker."}, answered: "NOERROR",
+	},
+	{
+		what: "another family", name: "web.docker", qtype: dns.TypeAAAA, make: containers(enginetest.Spec{Name: "web"}),
+		cause: status.NoType, says: []string{"no IPv6 address"}, answered: "NOERROR",
+	},
+	{
+		what: "no network", name: "web.docker", make: containers(enginetest.Spec{Name: "web", NetworkMode: "none"}),
+		cause: status.NoAddress, says: []string{"Container web is on no network"}, answered: "NOERROR",
+	},
+	{
+		what: "a CNAME to who does not answer", name: "www.docker", block: "health require",
+		make: containers(enginetest.Spec{Name: "web", Health: "unhealthy"},
+			enginetest.Spec{Name: "www", Labels: map[string]string{"coredns.dockerdiscovery.records": "w CNAME web.docker."}}),
+		cause: status.Answered, says: []string{"Container www"}, answered: "NOERROR",
+	},
+}
+
+// TestSituations checks that the cause is named, and the one who is to blame, and that the answer is the one that is given.
+func TestSituations(t *testing.T) {
+	for _, s := range situations {
+		t.Run(strings.ReplaceAll(s.what, " ", "_"), s.check)
+	}
+}
+
+func (s *situation) check(t *testing.T) {
+	e := enginetest.New(t)
+	e.AddNetwork("a", "10.1.0.0/16")
+	e.AddNetwork("b", "10.2.0.0/16")
+	e.MakeNetwork(enginetest.NetworkSpec{Name: "internal-overlay", Driver: "overlay", Internal: true})
+	if s.make != nil {
+		s.make(t, e)
+	}
+	inprocess.Serve(t, fmt.Sprintf("docker:%s {\n docker docker. {\n endpoint %s\n %s\n }\n}", freePort(t), e.Host(), s.block))
+	d := running()[0]
+	q := status.Question{Name: s.name, Type: s.qtype, From: s.from}
+	if s.then != nil {
+		s.then(e)
+		eventually(t, s.what, func() bool { return explain(t, d, q).Cause == s.cause })
+	}
+	x := explain(t, d, q)
+	s.compare(t, d, q, x)
+}
+
+func (s *situation) compare(t *testing.T, d *Docker, q status.Question, x *status.Explanation) {
+	t.Helper()
+	var b strings.Builder
+	if err := x.Text(&b); err != nil {
+		t.Fatal(err)
+	}
+	text := b.String()
+	if x.Cause != s.cause {
+		t.Errorf("the cause is %q, want %q:\n%s", x.Cause, s.cause, text)
+	}
+	for _, says := range s.says {
+		if !strings.Contains(text, says) {
+			t.Errorf("the text has not %q:\n%s", says, text)
+		}
+	}
+	if s.answered != "" && !strings.Contains(text, "status: "+s.answered) {
+		t.Errorf("the answer is not %s:\n%s", s.answered, text)
+	}
+	if len(x.Short()) > 120 || strings.Contains(x.Short(), "\n") {
+		t.Errorf("short is %q", x.Short())
+	}
+	sameAsServed(t, d, q, x)
+}
