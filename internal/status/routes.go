@@ -101,7 +101,11 @@ func (s *Server) explain(r *http.Request) (view, error) {
 	if err != nil {
 		return view{}, err
 	}
-	return view{title: q.Name, json: e, text: e.Text, html: "explain"}, nil
+	records := 0
+	if e.Answer != nil {
+		records = len(e.Answer.Answer)
+	}
+	return view{title: q.Name, json: e, text: e.Text, html: "explain", records: &records}, nil
 }
 
 // parseType reads a type of DNS: by its name, or as RFC 3597 has it. None is A.

@@ -38,6 +38,15 @@ const (
 	endTime = 2 * time.Second
 )
 
+const (
+	// DefaultAddress is where people ask if the Corefile does not say. It is for who is on this machine: names and addresses of
+	// containers are nobody else's business.
+	DefaultAddress = "localhost:9180"
+	// RecordsField is the field of an explanation's head that has the number of the answer's records: a script need not read
+	// the text to know whether there are any.
+	RecordsField = "Dns-Records"
+)
+
 // Server answers people's requests over HTTP. It is an http.Handler.
 type Server struct {
 	Version string // of the program, "" if it is not to be told
@@ -127,6 +136,8 @@ type view struct {
 	json   any                   // what encoding/json makes of it
 	text   func(io.Writer) error // for a terminal
 	html   string                // the name of the template that shows it, which gets json's value
+
+	records *int // that the explained answer has, for RecordsField; nil if no answer is explained
 }
 
 // problem is why a request gets no answer. The text is for who has asked.
@@ -168,7 +179,7 @@ func (s *Server) shows(route func(*http.Request) (view, error)) http.HandlerFunc
 			return
 		}
 		defer func() { <-s.answers }()
-		status, body, err := s.make(r, f, route)
+		status, body, err := s.make(w.Header(), r, f, route)
 		if err != nil {
 			f, status, body = textForm, http.StatusInternalServerError, []byte(err.Error()+"\n")
 		}
@@ -194,7 +205,7 @@ func enter(ctx context.Context, places chan struct{}) bool {
 }
 
 // make makes the answer in the form. Few are made at once, so that queries of DNS find a processor.
-func (s *Server) make(r *http.Request, f *form, route func(*http.Request) (view, error)) (status int, body []byte, err error) {
+func (s *Server) make(head http.Header, r *http.Request, f *form, route func(*http.Request) (view, error)) (status int, body []byte, err error) {
 	s.work <- struct{}{}
 	defer func() { <-s.work }()
 	v, err := route(r)
@@ -204,6 +215,9 @@ func (s *Server) make(r *http.Request, f *form, route func(*http.Request) (view,
 			p = &problem{http.StatusBadRequest, err.Error()}
 		}
 		v = p.view()
+	}
+	if v.records != nil {
+		head.Set(RecordsField, strconv.Itoa(*v.records))
 	}
 	var b bytes.Buffer
 	w := printable(&b)

@@ -25,8 +25,6 @@ import (
 )
 
 const (
-	// It is for who is on this machine: names and addresses of containers are nobody else's business.
-	defaultStatusAddr = "localhost:9180"
 	defaultStatusMode = 0o600
 	statusForm        = "status [ADDRESS [NAME...]], with ADDRESS an IP or localhost and a port, as in localhost:9180, or unix:///PATH [MODE [GROUP]], as in unix:///run/coredns.sock 0660 docker"
 )
@@ -45,7 +43,7 @@ func (s *statusLine) equal(o *statusLine) bool {
 }
 
 func (cfg *config) setStatus(args []string) (err error) {
-	s := &statusLine{network: "tcp", addr: defaultStatusAddr, at: cfg.at}
+	s := &statusLine{network: "tcp", addr: status.DefaultAddress, at: cfg.at}
 	cfg.status = s
 	switch {
 	case len(args) == 0:
@@ -73,7 +71,7 @@ func statusAddr(arg string) (string, error) {
 		if strings.HasPrefix(arg, "[") && strings.HasSuffix(arg, "]") {
 			host = arg[1 : len(arg)-1]
 		}
-		_, port, _ = net.SplitHostPort(defaultStatusAddr)
+		_, port, _ = net.SplitHostPort(status.DefaultAddress)
 	}
 	_, notIP := netip.ParseAddr(host)
 	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 || host != "" && host != "localhost" && notIP != nil {
