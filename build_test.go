@@ -9,10 +9,10 @@ import (
 	"testing"
 )
 
-// command is a stand-in for a program: a shell script.
-type command struct{ name, script string }
+// standIn is a stand-in for a program: a shell script.
+type standIn struct{ name, script string }
 
-func (c command) write(t *testing.T, dir string) {
+func (c standIn) write(t *testing.T, dir string) {
 	t.Helper()
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		t.Fatal(err)
@@ -22,11 +22,11 @@ func (c command) write(t *testing.T, dir string) {
 	}
 }
 
-func goOf(version string) command { return command{"go", "echo " + version} }
+func goOf(version string) standIn { return standIn{"go", "echo " + version} }
 
 // apt is a distribution: its version of golang-go, its packages of one version each.
-func apt(candidate string, packages ...string) command {
-	return command{"apt-cache", fmt.Sprintf("case $1 in\npolicy) echo '  Candidate: %s' ;;\npkgnames) printf '%%s\\n' %s ;;\nesac", candidate, strings.Join(packages, " "))}
+func apt(candidate string, packages ...string) standIn {
+	return standIn{"apt-cache", fmt.Sprintf("case $1 in\npolicy) echo '  Candidate: %s' ;;\npkgnames) printf '%%s\\n' %s ;;\nesac", candidate, strings.Join(packages, " "))}
 }
 
 // Where Go is missing or too old the distribution's is installed if that can fetch the version which go.mod names, or
@@ -35,31 +35,31 @@ func TestNeedGo(t *testing.T) {
 	if _, err := os.Stat("/etc/debian_version"); err != nil {
 		t.Skip("this is not Debian or Ubuntu: nothing can be installed")
 	}
-	root, user := command{"id", "echo 0"}, command{"id", "echo 1000"}
+	root, user := standIn{"id", "echo 0"}, standIn{"id", "echo 1000"}
 	for _, c := range []struct {
 		name     string
-		commands []command
+		commands []standIn
 		places   string // where Go lies that isn't on the PATH
 		toolchn  string
 		want     string // what is printed
 		fails    bool
 	}{
-		{name: "new enough", commands: []command{user, goOf("go1.26.0")}, want: "GOTOOLCHAIN=auto"},
-		{name: "fetches", commands: []command{user, goOf("go1.24.4")}, want: "GOTOOLCHAIN=auto"},
-		{name: "may not fetch", commands: []command{user, goOf("go1.24.4")}, toolchn: "local", want: "GOTOOLCHAIN=local"},
-		{name: "development", commands: []command{user, goOf("devel go1.27-0123456789")}, want: "GOTOOLCHAIN=auto"},
-		{name: "too old", commands: []command{root, goOf("go1.19.8")}, fails: true,
+		{name: "new enough", commands: []standIn{user, goOf("go1.26.0")}, want: "GOTOOLCHAIN=auto"},
+		{name: "fetches", commands: []standIn{user, goOf("go1.24.4")}, want: "GOTOOLCHAIN=auto"},
+		{name: "may not fetch", commands: []standIn{user, goOf("go1.24.4")}, toolchn: "local", want: "GOTOOLCHAIN=local"},
+		{name: "development", commands: []standIn{user, goOf("devel go1.27-0123456789")}, want: "GOTOOLCHAIN=auto"},
+		{name: "too old", commands: []standIn{root, goOf("go1.19.8")}, fails: true,
 			want: "go is too old: go1.19.8. Install Go 1.26.0 or newer: https://go.dev/dl"},
-		{name: "not on the PATH", commands: []command{user}, places: "local", want: "/local:"},
-		{name: "two not on the PATH", commands: []command{user}, places: "one two", want: "/two:"},
-		{name: "not root", commands: []command{user, apt("2:1.24~2")}, fails: true,
+		{name: "not on the PATH", commands: []standIn{user}, places: "local", want: "/local:"},
+		{name: "two not on the PATH", commands: []standIn{user}, places: "one two", want: "/two:"},
+		{name: "not root", commands: []standIn{user, apt("2:1.24~2")}, fails: true,
 			want: "Go is missing. Install Go 1.26.0 or newer: https://go.dev/dl (as root"},
-		{name: "Debian 13", commands: []command{root, apt("2:1.24~2", "golang-1.24-go")}, want: "installed golang-go ca-certificates"},
-		{name: "Debian 12", commands: []command{root, apt("2:1.19~1", "golang-1.19-go", "golang-1.19-src")}, fails: true,
+		{name: "Debian 13", commands: []standIn{root, apt("2:1.24~2", "golang-1.24-go")}, want: "installed golang-go ca-certificates"},
+		{name: "Debian 12", commands: []standIn{root, apt("2:1.19~1", "golang-1.19-go", "golang-1.19-src")}, fails: true,
 			want: "this distribution's (2:1.19~1) is too old. Install Go 1.26.0 or newer: https://go.dev/dl"},
-		{name: "Debian 12 with backports", commands: []command{root, apt("2:1.19~1", "golang-1.24-go", "golang-1.19-go", "golang-1.22-go")},
+		{name: "Debian 12 with backports", commands: []standIn{root, apt("2:1.19~1", "golang-1.24-go", "golang-1.19-go", "golang-1.22-go")},
 			want: "installed golang-1.24-go ca-certificates"},
-		{name: "no package", commands: []command{root, apt("(none)")}, fails: true, want: "(none)) is too old"},
+		{name: "no package", commands: []standIn{root, apt("(none)")}, fails: true, want: "(none)) is too old"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			dir := t.TempDir()
@@ -82,7 +82,7 @@ func TestNeedGo(t *testing.T) {
 	printf '#!/bin/sh\necho go1.24.4\n' >%[1]s/go
 	chmod +x %[1]s/go
 esac`, bin)
-			for _, cmd := range append(c.commands, command{"apt-get", install}) {
+			for _, cmd := range append(c.commands, standIn{"apt-get", install}) {
 				cmd.write(t, bin)
 			}
 			var places []string

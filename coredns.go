@@ -1,7 +1,10 @@
-// Command coredns is CoreDNS with all of its own plugins and the docker plugin.
+// Command coredns is CoreDNS with all of its own plugins and the docker plugin, and the sub-command docker, which tells what the
+// plugin knows.
 package main
 
 import (
+	"os"
+	"path/filepath"
 	"runtime"
 	"slices"
 
@@ -9,6 +12,7 @@ import (
 	_ "github.com/coredns/coredns/core/plugin" // CoreDNS's own plugins
 	"github.com/coredns/coredns/coremain"
 
+	"github.com/dockerdiscovery/dockerdiscovery/internal/command"
 	_ "github.com/dockerdiscovery/dockerdiscovery/plugin/dockerdiscovery"
 )
 
@@ -35,6 +39,9 @@ func init() { dnsserver.Directives = directives(dnsserver.Directives) }
 const ballast = 16 << 20
 
 func main() {
+	if len(os.Args) > 1 && os.Args[1] == "docker" { // CoreDNS itself takes flags alone
+		os.Exit(command.Run(filepath.Base(os.Args[0]), os.Args[2:], os.Stdout, os.Stderr))
+	}
 	b := make([]byte, ballast)
 	coremain.Run()
 	runtime.KeepAlive(b)

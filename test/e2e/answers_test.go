@@ -26,6 +26,7 @@ func serveExample(t *testing.T, up *upstream) *server {
 	for old, new := range map[string]string{
 		".:1053 {":            fmt.Sprintf(".:%d {", port),
 		"/etc/resolv.conf":    up.addr,
+		"\n\t\tstatus\n":      "\n\t\tstatus " + loopback(freePort(t, "127.0.0.1")) + "\n",
 		"\n\tready ":          "\n\tready " + ready + " ",
 		"\n\tprometheus loca": "\n\tprometheus " + metrics + " # loca",
 	} {
