@@ -16,7 +16,7 @@ type answering struct {
 }
 
 func (a answering) Explain(q status.Question) (*status.Explanation, error) {
-	return &status.Explanation{Name: q.Name, Type: q.Type, Answer: a.answer}, nil
+	return &status.Explanation{Name: q.Name, Type: q.Type, Passed: a.answer == nil, Answer: a.answer}, nil
 }
 
 // The head of an explanation says whether the name has an answer. Nothing else is one.

@@ -298,7 +298,9 @@ func TestBrowsersAreTold(t *testing.T) {
 }
 
 // TestPages walks tables page by page, and searches.
-func TestPages(t *testing.T) {
+func TestPages(t *testing.T) { synctest.Test(t, testPages) }
+
+func testPages(t *testing.T) {
 	s := serverOf(docker(2500), &block{key: "lan.:53", zones: []string{"lan."}, containers: 10})
 	for path, all := range map[string]int{
 		"/names": 2510, "/names?block=lan.:53": 10, "/names?q=WEB0001": 2, "/names?q=nothing": 0, "/names?q=5%20in%20a%2010.0.0.249": 10,
@@ -515,7 +517,7 @@ const request = "GET /containers?format=json&limit=10000 HTTP/1.1\r\nHost: local
 func TestSlowClients(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newPipes()
-		stop := serverOf(docker(10000)).Start(l, t.Errorf)
+		stop := serverOf(docker(2000)).Start(l, t.Errorf)
 		defer stop()
 		silent := l.dial()
 		if took := closed(t, silent); took > 20*time.Second {
