@@ -2,7 +2,8 @@ package dockerdiscovery
 
 import (
 	"strconv"
-	"unicode/utf8"
+	"sync"
+	"time"
 
 	"github.com/coredns/coredns/plugin"
 	"github.com/coredns/coredns/request"
@@ -15,17 +16,36 @@ import (
 	"github.com/dockerdiscovery/dockerdiscovery/internal/zone"
 )
 
-// maxExtraText bounds the text of an extended error, in octets.
-const maxExtraText = 200
-
-// Answers are explained so often, in a burst and over time: an explanation looks at all names, and a flood of queries for
-// names that do not exist must not have that done for each.
+// So much time goes into explaining answers, at once and in each second: an explanation looks at all names and containers, and a
+// flood of queries for names that do not exist must not have that done for each.
 const (
-	explainedAtOnce  = 20
-	explainedASecond = 10
+	explainingAtOnce  = 250 * time.Millisecond
+	explainingASecond = 20 * time.Millisecond
 )
 
-var explanations = rate.NewLimiter(explainedASecond, explainedAtOnce)
+// allowance bounds the time that is spent on something, one at a time.
+type allowance struct {
+	busy sync.Mutex
+	left *rate.Limiter // of nanoseconds
+}
+
+func newAllowance(atOnce, aSecond time.Duration) *allowance {
+	return &allowance{left: rate.NewLimiter(rate.Limit(aSecond), int(atOnce))}
+}
+
+// spend does it, unless it is being done already or too much time was spent.
+func (a *allowance) spend(do func()) {
+	if !a.busy.TryLock() {
+		return
+	}
+	defer a.busy.Unlock()
+	begin := time.Now()
+	if a.left.TokensAt(begin) <= 0 {
+		return
+	}
+	do()
+	a.left.ReserveN(time.Now(), min(int(time.Since(begin)), a.left.Burst()))
+}
 
 var extendedErrors = promauto.NewCounterVec(prometheus.CounterOpts{
 	Namespace: plugin.Namespace, Subsystem: subsystem, Name: "extended_errors_total",
@@ -61,11 +81,11 @@ func (e *exchange) failure(r *dns.Msg) (*dns.Msg, []*dns.EDNS0_EDE) {
 // extend adds extended errors to the answer m: that it may be stale, and to the Docker host why it is negative. An answer of
 // which there is nothing to say stays as it is.
 func (e *exchange) extend(m, r *dns.Msg, q *zone.Query, res *zone.Result) {
-	countErrors(e.extendBy(m, r, q, res, e.explained))
+	countErrors(e.extendBy(m, r, q, res, func() string { return e.explained(q) }))
 }
 
 // extendBy is extend with who says why the answer is negative. It returns the errors that it has added.
-func (e *exchange) extendBy(m, r *dns.Msg, q *zone.Query, res *zone.Result, why func(*zone.Query) string) []*dns.EDNS0_EDE {
+func (e *exchange) extendBy(m, r *dns.Msg, q *zone.Query, res *zone.Result, why func() string) []*dns.EDNS0_EDE {
 	if !res.Stale && res.Outcome == zone.Success || !takesErrors(r) {
 		return nil
 	}
@@ -78,8 +98,8 @@ func (e *exchange) extendBy(m, r *dns.Msg, q *zone.Query, res *zone.Result, why 
 		errs = append(errs, &dns.EDNS0_EDE{InfoCode: code}, &dns.EDNS0_EDE{InfoCode: dns.ExtendedErrorCodeNetworkError})
 	}
 	if e.tellsWhy(q, res) {
-		if cause := why(q); cause != "" {
-			errs = append(errs, &dns.EDNS0_EDE{InfoCode: dns.ExtendedErrorCodeOther, ExtraText: cut(cause, maxExtraText)})
+		if cause := why(); cause != "" {
+			errs = append(errs, &dns.EDNS0_EDE{InfoCode: dns.ExtendedErrorCodeOther, ExtraText: cause})
 		}
 	}
 	if len(errs) == 0 {
@@ -129,33 +149,28 @@ func (e *exchange) tellsWhy(q *zone.Query, res *zone.Result) bool {
 }
 
 // explained says in a few words why the answer is negative, "" if there is nothing to say, or no time.
-func (e *exchange) explained(q *zone.Query) string {
-	if !explanations.Allow() {
+func (e *exchange) explained(q *zone.Query) (why string) {
+	e.explaining.spend(func() {
+		x, err := e.Explain(status.Question{Name: q.Name, Type: q.Type})
+		if err != nil {
+			log.Debugf("Explaining the answer for %s: %v", q.Name, err)
+			return
+		}
+		why = extraText(x)
+	})
+	return why
+}
+
+// extraText is what the explanation adds to a negative answer.
+func extraText(x *status.Explanation) string {
+	if x.Cause == status.NoSuchName && len(x.Near) == 0 { // which the answer says itself
 		return ""
 	}
-	explanation, err := e.Explain(status.Question{Name: q.Name, Type: q.Type})
-	if err != nil {
-		log.Debugf("Explaining the answer for %s: %v", q.Name, err)
-		return ""
-	}
-	return explanation.Short()
+	return x.Short()
 }
 
 // unreached reports whether the name is asked for its address, and has none of the other family either. That a name has no record
 // of another type needs no saying.
 func (e *exchange) unreached(q *zone.Query) bool {
 	return (q.Type == dns.TypeA || q.Type == dns.TypeAAAA) && e.store.Snapshot().Unreached(q)
-}
-
-// cut returns as much of the beginning of the text as has so many octets.
-func cut(text string, most int) string {
-	const more = "…"
-	if len(text) <= most {
-		return text
-	}
-	most -= len(more)
-	for !utf8.RuneStart(text[most]) {
-		most--
-	}
-	return text[:most] + more
 }

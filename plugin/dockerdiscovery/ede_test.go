@@ -14,6 +14,8 @@ import (
 	"github.com/miekg/dns"
 
 	"github.com/dockerdiscovery/dockerdiscovery/internal/container"
+	"github.com/dockerdiscovery/dockerdiscovery/internal/naming"
+	"github.com/dockerdiscovery/dockerdiscovery/internal/status"
 )
 
 // byEDNS is a query by EDNS, as dig's.
@@ -182,4 +184,127 @@ func TestExtendedErrorsFit(t *testing.T) {
 	if whole == 0 || none == 0 {
 		t.Errorf("%d answers with all errors, %d without any, want some of both", whole, none)
 	}
+}
+
+// TestCause asks by EDNS why there is no address: the Docker host is told, and nobody else, and nobody where another one may pass
+// for it.
+func TestCause(t *testing.T) {
+	const off = "coredns.dockerdiscovery.enable"
+	make := func(change func(*config)) *Docker {
+		d := emptyDocker(func(c *config) {
+			c.labelPrefix = naming.DefaultLabelPrefix
+			if change != nil {
+				change(c)
+			}
+		})
+		unwell := labelled(facts("unwell", "a=10.1.0.4"), "health=require")
+		unwell.Health = container.Unhealthy
+		d.set(facts("web", "a=10.1.0.2"), labelled(facts("off", "a=10.1.0.3"), "enable=false"), unwell,
+			labelled(facts("thief", "b=10.2.0.66"), "host=api.web"), labelled(facts("shop-db-1", "a=10.1.0.5"), "project=shop", "service=db"))
+		return d
+	}
+	plain := make(nil)
+	for _, c := range []struct {
+		name  string
+		qtype uint16
+		want  string
+	}{
+		{"off.docker.", dns.TypeA, "NXDOMAIN 0 (container off is left out by its label " + off + ")"},
+		{"OFF.docker.", dns.TypeMX, "NXDOMAIN 0 (container off is left out by its label " + off + ")"},
+		{"unwell.docker.", dns.TypeA, "NOERROR 0 (container unwell is unhealthy, and has to be well to answer)"},
+		{"unwell.docker.", dns.TypeAAAA, "NOERROR 0 (container unwell is unhealthy, and has to be well to answer)"},
+		{"api.web.docker.", dns.TypeA, "NXDOMAIN 0 (the name is container web's, by its container name; container thief does not get it)"},
+		{"wep.docker.", dns.TypeA, "NXDOMAIN 0 (no container has the name; did you mean web.docker.)"},
+		{"shop.docker.", dns.TypeA, "NOERROR 0 (nobody has the name itself, only names below it, as db.shop.docker.)"},
+		// What needs no saying.
+		{"nothing-like-this.docker.", dns.TypeA, "NXDOMAIN"},
+		{"web.docker.", dns.TypeA, "NOERROR"},
+		{"web.docker.", dns.TypeAAAA, "NOERROR"},
+		{"web.docker.", dns.TypeTXT, "NOERROR"},
+		{"unwell.docker.", dns.TypeTXT, "NOERROR"},
+		{"docker.", dns.TypeA, "NOERROR"},
+		{"off.docker.", dns.TypeANY, "NXDOMAIN"},
+	} {
+		for from, host := range map[string]bool{fromHost: true, "192.0.2.1": true, fromLAN: false, "10.1.0.2": false, "10.3.0.9": false} {
+			got, want := told(t, plain, from, byEDNS(c.name, c.qtype, 1232)), c.want
+			if !host {
+				want, _, _ = strings.Cut(want, " ")
+			}
+			if got != want {
+				t.Errorf("%s asks for %s %s: %s, want %s", from, c.name, dns.TypeToString[c.qtype], got, want)
+			}
+		}
+	}
+	for what, d := range map[string]*Docker{
+		"isolate":    make(func(c *config) { c.zone.Isolate = true }),
+		"forwarders": make(func(c *config) { c.forwarders = []netip.Prefix{netip.MustParsePrefix("192.0.2.53/32")} }),
+	} {
+		if got := told(t, d, fromHost, byEDNS("off.docker.", dns.TypeA, 1232)); got != "NXDOMAIN" {
+			t.Errorf("with %s: %s", what, got)
+		}
+	}
+	inside := make(nil)
+	machine("eth0 10.1.0.9/16").at(&inside.own)
+	inside.set(facts("us", "a=10.1.0.9"))
+	if got := told(t, inside, "10.1.0.1", byEDNS("off.docker.", dns.TypeA, 1232)); got != "NXDOMAIN" {
+		t.Errorf("at the gateway of the server's container: %s", got)
+	}
+}
+
+// TestCauseBounded floods the server with queries of which the cause is to be told: it is told for as long as there is time left.
+func TestCauseBounded(t *testing.T) {
+	d := emptyDocker(nil)
+	d.set(labelled(facts("off", "a=10.1.0.3"), "enable=false"))
+	d.explaining = newAllowance(5*time.Millisecond, 0)
+	tells := func() bool {
+		return strings.Contains(told(t, d, fromHost, byEDNS("off.docker.", dns.TypeA, 1232)), " 0 (")
+	}
+	d.explaining.busy.Lock()
+	if tells() {
+		t.Error("it is told while another answer is being explained")
+	}
+	d.explaining.busy.Unlock()
+	begin, spent := time.Now(), 0
+	for ; tells(); spent++ {
+		if time.Since(begin) > time.Minute {
+			t.Fatal("there is no end to the time")
+		}
+	}
+	if spent == 0 || tells() {
+		t.Errorf("it is told %d times, and once more", spent)
+	}
+}
+
+// BenchmarkExtendedErrors asks for names that nobody has, by EDNS and without, in a flood; and has one explained: 10,000
+// containers.
+func BenchmarkExtendedErrors(b *testing.B) {
+	d := emptyDocker(nil)
+	for i := range 10000 {
+		d.set(facts(fmt.Sprintf("c%05d", i), fmt.Sprintf("net%d=10.%d.%d.%d", i%20, i%20+20, i/20/200, i/20%200+2)))
+	}
+	for _, v := range []struct {
+		name, from string
+		size       uint16
+	}{{"from=host/edns=no", fromHost, 0}, {"from=host/edns=yes", fromHost, 1232}, {"from=lan/edns=yes", fromLAN, 1232}} {
+		b.Run(v.name, func(b *testing.B) {
+			w := &test.ResponseWriter{RemoteIP: v.from}
+			m := new(dns.Msg).SetQuestion("x7q-93.docker.", dns.TypeA)
+			if v.size > 0 {
+				m.SetEdns0(v.size, false)
+			}
+			b.ReportAllocs()
+			for b.Loop() {
+				if rcode, err := d.ServeDNS(b.Context(), w, m); err != nil || rcode != dns.RcodeSuccess {
+					b.Fatal(rcode, err)
+				}
+			}
+		})
+	}
+	b.Run("explained", func(b *testing.B) {
+		for b.Loop() {
+			if _, err := d.Explain(status.Question{Name: "x7q-93.docker.", Type: dns.TypeA}); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
 }

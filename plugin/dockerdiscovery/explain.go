@@ -85,7 +85,7 @@ func (d *Docker) Explain(asked status.Question) (*status.Explanation, error) {
 	}
 	x.Conclude()
 	if !x.Passed && !x.Unready {
-		e.extendBy(x.Answer, r, &q, &res, func(*zone.Query) string { return x.Short() })
+		e.extendBy(x.Answer, r, &q, &res, func() string { return extraText(x) })
 	}
 	return x, nil
 }

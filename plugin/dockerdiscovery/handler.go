@@ -51,6 +51,8 @@ type Docker struct {
 	recursion bool // is offered by the server block
 	transfers bool // are given by the plugin transfer
 
+	explaining *allowance // of answers, to who asks for these
+
 	maintained bool // is a zone of the server block's, by NOTIFY or UPDATE
 
 	own         ownAddrs

@@ -41,6 +41,7 @@ func unsyncedDocker(hold time.Duration, zones ...string) *Docker {
 	cfg := config{endpoints: make([]endpoint, 1), sources: naming.Sources(), hold: hold, startup: defaultStartup, forget: defaultForget}
 	cfg.zone = zone.Config{Zones: zones, TTL: 30, NegativeTTL: 7}
 	d := newDocker(cfg, &instance{})
+	d.block.keys = []string{"docker.:53"}
 	d.Next = plugin.HandlerFunc(next)
 	d.sink(d.hosts[0]).Apply([]container.Change{
 		{ID: "0123456789abcdef", Container: &container.Container{

@@ -136,6 +136,8 @@ func newDocker(cfg config, i *instance) *Docker {
 		store:    zone.NewStore(cfg.zone),
 		upstream: upstream.New(),
 		own:      newOwnAddrs(),
+
+		explaining: newAllowance(explainingAtOnce, explainingASecond),
 	}
 	for _, e := range cfg.endpoints {
 		if len(cfg.publishAddrs) > 0 { // there is but one

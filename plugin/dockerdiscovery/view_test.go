@@ -36,6 +36,7 @@ func unreconciledDocker(change func(*config)) *Docker {
 		change(&cfg)
 	}
 	d := newDocker(cfg, &instance{})
+	d.block.keys = []string{"docker.:53"}
 	machine("eth0 192.0.2.1/24", "br-a 10.1.0.1/16", "br-b 10.2.0.1/16", "br-c 10.3.0.1/16").at(&d.own)
 	d.hear(containertest.Host())
 	return d
