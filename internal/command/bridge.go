@@ -35,7 +35,7 @@ func (d *doctor) containers(ctx context.Context) []finding {
 	if !slices.ContainsFunc(d.listening(), func(a netip.AddrPort) bool {
 		return a.Port() == dnsPort && (a.Addr() == gateway || a.Addr().IsUnspecified())
 	}) {
-		return []finding{found(note, fmt.Sprintf("to have containers ask it, serve port 53 of that address, as with bind 127.0.0.1 %s in a server block without a port", gateway),
+		return []finding{found(note, fmt.Sprintf("to have containers ask it, have it serve port 53 of that address, as a server block of that port does with bind 127.0.0.1 %s", gateway),
 			"the server does not listen at %s: docker run --dns can't lead to it", at)}
 	}
 	if _, err := d.exchange(ctx, at.String(), d.blocks[0].Zones[0], dns.TypeSOA); err != nil {

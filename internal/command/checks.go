@@ -14,6 +14,7 @@ import (
 
 	"github.com/dockerdiscovery/dockerdiscovery/internal/engine"
 	"github.com/dockerdiscovery/dockerdiscovery/internal/status"
+	"github.com/dockerdiscovery/dockerdiscovery/internal/zone"
 )
 
 // status asks the server what it serves.
@@ -30,12 +31,21 @@ func (d *doctor) status(ctx context.Context) []finding {
 		return []finding{found(problem, unasked(err), "the server can't be asked at %s: %v; %s", d.server.address, err, runs)}
 	}
 	d.blocks = is.Blocks
-	var zones []string
+	return []finding{found(well, "", "the server answers at %s for %s", d.server.address, strings.Join(d.zones(), " "))}
+}
+
+// zones returns the server's zones, but for reverse zones where there are others.
+func (d *doctor) zones() []string {
+	var all []string
 	for _, b := range d.blocks {
-		zones = append(zones, b.Zones...)
+		all = append(all, b.Zones...)
 	}
-	slices.Sort(zones)
-	return []finding{found(well, "", "the server answers at %s, and has the zones %s", d.server.address, strings.Join(slices.Compact(zones), " "))}
+	slices.Sort(all)
+	all = slices.Compact(all)
+	if forward := slices.DeleteFunc(slices.Clone(all), zone.IsReverse); len(forward) > 0 {
+		return forward
+	}
+	return all
 }
 
 // pingTimeout is how long an engine may take for an answer. Podman's takes a second on an idle machine.
@@ -88,7 +98,7 @@ func (d *doctor) corefile(context.Context) (all []finding) {
 		}
 	}
 	if d.blocks != nil && all == nil {
-		all = append(all, found(well, "", "nothing to say: no cache stands above docker"))
+		all = append(all, found(well, "", "no warnings, as of a cache above docker"))
 	}
 	return all
 }

@@ -39,22 +39,32 @@ func (d *doctor) resolver(ctx context.Context) []finding {
 	return []finding{found(note, "docker run -d --name web nginx", "no container has an address now by which the system's resolver could be tried")}
 }
 
-// sample returns a name with an IPv4 address that the block answers to this machine, "" if there is none.
+// sample returns a name with an IPv4 address that the block answers to this machine, "" if there is none: a container's own name
+// if its page of the names has one.
 func (d *doctor) sample(ctx context.Context, b *status.Info) (string, error) {
 	for after := ""; ; {
 		var page status.NamePage
 		if err := d.read(ctx, "/names", query("block", b.Key, "after", after), &page); err != nil {
 			return "", err
 		}
-		for _, n := range page.Rows {
-			if !strings.ContainsAny(n.Name.Name, "*_") && slices.ContainsFunc(n.Records, isA) {
-				return n.Name.Name, nil
-			}
+		rows := slices.DeleteFunc(page.Rows, func(n status.NameRow) bool {
+			return strings.ContainsAny(n.Name.Name, "*_") || !slices.ContainsFunc(n.Records, isA)
+		})
+		if i := slices.IndexFunc(rows, hasOwn); i >= 0 {
+			return rows[i].Name.Name, nil
+		}
+		if len(rows) > 0 {
+			return rows[0].Name.Name, nil
 		}
 		if after = page.Next; after == "" {
 			return "", nil
 		}
 	}
+}
+
+// hasOwn reports whether a container that has the name is called so.
+func hasOwn(n status.NameRow) bool {
+	return slices.ContainsFunc(n.Owners, func(owner string) bool { return strings.HasPrefix(n.Name.Name, owner+".") })
 }
 
 // isA reports whether a record, without its name, is an IPv4 address.
