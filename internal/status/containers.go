@@ -163,7 +163,7 @@ func (s *Server) containerTable(r *http.Request) (view, error) {
 		return view{}, err
 	}
 	shown := ContainerPage(pageOf(containers(blocks, func(*catalog.Explanation) bool { return true }), p))
-	return view{title: "Containers", json: shown, html: "containers", text: func(w io.Writer) error {
+	return view{title: "Containers", json: shown, html: "front", data: func() (any, error) { return s.front(r, p) }, text: func(w io.Writer) error {
 		if len(shown.Rows) == 0 {
 			_, err := fmt.Fprintln(w, "No containers")
 			return err

@@ -159,7 +159,8 @@ Lists take ?q=, ?limit= and ?after=; what is of one server block takes ?block=.
 `
 
 func (s *Server) overview(r *http.Request) (view, error) {
-	if _, err := read(r); err != nil {
+	p, err := read(r)
+	if err != nil {
 		return view{}, err
 	}
 	blocks := s.blocks()
@@ -167,7 +168,8 @@ func (s *Server) overview(r *http.Request) (view, error) {
 	for _, b := range blocks {
 		shown.Blocks = append(shown.Blocks, b.Info())
 	}
-	return view{title: "dockerdiscovery", json: shown, html: "overview", text: func(w io.Writer) error {
+	front := func() (any, error) { return s.front(r, p) }
+	return view{title: "Containers", json: shown, html: "front", data: front, text: func(w io.Writer) error {
 		if s.Version != "" {
 			fmt.Fprintln(w, s.Version)
 		}
@@ -190,6 +192,21 @@ func (s *Server) overview(r *http.Request) (view, error) {
 		_, err := fmt.Fprint(w, "\n"+routes)
 		return err
 	}}, nil
+}
+
+// ask leads from a form's question to the explanation, or else shows the form.
+func (s *Server) ask(w http.ResponseWriter, r *http.Request) {
+	q := r.URL.Query()
+	if name := strings.TrimSpace(q.Get("name")); name != "" {
+		http.Redirect(w, r, link("/explain/"+url.PathEscape(name), "type", q.Get("type"), "from", q.Get("from"), "block", q.Get("block")), http.StatusSeeOther)
+		return
+	}
+	s.shows(func(*http.Request) (view, error) {
+		p := problemf(http.StatusOK, "Which name? Want /explain/NAME")
+		v := p.view()
+		v.title, v.html = "Explain", "ask"
+		return v, nil
+	})(w, r)
 }
 
 // nothing answers for paths that lead nowhere.

@@ -54,11 +54,12 @@ const (
 type Server struct {
 	Version string // of the program, "" if it is not to be told
 
-	blocks  func() []Block  // of the configuration that serves now
-	names   func() []string // by which it may be asked, besides localhost and addresses
-	mux     http.ServeMux
-	answers chan struct{} // has an item for each answer that is made or written
-	work    chan struct{} // has an item for each answer that is made
+	blocks    func() []Block  // of the configuration that serves now
+	names     func() []string // by which it may be asked, besides localhost and addresses
+	mux       http.ServeMux
+	answers   chan struct{} // has an item for each answer that is made or written
+	work      chan struct{} // has an item for each answer that is made
+	listeners chan struct{} // has an item for each page that is live
 }
 
 // New returns a server of the blocks, which may change, as the names may by which it is asked besides localhost and addresses.
@@ -69,10 +70,12 @@ func New(blocks func() []Block, names func() []string) *Server {
 	}
 	s := &Server{
 		blocks: blocks, names: names,
-		answers: make(chan struct{}, maxAnswers),
-		work:    make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2)), // DNS has the other processors
+		answers:   make(chan struct{}, maxAnswers),
+		listeners: make(chan struct{}, maxListeners),
+		work:      make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2)), // DNS has the other processors
 	}
 	for pattern, h := range map[string]http.HandlerFunc{
+		"GET /explain":         s.ask,
 		"GET /explain/{name}":  s.shows(s.explain),
 		"GET /names":           s.shows(s.nameTable),
 		"GET /containers":      s.shows(s.containerTable),
@@ -139,6 +142,7 @@ type view struct {
 	json   any                   // what encoding/json makes of it
 	text   func(io.Writer) error // for a terminal
 	html   string                // the name of the template that shows it, which gets json's value
+	data   func() (any, error)   // makes another value for the template, if it is not nil
 
 	records *int // that the explained answer has, for RecordsField; nil if no answer is explained
 }
@@ -153,6 +157,15 @@ func (p *problem) Error() string { return p.Text }
 
 func problemf(status int, format string, args ...any) *problem {
 	return &problem{status, fmt.Sprintf(format, args...)}
+}
+
+// asProblem returns the problem that the error is. Others are the asker's.
+func asProblem(err error) *problem {
+	var p *problem
+	if !errors.As(err, &p) {
+		p = &problem{http.StatusBadRequest, err.Error()}
+	}
+	return p
 }
 
 // view shows the problem.
@@ -207,24 +220,30 @@ func enter(ctx context.Context, places chan struct{}) bool {
 	}
 }
 
-// make makes the answer in the form. Few are made at once, so that queries of DNS find a processor.
-func (s *Server) make(head http.Header, r *http.Request, f *form, route func(*http.Request) (view, error)) (status int, body []byte, err error) {
+// turn waits until an answer may be made. Done has to be called when it is.
+func (s *Server) turn(ctx context.Context) (done func(), err error) {
 	select {
 	case s.work <- struct{}{}:
-	case <-r.Context().Done():
-		return 0, nil, r.Context().Err()
+	case <-ctx.Done():
+		return nil, ctx.Err()
 	}
 	began := time.Now()
-	defer func() {
-		time.AfterFunc(max(leastRest, time.Since(began)), func() { <-s.work })
-	}()
-	v, err := route(r)
+	return func() { time.AfterFunc(max(leastRest, time.Since(began)), func() { <-s.work }) }, nil
+}
+
+// make makes the answer in the form. Few are made at once, so that queries of DNS find a processor.
+func (s *Server) make(head http.Header, r *http.Request, f *form, route func(*http.Request) (view, error)) (status int, body []byte, err error) {
+	done, err := s.turn(r.Context())
 	if err != nil {
-		var p *problem
-		if !errors.As(err, &p) {
-			p = &problem{http.StatusBadRequest, err.Error()}
-		}
-		v = p.view()
+		return 0, nil, err
+	}
+	defer done()
+	v, err := route(r)
+	if err == nil && f == htmlForm && v.data != nil {
+		v.json, err = v.data()
+	}
+	if err != nil {
+		v = asProblem(err).view()
 	}
 	if v.records != nil {
 		head.Set(RecordsField, strconv.Itoa(*v.records))
@@ -235,7 +254,7 @@ func (s *Server) make(head http.Header, r *http.Request, f *form, route func(*ht
 	case jsonForm:
 		err = json.NewEncoder(w).Encode(v.json)
 	case htmlForm:
-		err = s.html(w, v)
+		err = s.html(w, r, v)
 	default:
 		err = v.text(w)
 	}
