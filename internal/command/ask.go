@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"strings"
 
 	"github.com/miekg/dns"
 
@@ -17,6 +18,9 @@ import (
 
 func (c *call) explain(ctx context.Context, s *client) int {
 	name, kind := c.words[0], c.options.kind
+	if strings.Trim(name, ".") == "" { // HTTP takes these for the path's own
+		return c.fail(exitUsage, fmt.Errorf("'%s' is no name that can be explained", name))
+	}
 	if ip, err := netip.ParseAddr(name); err == nil && kind == "" {
 		reverse, err := dns.ReverseAddr(ip.WithZone("").String())
 		if err != nil {

@@ -103,6 +103,7 @@ func TestUsage(t *testing.T) {
 		{"explan web", "", "dns docker: there is no 'explan'; see 'dns docker --help'", exitUsage},
 		{"explain", "", "explain takes one NAME, not []", exitUsage},
 		{"explain web db", "", `explain takes one NAME, not ["web" "db"]`, exitUsage},
+		{"explain .", "", "'.' is no name that can be explained", exitUsage},
 		{"names web", "", "names takes nothing", exitUsage},
 		{"names --type A", "", "names has no --type", exitUsage},
 		{"hosts --for web", "", "flag provided but not defined: -for", exitUsage},

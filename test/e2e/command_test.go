@@ -155,4 +155,27 @@ func TestDoctor(t *testing.T) {
 				"ok       engine      host ", "ok       dns         answers at "+s.Addr, "problem  resolver ", ".docker. is ", "→ ", "containers  ")
 		})
 	})
+	t.Run("the server is the resolver", func(t *testing.T) {
+		if os.Geteuid() != 0 {
+			t.Skip("not root: can't have another resolv.conf")
+		}
+		address, ip := loopback(freePort(t, "127.0.0.1")), fmt.Sprintf("127.55.%d.%d", os.Getpid()>>8&0xff, os.Getpid()&0xff)
+		serve(t, config{IP: ip, Port: 53, Body: "docker docker. {\nstatus " + address + "\n}"})
+		machine.run(t, "--name", "a-"+suffix())
+		conf := filepath.Join(t.TempDir(), "resolv.conf")
+		if err := os.WriteFile(conf, []byte("nameserver "+ip+"\n"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, func() error {
+			cmd := exec.CommandContext(t.Context(), "unshare", "--mount", "sh", "-c", `mount --bind "$0" /etc/resolv.conf && exec "$@"`,
+				conf, binary, "docker", "doctor", "--status", address)
+			out, err := cmd.CombinedOutput()
+			if cmd.ProcessState == nil {
+				t.Fatal(err)
+			}
+			is := told{out: string(out), code: cmd.ProcessState.ExitCode()}
+			return is.differs(0, "ok       dns         answers at "+ip+":53", "ok       port53      the server has "+ip+":53",
+				" for the server and for this machine's programs", "resolvconf  /etc/resolv.conf names "+ip)
+		})
+	})
 }
