@@ -20,6 +20,13 @@ func Ask(network, server, name string, qtype uint16) (*dns.Msg, error) {
 	return m, err
 }
 
+// AskEDNS asks a server one question over UDP as Ask does, but by EDNS.
+func AskEDNS(server, name string, qtype uint16) (*dns.Msg, error) {
+	client := &dns.Client{Timeout: askTimeout}
+	m, _, err := client.Exchange(new(dns.Msg).SetQuestion(dns.Fqdn(name), qtype).SetEdns0(1232, false), server)
+	return m, err
+}
+
 // Asker asks a server many questions over UDP, a hundred from each socket: the machine's connection tracking has an
 // entry for each socket, and room for only so many. As Ask, it does not try again.
 type Asker struct {
