@@ -26,7 +26,7 @@ const (
 	retryAfter = 1 // second
 	// After an answer is made nobody makes one in its place for as long as that took, and for leastRest at least: what a crowd
 	// asks here takes no time from DNS.
-	leastRest = 5 * time.Millisecond
+	leastRest = 10 * time.Millisecond
 
 	// What a request's head may have, in time and size.
 	headTime = 5 * time.Second

@@ -115,7 +115,7 @@ func (s *Server) nameTable(r *http.Request) (view, error) {
 		}
 		t := newTable(w, len(blocks) > 1, "NAME", "OWNER", "RECORDS")
 		for _, n := range shown.Rows {
-			t.rowOf(n.Block, n.Name.Name, strings.Join(n.Owners, ", "), strings.Join(n.Records, ", "))
+			t.rowOf(n.Block, n.Name.Name, strings.Join(n.Owners, ", "), strings.ReplaceAll(strings.Join(n.Records, ", "), "\t", " "))
 		}
 		if err := t.Flush(); err != nil {
 			return err
