@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"cmp"
 	"time"
 	"unique"
 
@@ -155,6 +156,7 @@ func (f *Feed) note(c *container.Change, what What) {
 			h.name = facts.Name
 		}
 	}
+	h.name = cmp.Or(h.name, c.Name)
 	f.read(h, c.Unread)
 	at := f.cat.now()
 	if len(h.events) == 0 && !c.Since.IsZero() { // later changes have the time of the first

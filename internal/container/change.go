@@ -25,6 +25,8 @@ type Change struct {
 	// Unread is why the container's facts could not be read. What was known of it stands, but for one that is left out
 	// for its size. A later change of the container ends that.
 	Unread error
+	// Name is given with Unread: what events or a list call a container whose facts never could be read, "" if none has.
+	Name string
 	// Cause is what has led to the change: the action of the engine's event, or "list" for a reconciliation.
 	Cause string
 }

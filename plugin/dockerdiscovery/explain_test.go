@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/coredns/coredns/plugin/pkg/dnstest"
 	"github.com/miekg/dns"
@@ -113,6 +114,13 @@ func attached(networks ...string) []enginetest.Attachment {
 		all = append(all, a)
 	}
 	return all
+}
+
+// down takes the engine away.
+func down(e *enginetest.Engine) {
+	if err := e.Down(); err != nil {
+		panic(err)
+	}
 }
 
 const enableLabel = "coredns.dockerdiscovery.enable"
@@ -226,6 +234,22 @@ var situations = []situation{
 		cause: status.NotReachable, says: []string{"The Docker host reaches no address of container web", "on internal-overlay, the host has no way into the network"}, answered: "NOERROR",
 	},
 	{
+		what: "an inspect that fails", name: "web.docker",
+		make: func(t *testing.T, e *enginetest.Engine) {
+			e.RawInspect("web", []byte("{"))
+			e.Run(enginetest.Spec{Name: "web"})
+		},
+		cause: status.Unread, says: []string{"Container web can't be inspected"}, answered: "NXDOMAIN",
+	},
+	{
+		what: "an inspect that fails at a start", name: "web.docker",
+		then: func(e *enginetest.Engine) {
+			e.RawInspect("web", []byte("{"))
+			e.Run(enginetest.Spec{Name: "web"})
+		},
+		cause: status.Unread, says: []string{"Container web can't be inspected"}, answered: "NXDOMAIN",
+	},
+	{
 		what: "a resolver in between", name: "web.docker", from: "10.1.0.53", block: "publish\nforwarders 10.1.0.53", make: containers(enginetest.Spec{Name: "web", Networks: attached("a")}),
 		cause: status.Forwarded, says: []string{"resolver 10.1.0.53 asks for others", "container web publishes no port"}, answered: "NOERROR",
 	},
@@ -255,10 +279,31 @@ var situations = []situation{
 		cause: status.NoAddress, says: []string{"Container web is on no network"}, answered: "NOERROR",
 	},
 	{
-		what: "a CNAME to who does not answer", name: "www.docker", block: "health require",
+		what: "an engine that is away", name: "web.docker", make: containers(enginetest.Spec{Name: "web"}), then: down,
+		cause: status.HostAway, says: []string{"The engine of host ", "its last state answers"}, answered: "NOERROR",
+	},
+	{
+		what: "an unknown name while the engine is away", name: "web.docker", make: containers(enginetest.Spec{Name: "other"}), then: down,
+		cause: status.HostAway, says: []string{"The engine of host ", "nobody else has the name"}, answered: "NXDOMAIN",
+	},
+	{
+		what: "an engine that has not been reached", name: "web.docker", make: func(t *testing.T, e *enginetest.Engine) { down(e) },
+		cause: status.NotReady, says: []string{"has not told its containers yet", "there is no such socket"}, answered: "SERVFAIL",
+	},
+	{
+		what: "a host whose names have gone", name: "web.docker", block: "forget 1m", make: containers(enginetest.Spec{Name: "web"}),
+		then: func(e *enginetest.Engine) {
+			down(e)
+			d := running()[0]
+			d.catalog.Feed(d.hosts[0].id).Current(false, time.Now().Add(-time.Hour))
+		},
+		cause: status.HostForgotten, says: []string{"Container web has lost its names: its host has been away for too long"}, answered: "NXDOMAIN",
+	},
+	{
+		what: "a CNAME to who does not answer", name: "w.www.docker", block: "health require",
 		make: containers(enginetest.Spec{Name: "web", Health: "unhealthy"},
 			enginetest.Spec{Name: "www", Labels: map[string]string{"coredns.dockerdiscovery.records": "w CNAME web.docker."}}),
-		cause: status.Answered, says: []string{"Container www"}, answered: "NOERROR",
+		cause: status.Unhealthy, says: []string{"It is another name (CNAME) for web.docker.", "Container web is unhealthy, and has to be well to answer"}, answered: "NOERROR",
 	},
 }
 

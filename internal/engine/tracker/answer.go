@@ -149,5 +149,5 @@ func (t *Tracker) failed(a Answer, question *inflight, m Moment, f *Effects) {
 
 // unread delivers why the facts can't be read.
 func (t *Tracker) unread(err error, cause string, f *Effects) {
-	t.deliver(f, Delivery{Change: container.Change{ID: t.id, Unread: err, Cause: cause}, Changed: true})
+	t.deliver(f, Delivery{Change: container.Change{ID: t.id, Unread: err, Name: t.name, Cause: cause}, Changed: true})
 }

@@ -44,6 +44,9 @@ func sameAddrs(listed, known []netip.Addr, ipv6Off bool) bool {
 // only whether to ask.
 func (t *Tracker) Listed(s *Summary, reconciliation int) Effects {
 	var f Effects
+	if t.run.facts == nil {
+		t.name = s.Name
+	}
 	if t.run.facts == nil || t.run.facts.Stopping || t.calls.announced || !s.Matches(t.run.facts) {
 		t.look(reconciliation, &f)
 	}

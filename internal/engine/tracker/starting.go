@@ -40,6 +40,7 @@ func (t *Tracker) learn(e Event) {
 	}
 	s := t.starting
 	s.about = *e.About
+	t.name = cmp.Or(e.About.Name, t.name)
 	if s.last != nil && e.About.Name != "" && e.About.Name != s.last.Name { // it was renamed
 		last := *s.last
 		last.Name = e.About.Name

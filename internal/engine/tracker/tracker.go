@@ -83,6 +83,7 @@ import (
 // Tracker is the state of one container. Its zero value is of no use: see [New].
 type Tracker struct {
 	id        string
+	name      string // while its facts are not known: what the newest event or list calls it, as far as one has
 	run       run
 	lastStart time.Time // the newest event of a start, by the engine's clock
 	ended     bool      // its last run is over, and it exists as far as is known
