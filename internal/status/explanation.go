@@ -78,10 +78,10 @@ func (e *Explanation) Text(w io.Writer) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s %s, asked by %s: %s\n\n", e.Name, typeName(e.Type), e.From, e.status())
 	if e.finding.what != "" {
-		fmt.Fprintf(&b, "  %s.\n", sentence(e.finding.what))
+		fmt.Fprintf(&b, "  %s\n", stopped(sentence(e.finding.what)))
 	}
 	if e.finding.cure != "" {
-		fmt.Fprintf(&b, "  What to do: %s.\n", e.finding.cure)
+		fmt.Fprintf(&b, "  What to do: %s\n", stopped(e.finding.cure))
 	}
 	if e.finding != (finding{cause: Answered}) {
 		b.WriteByte('\n')
@@ -99,7 +99,7 @@ func (e *Explanation) Text(w io.Writer) error {
 // status says what is answered in a word or two.
 func (e *Explanation) status() string {
 	switch {
-	case e.Passed:
+	case e.Answer == nil:
 		return e.passedTo()
 	case e.Answer.Rcode != dns.RcodeSuccess:
 		return dns.RcodeToString[e.Answer.Rcode]

@@ -98,7 +98,7 @@ func (e *Explanation) out(c *Claim) finding {
 		if c.Entry.Joined || c.About != nil && c.About.Facts != nil && c.About.Facts.Joined() != "" {
 			return finding{NoAddress, who + " uses the network of a container that does not run", "start that container, and then this one anew"}
 		}
-		return finding{NoAddress, who + " is on no network", "put it on one: docker network connect NETWORK " + c.Entry.Name}
+		return finding{NoAddress, who + " is on no network", "put it on one: docker network connect NETWORK " + Quoted(c.Entry.Name)}
 	case zone.Ambiguous:
 		return e.ambiguous()
 	case zone.Hidden:
@@ -128,7 +128,7 @@ func (e *Explanation) out(c *Claim) finding {
 
 // unwell says how a container is not well.
 func (e *Explanation) unwell(c *Claim) finding {
-	who, name := e.who(c.Entry), c.Entry.Name
+	who, name := e.who(c.Entry), Quoted(c.Entry.Name)
 	facts := (*container.Container)(nil)
 	if c.About != nil {
 		facts = c.About.Facts
@@ -210,7 +210,7 @@ func (e *Explanation) apart(c *Claim, cause Cause) finding {
 	if c.About != nil && c.About.Facts != nil {
 		for _, ep := range c.About.Facts.Endpoints {
 			if ep.Network != "bridge" && ep.Network != "podman" { // where containers may not be put later
-				cure += ": docker network connect " + Quoted(ep.Network) + " " + cmp.Or(e.Client, "CONTAINER")
+				cure += ": docker network connect " + Quoted(ep.Network) + " " + Quoted(cmp.Or(e.Client, "CONTAINER"))
 				break
 			}
 		}
@@ -248,15 +248,20 @@ func (e *Explanation) ambiguous() finding {
 			text += " of " + Quoted(c.Entry.Project)
 		}
 		who = append(who, text)
-		if c.Entry.Service != "" && e.Zone != "" {
-			names = append(names, c.Entry.Service+"."+c.Entry.Project+"."+strings.TrimPrefix(e.Zone, "."))
+		if i := slices.IndexFunc(c.Entry.Claims, e.clear); i >= 0 {
+			names = append(names, c.Entry.Claims[i].Name)
 		}
 	}
-	f := finding{Ambiguous, "several mean different things by the name: " + some(who, 3), "ask by a name of one's own: its container name, or SERVICE.PROJECT"}
+	f := finding{Ambiguous, "several mean different things by the name: " + some(who, 3), "ask for a name of one alone, as its container name"}
 	if slices.Sort(names); len(names) > 0 {
 		f.cure = "ask for " + some(slices.Compact(names), 4)
 	}
 	return f
+}
+
+// clear reports whether the claim is to a name in the zone that means one project's, network's or host's alone.
+func (e *Explanation) clear(c zone.Claim) bool {
+	return c.Rank == zone.ByProject && !c.Bare && c.Data == nil && dns.IsSubDomain(e.Zone, c.Name)
 }
 
 // noType is for a name that has no record of the type.
@@ -573,6 +578,9 @@ func atMost(all []string, more int) string {
 func sentence(text string) string {
 	return strings.ToUpper(text[:min(1, len(text))]) + text[min(1, len(text)):]
 }
+
+// stopped ends a sentence with a full stop, which a name in DNS may have already.
+func stopped(text string) string { return strings.TrimSuffix(text, ".") + "." }
 
 // Quoted is what somebody called something, as it stands if it is of letters of names, else in quotes. A terminal is not to obey
 // what stands in it.

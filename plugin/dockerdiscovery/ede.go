@@ -75,6 +75,9 @@ func (e *exchange) fail(r *dns.Msg) (int, error) {
 func (e *exchange) failure(r *dns.Msg) (*dns.Msg, []*dns.EDNS0_EDE) {
 	m := e.reply(r)
 	m.Rcode = dns.RcodeServerFailure
+	if !takesErrors(r) {
+		return m, nil
+	}
 	return m, e.attach(m, r, []*dns.EDNS0_EDE{{InfoCode: dns.ExtendedErrorCodeNotReady}})
 }
 

@@ -46,7 +46,7 @@ func (d *Docker) Explain(asked status.Question) (*status.Explanation, error) {
 	snapshot := d.store.Snapshot()
 	verdicts := snapshot.Explain(&q, &res)
 	x := &status.Explanation{
-		Block: d.block.keys[0], Name: q.Name, Type: q.Type, At: time.Now(),
+		Block: d.Info().Key, Name: q.Name, Type: q.Type, At: time.Now(),
 		From: from.is, Asker: q.View.Asker, Forwarded: d.askers.Forwards(from.ip), Isolate: d.config.zone.Isolate, Zone: plugin.Zones(d.config.zone.Zones).Matches(q.Name), Zones: d.config.zone.Zones,
 		LabelPrefix: d.config.labelPrefix + ".", Several: len(d.hosts) > 1, Stale: res.Stale,
 	}

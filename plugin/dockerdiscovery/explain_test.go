@@ -43,6 +43,13 @@ func explainedAnswer(x *status.Explanation) string {
 func answerText(m *dns.Msg) string {
 	m = m.Copy()
 	m.Id = 0
+	if opt := m.IsEdns0(); opt != nil {
+		for _, o := range opt.Option {
+			if ede, ok := o.(*dns.EDNS0_EDE); ok && ede.ExtraText != "" {
+				ede.ExtraText = "a text" // which says how long ago something was
+			}
+		}
+	}
 	for _, rr := range m.Ns {
 		if soa, ok := rr.(*dns.SOA); ok {
 			soa.Serial = 0
