@@ -1,6 +1,7 @@
 package dockerdiscovery
 
 import (
+	"cmp"
 	"fmt"
 	"iter"
 	"net"
@@ -336,7 +337,7 @@ func (d *Docker) containerAsking(ref string) (questioner, error) {
 	case len(runs) > 1:
 		var choices []string
 		for _, c := range runs {
-			choices = append(choices, status.Quoted(c.Name+"."+string(c.Host)))
+			choices = append(choices, status.Quoted(c.Name+"."+cmp.Or(d.hostName(c.Host), string(c.Host))))
 		}
 		return questioner{}, fmt.Errorf("%d containers are called %q; want one of %s", len(runs), ref, strings.Join(choices, ", "))
 	case len(found) > 0:

@@ -1,8 +1,12 @@
 package dockerdiscovery
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
+	"net/netip"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -11,6 +15,7 @@ import (
 	"github.com/miekg/dns"
 
 	"github.com/dockerdiscovery/dockerdiscovery/internal/enginetest"
+	"github.com/dockerdiscovery/dockerdiscovery/internal/naming"
 	"github.com/dockerdiscovery/dockerdiscovery/internal/status"
 	"github.com/dockerdiscovery/dockerdiscovery/test/inprocess"
 )
@@ -362,4 +367,172 @@ func (s *situation) compare(t *testing.T, d *Docker, q status.Question, x *statu
 		t.Errorf("short is %q", x.Short())
 	}
 	sameAsServed(t, d, q, x)
+}
+
+// TestQuestioners checks who counts as who asks, and what is said where nobody does.
+func TestQuestioners(t *testing.T) {
+	d := namedHosts(func(c *config) { c.forwarders = []netip.Prefix{netip.MustParsePrefix("10.1.0.53/32")} })
+	side, hostnet, old := facts("side", ""), facts("hostnet", ""), facts("old", "a=10.1.0.8")
+	side.NetworkMode, hostnet.NetworkMode = "container:my_nas", "host"
+	d.set(side, hostnet, old, facts("b.c", "b=10.2.0.7"))
+	d.remove(old)
+	for _, c := range []struct{ from, ip, is string }{
+		{"", "127.0.0.1", "the Docker host (127.0.0.1)"},
+		{"host", "127.0.0.1", "the Docker host (127.0.0.1)"},
+		{"lan", "invalid IP", "somebody elsewhere, as on the LAN"},
+		{"10.1.0.2", "10.1.0.2", "container web (10.1.0.2)"},
+		{"::ffff:10.1.0.2", "10.1.0.2", "container web (10.1.0.2)"},
+		{"10.1.0.99", "10.1.0.99", "a container that is not known (10.1.0.99)"},
+		{"10.1.0.53", "10.1.0.53", "the resolver 10.1.0.53"},
+		{"192.0.2.1", "192.0.2.1", "the Docker host (192.0.2.1)"},
+		{"198.51.100.9", "198.51.100.9", "198.51.100.9, which is elsewhere"},
+		{"nas", "127.0.0.1", "host nas (127.0.0.1)"},
+		{"NAS", "127.0.0.1", "host NAS (127.0.0.1)"},
+		{"box", "203.0.113.5", "host box (203.0.113.5)"},
+		{"my_nas", "10.1.0.3", "container my_nas (10.1.0.3 on a)"},
+		{"my_nas000000", "10.1.0.3", "container my_nas (10.1.0.3 on a)"},
+		{facts("my_nas", "").ID, "10.1.0.3", "container my_nas (10.1.0.3 on a)"},
+		{"web.nas", "10.1.0.2", "container web (10.1.0.2 on a)"},
+		{"web.box", "203.0.113.5", "container web, through its host (203.0.113.5)"},
+		{"b.c", "10.2.0.7", "container b.c (10.2.0.7 on b)"},
+		{"side", "10.1.0.3", "container side (10.1.0.3, in another container's network)"},
+		{"hostnet", "127.0.0.1", "container hostnet, through its host (127.0.0.1)"},
+	} {
+		q, err := d.questioner(c.from)
+		if err != nil || q.ip.String() != c.ip || q.is != c.is {
+			t.Errorf("%q is %s from %s, %v; want %s from %s", c.from, q.is, q.ip, err, c.is, c.ip)
+		}
+	}
+	for from, want := range map[string]string{
+		"web":         `2 containers are called "web"; want one of web.nas, web.box`,
+		"old":         `container "old" does not run, so that it can't ask`,
+		"my-nas":      `nobody is called "my-nas" who could ask; want an address, a running container's name or ID, a host's NAME, host or lan; did you mean my_nas`,
+		"nobody":      `nobody is called "nobody" who could ask; want an address, a running container's name or ID, a host's NAME, host or lan`,
+		"\x1b[31mred": `nobody is called "\x1b[31mred" who could ask; want an address, a running container's name or ID, a host's NAME, host or lan`,
+	} {
+		if _, err := d.Explain(status.Question{Name: "web.docker", From: from}); err == nil || err.Error() != want {
+			t.Errorf("%q: %v, want %s", from, err, want)
+		}
+		if _, err := d.Names(from); err == nil || err.Error() != want {
+			t.Errorf("the names for %q: %v, want %s", from, err, want)
+		}
+	}
+	for name, want := range map[string]string{
+		"":                        `"" is not a name`,
+		"a..b":                    `"a..b" is not a name`,
+		strings.Repeat("x", 64):   "want labels of 1 to 63 octets between dots",
+		strings.Repeat("x.", 130): "255 octets at most",
+	} {
+		if _, err := d.Explain(status.Question{Name: name}); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v, want %s", name, err, want)
+		}
+	}
+	if _, err := d.Explain(status.Question{Name: "docker", Type: dns.TypeAXFR}); err == nil || err.Error() != "AXFR asks for a zone, not for a name; want a type of records" {
+		t.Errorf("AXFR: %v", err)
+	}
+}
+
+// TestExplainAddress asks for the name of an address, as people write it.
+func TestExplainAddress(t *testing.T) {
+	d := emptyDocker(nil)
+	d.set(facts("web", "a=10.1.0.2"))
+	if x := explain(t, d, status.Question{Name: "10.1.0.2"}); x.Name != "2.0.1.10.in-addr.arpa." || x.Type != dns.TypePTR || len(x.Answer.Answer) != 1 {
+		t.Errorf("%s %s:\n%s", x.Name, dns.Type(x.Type), x.Answer)
+	}
+}
+
+// TestNames checks the names with what answers, as several askers get them.
+func TestNames(t *testing.T) {
+	d := emptyDocker(func(c *config) {
+		c.sources, c.zone.Isolate = []naming.Source{naming.Container, naming.Alias, naming.Label}, true
+	})
+	db := facts("db", "a=10.1.0.2 b=10.2.0.2")
+	db.Endpoints[0].Aliases = []string{"data"}
+	db.Labels = map[string]string{"coredns.dockerdiscovery.records": "@ TXT \"a b\""}
+	d.set(db, facts("web", "b=10.2.0.3"))
+	for from, want := range map[string]string{
+		"":         "data.a.docker. db: 5 IN A 10.1.0.2; data.docker. db: 5 IN A 10.1.0.2; db.docker. db: 5 IN A 10.1.0.2, 5 IN A 10.2.0.2, 5 IN TXT \"a b\"; web.docker. web: 5 IN A 10.2.0.3",
+		"web":      "data.a.docker. db: ; data.docker. db: ; db.docker. db: 5 IN A 10.2.0.2, 5 IN TXT \"a b\"; web.docker. web: 5 IN A 10.2.0.3",
+		"lan":      "data.a.docker. db: ; data.docker. db: ; db.docker. db: 5 IN TXT \"a b\"; web.docker. web: ",
+		"10.3.0.9": "",
+	} {
+		names, err := d.Names(from)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for n := range names {
+			got = append(got, n.Name+" "+strings.Join(n.Owners, " ")+": "+strings.ReplaceAll(strings.Join(n.Records, ", "), "\t", " "))
+		}
+		if got := strings.Join(got, "; "); got != want {
+			t.Errorf("from %q:\n%s\nwant\n%s", from, got, want)
+		}
+	}
+}
+
+// TestZoneRecords checks that a zone is listed as it is transferred, in order.
+func TestZoneRecords(t *testing.T) {
+	d := emptyDocker(func(c *config) { c.zone.Zones = append(c.zone.Zones, ".") })
+	d.set(facts("web", "a=10.1.0.2"), facts("app", "b=10.2.0.2"))
+	for _, apex := range []string{"docker.", "10.in-addr.arpa."} {
+		var listed []string
+		for rr := range d.ZoneRecords(apex) {
+			listed = append(listed, rr.String())
+		}
+		text, _ := dump(t, d, apex)
+		transferred := strings.Split(strings.TrimSpace(text), "\n")
+		if len(listed) < 4 || !slices.Equal(listed[:3], transferred[:3]) || !slices.IsSorted(listed[3:]) {
+			t.Errorf("%s is listed as\n%s", apex, strings.Join(listed, "\n"))
+		}
+		slices.Sort(listed)
+		slices.Sort(transferred)
+		if !slices.Equal(listed, transferred) {
+			t.Errorf("%s is listed as\n%s\nand transferred as\n%s", apex, strings.Join(listed, "\n"), strings.Join(transferred, "\n"))
+		}
+	}
+	for rr := range d.ZoneRecords(".") {
+		if h := rr.Header(); h.Rrtype != dns.TypeA {
+			t.Errorf("zone . has %s", rr)
+		}
+	}
+	if d.ZoneRecords("lan.") != nil {
+		t.Error("a zone that is not ours has records")
+	}
+}
+
+// TestExplanationJSON holds what programs read: its keys and words never change.
+func TestExplanationJSON(t *testing.T) {
+	d := emptyDocker(func(c *config) { c.labelPrefix = naming.DefaultLabelPrefix })
+	web, other, off := facts("web", "a=10.1.0.2 b=10.2.0.2"), facts("other", "a=10.1.0.3"), facts("off", "a=10.1.0.4")
+	other.Hostname, off.Labels = "web", map[string]string{enableLabel: "false"}
+	d.set(web, other, off, facts("app", "a=10.1.0.9"))
+	for _, c := range []struct {
+		q    status.Question
+		want string
+	}{
+		{status.Question{Name: "web.docker", From: "app"}, `{"block":"docker.:53","name":"web.docker.","type":"A","from":"container app (10.1.0.9 on a)","zone":"docker.","zones":["docker.","10.in-addr.arpa."],` +
+			`"cause":"answered","summary":"","cure":"","steps":["The name lies in the zone docker.",` +
+			`"Container web claims it by its container name, and answers: 10.1.0.2 on a; not 10.2.0.2 on b: who asks is not on the network",` +
+			`"Container other claims it by an alias, host name, label, template or dotted name, and does not get it: it is container web's, by its container name"],` +
+			`"claims":[{"host":"","container":"web","id":"` + web.ID + `","reason":"answers","right":"container_name","state":"well","addresses":[` +
+			`{"address":"10.1.0.2","network":"a","reason":"given"},{"address":"10.2.0.2","network":"b","reason":"not_on_network"}]},` +
+			`{"host":"","container":"other","id":"` + other.ID + `","reason":"lost_to","right":"shared","winner":"web","state":"well","addresses":[]}],` +
+			`"wanting":[],"near":[],"below":[],"hosts":[],"stale":false,"passed":false,` +
+			`"answer":{"status":"NOERROR","flags":["qr","aa","rd"],"answer":["web.docker.\t5\tIN\tA\t10.1.0.2"],"authority":[],"additional":[],"ede":[]}}`},
+		{status.Question{Name: "off.docker"}, `{"block":"docker.:53","name":"off.docker.","type":"A","from":"the Docker host (127.0.0.1)","zone":"docker.","zones":["docker.","10.in-addr.arpa."],` +
+			`"cause":"left_out_label","summary":"container off is left out by its label ` + enableLabel + `","cure":"take the label away, or set it to true","steps":["The name lies in the zone docker.","Nobody has it",` +
+			`"Container off is left out by its label ` + enableLabel + `"],"claims":[],"wanting":[{"host":"","container":"off","id":"` + off.ID + `","cause":"left_out_label",` +
+			`"summary":"container off is left out by its label ` + enableLabel + `","cure":"take the label away, or set it to true"}],"near":[],"below":[],"hosts":[],"stale":false,"passed":false,` +
+			`"answer":{"status":"NXDOMAIN","flags":["qr","aa","rd"],"answer":[],"authority":["docker.\t5\tIN\tSOA\tns.dns.docker. hostmaster.docker. SERIAL 60 15 3600 5"],"additional":[],` +
+			`"ede":[{"code":0,"text":"container off is left out by its label ` + enableLabel + `"}]}}`},
+	} {
+		text, err := json.Marshal(explain(t, d, c.q))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := regexp.MustCompile(`hostmaster\.docker\. \d+`).ReplaceAllString(string(text), "hostmaster.docker. SERIAL")
+		if got != c.want {
+			t.Errorf("%+v:\n%s\nwant\n%s", c.q, got, c.want)
+		}
+	}
 }
