@@ -121,7 +121,8 @@ func takesErrors(r *dns.Msg) bool {
 func (e *exchange) attach(m, r *dns.Msg, errs []*dns.EDNS0_EDE) []*dns.EDNS0_EDE {
 	state := request.Request{W: e.w, Req: r}
 	state.SizeAndDo(m)
-	opt := m.IsEdns0()
+	opt := dns.Copy(m.IsEdns0()).(*dns.OPT) // it is the query's: a plugin that asks for several names has the next answer use it too
+	m.Extra[len(m.Extra)-1] = opt
 	m.Compress = true // as the server does it where there is too little room
 	defer func() { m.Compress = false }()
 	for i, err := range errs {

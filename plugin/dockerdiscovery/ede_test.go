@@ -130,6 +130,20 @@ func TestNotReadyMessage(t *testing.T) {
 	}
 }
 
+// TestExtendedErrorsApart asks for several names with one message, as autopath does: each answer has its own errors.
+func TestExtendedErrorsApart(t *testing.T) {
+	d := emptyDocker(nil)
+	d.set(facts("web", "a=10.1.0.2"))
+	d.sink(d.hosts[0]).Current(false, time.Now())
+	m := byEDNS("nobody.docker.", dns.TypeA, 1232)
+	first := served(t, d, fromLAN, m)
+	m.Question[0].Name = "web.docker."
+	second := served(t, d, fromLAN, m)
+	if got := errorsOf(first) + ", " + errorsOf(second) + ", " + errorsOf(m); got != "19 23, 3 23, " {
+		t.Errorf("the answers have, and then the message: %s", got)
+	}
+}
+
 // TestStaleOfOneHost asks for names of two hosts, one of which is away.
 func TestStaleOfOneHost(t *testing.T) {
 	d := emptyDocker(func(c *config) {
