@@ -4,6 +4,8 @@ STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 MICRO = go test -run "^$$" -bench "Lookup|ServeDNS|Plugin" -benchtime 0.5s ./internal/zone ./plugin/dockerdiscovery
 # The benchmarks are a module of their own, which the product's build, tests and lint don't carry.
 BENCH = go -C test/bench
+# So are those of the alerts, which need Prometheus's parser.
+ALERTS = go -C test/alerts
 # The state with which the present one is compared: a git revision.
 BEFORE = 214e941
 BENCHSTAT = go run golang.org/x/perf/cmd/benchstat@v0.0.0-20260908200009-22c9c6c9d4da
@@ -12,7 +14,7 @@ E2E = go test -race -count=1 -p 1 -timeout 20m -v ./test/e2e ./test/convergence 
 HOSTS = go test -race -count=1 -timeout 15m -v ./test/hosts
 EXAMPLES = go test -race -count=1 -timeout 30m -v ./test/examples
 
-.PHONY: run build test model e2e test-examples test-engines test-hosts soak lint bench bench-scale bench-hosts bench-engine bench-crashes pgo
+.PHONY: run build test model e2e test-examples test-engines test-hosts test-alerts soak lint bench bench-scale bench-hosts bench-engine bench-crashes pgo
 
 run: build
 	./coredns -conf Corefile.example
@@ -21,7 +23,7 @@ build:
 	./build.sh
 
 test:
-	test/with-engine sh -c 'go test -race $$(go list ./... | grep -vE "/test/(e2e|convergence|soak|hosts|examples)$$") && $(BENCH) test -race ./... && $(E2E) && $(HOSTS) && $(EXAMPLES)'
+	test/with-engine sh -c 'go test -race $$(go list ./... | grep -vE "/test/(e2e|convergence|soak|hosts|examples)$$") && $(BENCH) test -race ./... && $(ALERTS) test -count=1 -v ./... && $(E2E) && $(HOSTS) && $(EXAMPLES)'
 
 # All schedules of up to seven steps, and long ones at random: some minutes. What it prints is the same each time.
 model:
@@ -43,10 +45,15 @@ test-engines:
 test-hosts:
 	test/with-engine $(HOSTS) -hosts.engines docker-trixie,docker-sid -hosts.away 1m
 
+# In make test a fake engine is away, and minutes are seconds.
+test-alerts:
+	test/with-engine $(ALERTS) test -count=1 -timeout 20m -v -run TestEngineAwayFires -alerts.real
+
 lint:
 	@unformatted=$$(gofmt -l .) && [ -z "$$unformatted" ] || { echo "gofmt -w needed: $$unformatted"; exit 1; }
 	go vet ./... && go run $(STATICCHECK) ./...
 	$(BENCH) vet ./... && $(BENCH) run $(STATICCHECK) ./...
+	$(ALERTS) vet ./... && $(ALERTS) run $(STATICCHECK) ./...
 
 bench:
 	for i in 1 2 3 4 5 6 7 8 9 10; do $(MICRO) && $(BENCH) test -run "^$$" -bench Plugin -benchtime 0.5s . || exit 1; done >bench.txt
