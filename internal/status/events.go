@@ -56,6 +56,8 @@ func (s *Server) events(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, r, err)
 		return
 	}
+	ctx, done := s.while(r.Context()) // before the block is chosen, which may be of before a reload
+	defer done()
 	b, err := s.chosenOne(p)
 	if err != nil {
 		s.refuse(w, r, err)
@@ -82,7 +84,7 @@ func (s *Server) events(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		since = 0 // all is new for who has none of our numbers
 	}
-	st.run(r.Context(), since)
+	st.run(ctx, since)
 }
 
 // refuse says why there are no events.

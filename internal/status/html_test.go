@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"testing/synctest"
 
 	"golang.org/x/net/html"
 )
@@ -14,7 +15,9 @@ var htmlPaths = append([]string{"/?q=web0000", "/?q=nobody", "/?from=nobody", "/
 
 // TestHTML checks that pages hold no script and style but those of files, which the policy lets a browser load, and nothing of
 // others' servers; and that all that they lead to is there.
-func TestHTML(t *testing.T) {
+func TestHTML(t *testing.T) { synctest.Test(t, testHTML) }
+
+func testHTML(t *testing.T) {
 	b := docker(300)
 	b.odd = `<script>alert("1")</script>`
 	s := serverOf(b)

@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"runtime"
 	"strconv"
+	"sync"
 	"time"
 
 	"golang.org/x/net/netutil"
@@ -60,6 +61,10 @@ type Server struct {
 	answers   chan struct{} // has an item for each answer that is made or written
 	work      chan struct{} // has an item for each answer that is made
 	listeners chan struct{} // has an item for each page that is live
+
+	mu     sync.Mutex      // guards the following
+	live   context.Context // ends with the events of pages that are live
+	endAll func()
 }
 
 // New returns a server of the blocks, which may change, as the names may by which it is asked besides localhost and addresses.
@@ -74,6 +79,7 @@ func New(blocks func() []Block, names func() []string) *Server {
 		listeners: make(chan struct{}, maxListeners),
 		work:      make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2)), // DNS has the other processors
 	}
+	s.live, s.endAll = context.WithCancel(context.Background())
 	for pattern, h := range map[string]http.HandlerFunc{
 		"GET /explain":         s.ask,
 		"GET /explain/{name}":  s.shows(s.explain),
@@ -132,6 +138,26 @@ func (s *Server) Start(l net.Listener, warnf func(format string, args ...any)) (
 		}
 		h.Close() // fails where closing the listener has, which Shutdown did
 		<-done
+	}
+}
+
+// Renew ends the events of all pages that are live, which then ask for those of the blocks that there are now.
+func (s *Server) Renew() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.endAll()
+	s.live, s.endAll = context.WithCancel(context.Background())
+}
+
+// while returns the context until the next Renew. It is to be ended by the function that is returned too.
+func (s *Server) while(ctx context.Context) (context.Context, func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	stop := context.AfterFunc(s.live, cancel)
+	return ctx, func() {
+		stop()
+		cancel()
 	}
 }
 

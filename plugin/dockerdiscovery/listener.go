@@ -118,6 +118,7 @@ func groupID(name string) (int, error) {
 // statusListener is one that listens. It lives over reloads that leave its address alone: these lose no request.
 type statusListener struct {
 	lines []*statusLine // of the instances that have it, the newest last; once it is closed the last one
+	renew func()        // tells it that another instance's blocks count
 	stop  func()
 }
 
@@ -136,7 +137,7 @@ func (s *statusLine) listen() error {
 	switch {
 	case l == nil:
 		l = &statusListener{}
-		if l.stop, err = s.serve(l.names); err == nil {
+		if err = s.serve(l); err == nil {
 			statusListeners[key] = l
 		}
 	case s.network == "unix":
@@ -170,6 +171,7 @@ func (s *statusLine) close() error {
 		return nil
 	default:
 		l.lines = slices.DeleteFunc(slices.Clone(l.lines), func(o *statusLine) bool { return o == s })
+		l.renew()
 		if s.network == "unix" {
 			defer statusMu.Unlock()
 			return l.lines[len(l.lines)-1].permit(s.addr)
@@ -179,31 +181,34 @@ func (s *statusLine) close() error {
 	return nil
 }
 
-// serve listens and answers until the returned function is called.
-func (s *statusLine) serve(names func() []string) (stop func(), err error) {
-	server := status.New(statusBlocks, names)
+// serve begins to listen and to answer.
+func (s *statusLine) serve(of *statusListener) (err error) {
+	server := status.New(statusBlocks, of.names)
+	of.renew = server.Renew
 	server.Version = strings.TrimSpace("CoreDNS " + coremain.CoreVersion + " " + coremain.GitCommit)
 	if s.network == "unix" {
-		return s.serveSocket(server)
+		of.stop, err = s.serveSocket(server)
+		return err
 	}
 	l, err := reuseport.Listen(s.network, s.addr)
 	var op *net.OpError
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE) && errors.As(err, &op):
 		who := cmp.Or(socket.Known(socket.Holders(s.network, op.Addr.String())).String(), "another user's process")
-		return nil, fmt.Errorf("%w: %s has the port; end it, or write another one, as in 'status localhost:9181'", err, who)
+		return fmt.Errorf("%w: %s has the port; end it, or write another one, as in 'status localhost:9181'", err, who)
 	case errors.Is(err, syscall.EADDRNOTAVAIL):
-		return nil, fmt.Errorf("%w: no interface has this address", err)
+		return fmt.Errorf("%w: no interface has this address", err)
 	case err != nil:
-		return nil, err
+		return err
 	}
 	if at, ok := l.Addr().(*net.TCPAddr); ok && !at.IP.IsLoopback() {
 		log.Warningf("%s: status listens at %s: whoever reaches it there can read which containers run, their names and addresses. Listen at localhost, or have a firewall keep others out", s.at, s.addr)
 	}
-	return server.Start(l, log.Warningf), nil
+	of.stop = server.Start(l, log.Warningf)
+	return nil
 }
 
-// serveSocket is serve for a socket in the file system.
+// serveSocket listens at a socket in the file system, until the returned function is called.
 func (s *statusLine) serveSocket(server *status.Server) (stop func(), err error) {
 	l, err := s.bind()
 	if err != nil {

@@ -1,6 +1,7 @@
 package dockerdiscovery
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -202,6 +203,47 @@ func TestStatusOverReloads(t *testing.T) {
 	nobodyAt(t, addr)
 	if len(statusListeners) > 0 {
 		t.Errorf("listeners are left: %v", statusListeners)
+	}
+}
+
+// TestStatusEventsOverReloads checks that a page which is live asks anew after a reload: what it watched is no more.
+func TestStatusEventsOverReloads(t *testing.T) {
+	e := enginetest.New(t)
+	addr := "127.0.0.1:" + freePort(t)
+	corefile := fmt.Sprintf("docker:%s {\n docker {\n endpoint %s\n status %s\n }\n}", freePort(t), e.Host(), addr)
+	s := inprocess.Serve(t, corefile)
+	events := func() *http.Response {
+		t.Helper()
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		t.Cleanup(cancel)
+		r, err := http.NewRequestWithContext(ctx, "GET", "http://"+addr+"/events", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer, err := http.DefaultClient.Do(r)
+		if err != nil || answer.StatusCode != http.StatusOK {
+			t.Fatalf("%+v, %v", answer, err)
+		}
+		return answer
+	}
+	live := events()
+	defer live.Body.Close()
+	if err := s.Reload(corefile); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.ReadAll(live.Body); err != nil {
+		t.Errorf("the events of before go on: %v", err)
+	}
+	live = events()
+	defer live.Body.Close()
+	e.Run(enginetest.Spec{Name: "new"})
+	for lines := bufio.NewScanner(live.Body); ; {
+		if !lines.Scan() {
+			t.Fatalf("no event tells of the container: %v", lines.Err())
+		}
+		if strings.Contains(lines.Text(), "new") {
+			break
+		}
 	}
 }
 

@@ -21,11 +21,15 @@ func (d *Docker) Info() status.Info {
 
 // Hosts implements status.Block.
 func (d *Docker) Hosts() []status.Host {
-	states := engine.States()
+	presences := make([]catalog.Presence, len(d.hosts))
+	for i, h := range d.hosts {
+		presences[i] = d.catalog.Presence(h.id)
+	}
+	states := engine.States() // these are sooner so: who is current is connected
 	hosts := make([]status.Host, len(d.hosts))
 	for i, h := range d.hosts {
 		source := h.Source()
-		state, presence, link := states[source], d.catalog.Presence(h.id), observed.last(source)
+		state, presence, link := states[source], presences[i], observed.last(source)
 		hosts[i] = status.Host{
 			ID: h.id, Named: h.name != "", Endpoint: string(source), Engine: link.engine,
 			Connected: state.Connected, Synced: presence.Synced, State: presenceName(presence), Since: presence.Since,
