@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"os"
 	"runtime"
 	"slices"
 	"strings"
@@ -36,6 +38,7 @@ type block struct {
 	containers int
 	odd        string
 	wait       chan struct{} // what is asked for its containers waits for it, if it is set
+	broken     atomic.Bool   // what is asked for its containers panics
 }
 
 func (b *block) Info() status.Info {
@@ -68,6 +71,9 @@ func (b *block) Containers() iter.Seq[catalog.Explanation] {
 	return func(yield func(catalog.Explanation) bool) {
 		if b.wait != nil {
 			<-b.wait
+		}
+		if b.broken.Load() {
+			panic("broken")
 		}
 		for n := range b.containers {
 			key := zone.Key{Host: "nas", ID: fmt.Sprintf("%064x", n)}
@@ -619,6 +625,38 @@ func TestStop(t *testing.T) {
 		}
 		all.Wait()
 		closed(t, idle)
+	})
+}
+
+// TestPanic checks that a mistake of ours costs the answer alone, and no room for others.
+func TestPanic(t *testing.T) {
+	log.SetOutput(io.Discard) // of what has panicked
+	defer log.SetOutput(os.Stderr)
+	synctest.Test(t, func(t *testing.T) {
+		b := docker(1)
+		l := newPipes()
+		defer serverOf(b).Start(l, t.Errorf)()
+		ask := func() string {
+			c := l.dial()
+			if _, err := io.WriteString(c, "GET /containers HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"); err != nil {
+				t.Fatal(err)
+			}
+			answer, err := io.ReadAll(c)
+			if err != nil {
+				t.Error(err)
+			}
+			return string(answer)
+		}
+		b.broken.Store(true)
+		for range 20 {
+			if got := ask(); got != "" {
+				t.Errorf("%q, want nothing", got)
+			}
+		}
+		b.broken.Store(false)
+		if got := ask(); !strings.Contains(got, "web0000") {
+			t.Errorf("afterwards: %q", got)
+		}
 	})
 }
 

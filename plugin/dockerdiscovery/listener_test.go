@@ -356,6 +356,27 @@ func TestStatusSocket(t *testing.T) {
 	}
 }
 
+// TestStatusWarnings checks that the start warns of a listener that others reach, and that the status tells the warnings about
+// the Corefile.
+func TestStatusWarnings(t *testing.T) {
+	e := enginetest.New(t)
+	port := freePort(t)
+	for addr, want := range map[string]bool{":": true, "127.0.0.1:": false, "localhost:": false} {
+		lines := logged(func() {
+			s := inprocess.Serve(t, fmt.Sprintf("docker:%s {\n docker {\n endpoint %s\n status %s%s\n }\n}", freePort(t), e.Host(), addr, port))
+			d := running()[0]
+			d.warnf("%s is odd", addr)
+			if got := overview(t, "127.0.0.1:"+port).Blocks; len(got) != 1 || !slices.Equal(got[0].Warnings, []string{addr + " is odd"}) {
+				t.Errorf("status %s: the warnings are in %+v", addr, got)
+			}
+			stop(t, s)
+		})
+		if got := strings.Contains(strings.Join(lines, ""), "[WARNING] plugin/docker: Corefile:4: status listens at "+addr+port+": whoever reaches it"); got != want {
+			t.Errorf("status %s: warned %t, want %t:\n%s", addr, got, want, lines)
+		}
+	}
+}
+
 // TestStatusOfHosts checks what is told of engines that are there, away, and there again.
 func TestStatusOfHosts(t *testing.T) {
 	e, dead := enginetest.New(t), enginetest.New(t)
