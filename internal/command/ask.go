@@ -7,28 +7,18 @@ import (
 	"io"
 	"io/fs"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"strings"
-
-	"github.com/miekg/dns"
 
 	"github.com/dockerdiscovery/dockerdiscovery/internal/status"
 )
 
 func (c *call) explain(ctx context.Context, s *client) int {
-	name, kind := c.words[0], c.options.kind
+	name := c.words[0]
 	if strings.Trim(name, ".") == "" { // HTTP takes these for the path's own
 		return c.fail(exitUsage, fmt.Errorf("'%s' is no name that can be explained", name))
 	}
-	if ip, err := netip.ParseAddr(name); err == nil && kind == "" {
-		reverse, err := dns.ReverseAddr(ip.WithZone("").String())
-		if err != nil {
-			return c.fail(exitUsage, err)
-		}
-		name, kind = reverse, "PTR"
-	}
-	return c.ask(ctx, s, "/explain/"+url.PathEscape(name), query("type", kind, "from", c.options.from, "block", c.options.block))
+	return c.ask(ctx, s, "/explain/"+url.PathEscape(name), query("type", c.options.kind, "from", c.options.from, "block", c.options.block))
 }
 
 func (c *call) names(ctx context.Context, s *client) int {

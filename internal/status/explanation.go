@@ -205,7 +205,7 @@ func (e *Explanation) MarshalJSON() ([]byte, error) {
 
 func (c *Claim) json(e *Explanation) claimJSON {
 	j := claimJSON{
-		Host: string(c.Entry.Host), ID: c.Entry.ID, Reason: reasonWords[c.Reason], Right: rightWords[c.Rank], State: c.state(), Addresses: []addressJSON{},
+		Host: string(c.Entry.Host), ID: c.Entry.ID, Reason: reasonWords[c.Reason], Right: e.rightWord(c.Rank), State: c.state(), Addresses: []addressJSON{},
 	}
 	if !c.Entry.IsHost() {
 		j.Container = c.Entry.Name

@@ -93,7 +93,11 @@ func (s *Server) explain(r *http.Request) (view, error) {
 	if _, ok := dns.IsDomainName(q.Name); !ok || len(q.Name) > maxParam {
 		return view{}, problemf(http.StatusBadRequest, "'%s' is no name in DNS", clip(q.Name))
 	}
-	b := closest(blocks, strings.ToLower(dns.Fqdn(q.Name)))
+	lies := strings.ToLower(dns.Fqdn(q.Name))
+	if reverse, err := dns.ReverseAddr(q.Name); err == nil { // an address stands for its name
+		lies = reverse
+	}
+	b := closest(blocks, lies)
 	if b == nil {
 		return view{}, problemf(http.StatusNotFound, "No server block has docker")
 	}

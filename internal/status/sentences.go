@@ -404,10 +404,26 @@ func (e *Explanation) Steps() []string {
 	return steps
 }
 
+// rightWord is by what right the name is claimed. At the name of an address there is but one.
+func (e *Explanation) rightWord(r zone.Rank) string {
+	if zone.IsReverse(e.Name) {
+		return "address"
+	}
+	return rightWords[r]
+}
+
+// rightText is rightWord for people.
+func (e *Explanation) rightText(r zone.Rank) string {
+	if zone.IsReverse(e.Name) {
+		return "its address"
+	}
+	return rightTexts[r]
+}
+
 // claim is what became of a claim, as a sentence.
 func (e *Explanation) claim(c *Claim) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s claims it by %s, and ", sentence(e.who(c.Entry)), rightTexts[c.Rank])
+	fmt.Fprintf(&b, "%s claims it by %s, and ", sentence(e.who(c.Entry)), e.rightText(c.Rank))
 	switch {
 	case c.Reason == zone.LostTo:
 		fmt.Fprintf(&b, "does not get it: it is %s, by %s", e.possessive(c.Winner), rightTexts[c.Right])

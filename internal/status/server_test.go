@@ -394,9 +394,9 @@ func TestWrongRequests(t *testing.T) {
 
 // TestBlockOfAName checks which of several blocks explains a name.
 func TestBlockOfAName(t *testing.T) {
-	s := serverOf(docker(1), &block{key: "lab:53", zones: []string{"lab.docker."}}, &block{key: "docker:54", zones: []string{"docker."}})
+	s := serverOf(docker(1), &block{key: "lab:53", zones: []string{"lab.docker."}}, &block{key: "docker:54", zones: []string{"docker."}}, &block{key: "arpa:53", zones: []string{"17.172.in-addr.arpa."}})
 	for path, want := range map[string]string{
-		"/explain/web.docker": ".:53", "/explain/web.lab.docker.": "lab:53", "/explain/LAB.Docker": "lab:53", "/explain/web.lan": ".:53", "/explain/web.docker?block=docker:54": "docker:54",
+		"/explain/web.docker": ".:53", "/explain/web.lab.docker.": "lab:53", "/explain/LAB.Docker": "lab:53", "/explain/web.lan": ".:53", "/explain/web.docker?block=docker:54": "docker:54", "/explain/172.17.0.2": "arpa:53",
 	} {
 		var e struct{ Block string }
 		if err := json.Unmarshal([]byte(body(t, get(s, "GET", path, "Accept: application/json"), 200)), &e); err != nil || e.Block != want {

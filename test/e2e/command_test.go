@@ -63,7 +63,7 @@ func TestCommand(t *testing.T) {
 		texts []string
 	}{
 		{"explain " + name + ".docker", 0, []string{name, ip}},
-		{"explain " + ip, 0, []string{name + ".docker."}},
+		{"explain " + ip, 0, []string{name + ".docker.", "address"}},
 		{"explain " + name + "x.docker", 1, []string{name + ".docker"}},
 		{"explain " + name + ".docker --from nobody", 2, []string{"nobody"}},
 		{"explain " + name + ".docker --type NONSENSE", 2, []string{"'NONSENSE' is no type"}},
