@@ -184,7 +184,9 @@ func (e *Explanation) unclaimed() finding {
 	case e.Outcome == zone.NoData: // the zone's own names
 		return e.noType()
 	case e.Outcome == zone.EmptyNonTerminal && !e.Passed:
-		return finding{NamesBelow, "nobody has the name itself, only names below it, as " + some(e.Below, 1), "ask for one of the names below it"}
+		return finding{NamesBelow, "nobody has the name itself, only names below it, as " + some(e.Below, 1), "ask for one of these: " + atMost(e.Below, e.MoreBelow)}
+	case e.Passed && e.Zone == ".": // which is shared with the Internet: what is not known here says nothing of the name
+		return e.noSuchName()
 	}
 	for i := range e.Hosts {
 		switch h := &e.Hosts[i]; h.State {
@@ -199,6 +201,11 @@ func (e *Explanation) unclaimed() finding {
 	if unread != nil {
 		return *unread
 	}
+	return e.noSuchName()
+}
+
+// noSuchName is for a name that nobody has, or could be expected to.
+func (e *Explanation) noSuchName() finding {
 	f := finding{NoSuchName, "no container has the name", "look at docker ps how the container is called, and at the names that there are"}
 	if e.Passed {
 		f.cause, f.what = Passed, "no container has the name, and "+e.passedTo()

@@ -89,7 +89,7 @@ func (e *Explanation) out(c *Claim) finding {
 		}
 		return f
 	case zone.HasEnded:
-		return finding{Held, who + " has ended" + e.ago(c.About, catalog.Ended, catalog.Removed) + "; its name is held without an address", "start it, or wait: the name goes soon"}
+		return finding{Held, who + " ended" + e.ago(c.About, catalog.Ended, catalog.Removed) + "; its name is held without an address", "start it, or wait: the name goes soon"}
 	case zone.NotReachable:
 		return e.notReached(c)
 	case zone.OtherNetwork:
@@ -312,7 +312,7 @@ func (e *Explanation) lack(w *catalog.Wanting) finding {
 	case catalog.NeverRan:
 		return finding{NotStarted, who + " was created" + e.ago(&w.Explanation, catalog.Created) + ", and has not been started", "docker start " + Quoted(w.Name)}
 	default:
-		return finding{Ended, who + " has ended" + e.ago(&w.Explanation, catalog.Ended, catalog.Removed) + ", and its names have gone", "docker start " + Quoted(w.Name)}
+		return finding{Ended, who + " ended" + e.ago(&w.Explanation, catalog.Ended, catalog.Removed) + ", and its names have gone", "docker start " + Quoted(w.Name)}
 	}
 }
 
@@ -352,7 +352,7 @@ func (h *Host) trouble() string {
 	case h.Cure != "":
 		return quotedText(h.Cure)
 	case h.LastError != "":
-		return "its engine says: " + quotedText(h.LastError)
+		return "see to its engine, of which was heard last: " + quotedText(h.LastError)
 	default:
 		return "look at the server's log why its engine can't be asked"
 	}
@@ -432,7 +432,7 @@ func (e *Explanation) claim(c *Claim) string {
 	default:
 		b.WriteString(reasonTexts[c.Reason])
 	}
-	if state := c.state(); state != "well" {
+	if state := c.state(); state != "well" && c.Reason != zone.HasEnded {
 		fmt.Fprintf(&b, " (%s)", strings.ReplaceAll(state, "_", " "))
 	}
 	for i, ip := range c.Addrs {
@@ -559,6 +559,8 @@ func (e *Explanation) since(t time.Time) string {
 // duration writes a duration as people say it.
 func duration(d time.Duration) string {
 	switch {
+	case d < time.Second:
+		return "a moment"
 	case d < 10*time.Second:
 		return d.Round(100 * time.Millisecond).String()
 	case d < 10*time.Minute:

@@ -59,7 +59,7 @@ type Verdict struct {
 	Winner *Entry       // of LostTo; Right is by what it has the name, or the name above it
 	Right  Rank         //
 	Addrs  []netip.Addr // with which it answers; none for records and services
-	Kept   []Kept       // those with which it does not, of who has the right to the name
+	Kept   []Kept       // those with which it does not, of who answers or is not reached
 	// Ports is what keeps its published ports from the asker, Given if they answer, or if its own addresses do.
 	Ports Hindrance
 }
@@ -195,7 +195,7 @@ func (s *Snapshot) Explain(q *Query, r *Result) []Verdict {
 	return w.list
 }
 
-// answering notes who answers: all others are out. Of who has the right to the name it notes the addresses.
+// answering notes who answers: all others are out. Where the addresses decide it notes what becomes of each.
 func (w *verdicts) answering(s *Snapshot, n *node, v *View) {
 	all, g := n.reach(s, nil, v), n.guard(v)
 	winners := n.claims[:n.winners]
@@ -205,7 +205,10 @@ func (w *verdicts) answering(s *Snapshot, n *node, v *View) {
 		}
 		w.out(entry, Answers)
 		at := slices.IndexFunc(w.list, func(v Verdict) bool { return v.Entry == entry })
-		w.list[at].address(all, v, g, winners[i:end])
+		switch w.list[at].Reason {
+		case Answers, NotReachable, OtherNetwork: // else the addresses decide nothing
+			w.list[at].address(all, v, g, winners[i:end])
+		}
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/coredns/coredns/plugin"
+	pkgparse "github.com/coredns/coredns/plugin/pkg/parse"
 	"github.com/miekg/dns"
 
 	"github.com/dockerdiscovery/dockerdiscovery/internal/catalog"
@@ -40,6 +41,7 @@ func (d *Docker) Explain(asked status.Question) (*status.Explanation, error) {
 	if err != nil {
 		return nil, err
 	}
+	from.at = d.boundTo()
 	e := &exchange{Docker: d, w: from}
 	var q zone.Query
 	var res zone.Result
@@ -195,6 +197,7 @@ func (d *Docker) Names(from string) (iter.Seq[status.Name], error) {
 	if err != nil {
 		return nil, err
 	}
+	who.at = d.boundTo()
 	e := &exchange{Docker: d, w: who}
 	var v zone.View
 	e.look(&v)
@@ -245,10 +248,10 @@ func (d *Docker) ZoneRecords(apex string) iter.Seq[dns.RR] {
 	}
 }
 
-// questioner is who asks what is to be explained. It stands in for the transport of the query: a socket that is bound to all
-// addresses.
+// questioner is who asks what is to be explained. It stands in for the transport of the query.
 type questioner struct {
 	dns.ResponseWriter            // nil: nothing is written
+	at                 netip.Addr // our address that it asks; the zero Addr if the socket is bound to all
 	ip                 netip.Addr // the zero Addr for who is elsewhere, wherever that is
 	is                 string     // as a sentence has it
 }
@@ -262,7 +265,20 @@ func (q questioner) RemoteAddr() net.Addr {
 }
 
 // LocalAddr implements dns.ResponseWriter.
-func (q questioner) LocalAddr() net.Addr { return &net.UDPAddr{} }
+func (q questioner) LocalAddr() net.Addr { return net.UDPAddrFromAddrPort(netip.AddrPortFrom(q.at, 0)) }
+
+// boundTo returns the only address at which the server block is asked, the zero Addr if there are more.
+func (d *Docker) boundTo() (at netip.Addr) {
+	for _, listens := range d.listens {
+		_, addr := pkgparse.Transport(listens)
+		here, err := netip.ParseAddrPort(addr)
+		if err != nil || at.IsValid() && at != here.Addr() {
+			return netip.Addr{}
+		}
+		at = here.Addr()
+	}
+	return at
+}
 
 // questioner finds who asks, as status.Question.From has it.
 func (d *Docker) questioner(from string) (questioner, error) {

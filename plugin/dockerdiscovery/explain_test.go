@@ -1,6 +1,7 @@
 package dockerdiscovery
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/coredns/coredns/plugin"
 	"github.com/coredns/coredns/plugin/pkg/dnstest"
 	"github.com/miekg/dns"
 
@@ -77,7 +79,7 @@ func servedAnswer(t *testing.T, d *Docker, q status.Question) string {
 	rec := dnstest.NewRecorder(from.writer())
 	rcode, err := d.ServeDNS(t.Context(), rec, r)
 	switch {
-	case errors.Is(err, errNext) || err != nil && d.Next == nil:
+	case errors.Is(err, errNext) || err != nil && d.Next == nil: // the fuzz target has none
 		return "passed on"
 	case err != nil:
 		t.Fatal(err)
@@ -95,6 +97,7 @@ func (q questioner) writer() dns.ResponseWriter {
 // situation is one in which somebody misses a name.
 type situation struct {
 	what     string
+	zones    string                                   // docker. if empty
 	block    string                                   // properties
 	make     func(t *testing.T, e *enginetest.Engine) // before the start
 	then     func(e *enginetest.Engine)               // after it
@@ -103,8 +106,7 @@ type situation struct {
 	from     string
 	cause    status.Cause
 	says     []string // what the text has
-	saysNot  []string
-	answered string // how the answer begins: its rcode, as dig writes it
+	answered string   // how the answer begins: its rcode, as dig writes it
 }
 
 func containers(specs ...enginetest.Spec) func(*testing.T, *enginetest.Engine) {
@@ -184,12 +186,12 @@ var situations = []situation{
 	{
 		what: "held", name: "web.docker", block: "hold 10m",
 		make: containers(enginetest.Spec{Name: "web"}), then: func(e *enginetest.Engine) { e.Stop("web") },
-		cause: status.Held, says: []string{"Container web has ended", " ago"}, answered: "NOERROR",
+		cause: status.Held, says: []string{"Container web ended a moment ago"}, answered: "NOERROR",
 	},
 	{
 		what: "ended, and not held", name: "web.docker", block: "hold 0s",
 		make: containers(enginetest.Spec{Name: "web"}), then: func(e *enginetest.Engine) { e.Stop("web") },
-		cause: status.Ended, says: []string{"Container web has ended", " ago", "docker start web"}, answered: "NXDOMAIN",
+		cause: status.Ended, says: []string{"Container web ended a moment ago", "docker start web"}, answered: "NXDOMAIN",
 	},
 	{
 		what: "lost to another container's name", name: "db.web.docker",
@@ -283,6 +285,10 @@ var situations = []situation{
 		cause: status.NamesBelow, says: []string{"db.shop.docker."}, answered: "NOERROR",
 	},
 	{
+		what: "a name of the Internet's while an engine is away", zones: ".", name: "example.org", make: containers(enginetest.Spec{Name: "web"}), then: down,
+		cause: status.Passed, says: []string{"No container has the name", "the next plugin answers"},
+	},
+	{
 		what: "another family", name: "web.docker", qtype: dns.TypeAAAA, make: containers(enginetest.Spec{Name: "web"}),
 		cause: status.NoType, says: []string{"no IPv6 address"}, answered: "NOERROR",
 	},
@@ -334,8 +340,9 @@ func (s *situation) check(t *testing.T) {
 	if s.make != nil {
 		s.make(t, e)
 	}
-	inprocess.Serve(t, fmt.Sprintf("docker:%s {\n docker docker. {\n endpoint %s\n %s\n }\n}", freePort(t), e.Host(), s.block))
+	inprocess.Serve(t, fmt.Sprintf(".:%s {\n docker %s {\n endpoint %s\n %s\n }\n}", freePort(t), cmp.Or(s.zones, "docker."), e.Host(), s.block))
 	d := running()[0]
+	d.Next = plugin.HandlerFunc(next)
 	q := status.Question{Name: s.name, Type: s.qtype, From: s.from}
 	if s.then != nil {
 		s.then(e)
@@ -429,6 +436,31 @@ func TestQuestioners(t *testing.T) {
 	}
 	if _, err := d.Explain(status.Question{Name: "docker", Type: dns.TypeAXFR}); err == nil || err.Error() != "AXFR asks for a zone, not for a name; want a type of records" {
 		t.Errorf("AXFR: %v", err)
+	}
+}
+
+// TestExplainBound checks that an explanation counts with the address at which alone the server is asked.
+func TestExplainBound(t *testing.T) {
+	d := emptyDocker(func(c *config) { c.publish = true })
+	machine("eth0 192.0.2.1/24", "eth1 192.0.2.65/26").at(&d.own)
+	web := facts("web", "a=10.1.0.2")
+	web.Ports = published("0.0.0.0:80")
+	d.set(web)
+	for _, c := range []struct{ listens, want string }{
+		{"", "192.0.2.1 192.0.2.65"},
+		{"dns://:53", "192.0.2.1 192.0.2.65"},
+		{"dns://192.0.2.65:53", "192.0.2.65"},
+		{"dns://192.0.2.65:53 tls://192.0.2.65:853", "192.0.2.65"},
+		{"dns://192.0.2.65:53 dns://192.0.2.1:53", "192.0.2.1 192.0.2.65"},
+	} {
+		d.listens = strings.Fields(c.listens)
+		var got []string
+		for _, rr := range explain(t, d, status.Question{Name: "web.docker", From: "lan"}).Answer.Answer {
+			got = append(got, dns.Field(rr, 1))
+		}
+		if got := strings.Join(got, " "); got != c.want {
+			t.Errorf("asked at %q: %s, want %s", c.listens, got, c.want)
+		}
 	}
 }
 

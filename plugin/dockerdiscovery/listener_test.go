@@ -421,7 +421,7 @@ func TestStatusOfHosts(t *testing.T) {
 	if err := dead.Up(); err != nil {
 		t.Fatal(err)
 	}
-	if h := until("its engine has come", 1, func(h *status.Host) bool { return h.State == "current" }); h.LastError == "" || h.Cure != "" {
+	if h := until("its engine has come", 1, func(h *status.Host) bool { return h.State == "current" && h.Connected }); h.LastError == "" || h.Cure != "" {
 		t.Errorf("%+v", h)
 	}
 }
