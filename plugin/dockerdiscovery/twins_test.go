@@ -91,6 +91,7 @@ func TestEngineNamedTwice(t *testing.T) {
 		t.Run(fmt.Sprint("detour first: ", detourFirst), func(t *testing.T) {
 			e, other := publishing(t, "web"), publishing(t, "web")
 			other.Run(enginetest.Spec{Name: "another", Publish: []string{"80:80"}})
+			e.Run(enginetest.Spec{Name: "off", Labels: map[string]string{"coredns.dockerdiscovery.enable": "false"}})
 			way := newDetour(t, e)
 			endpoints := []string{"endpoint " + e.Host() + " direct 192.0.2.1\n", "endpoint unix://" + way.socket + " detour 192.0.2.2\n"}
 			one, two := "direct", "detour"
@@ -119,8 +120,11 @@ func TestEngineNamedTwice(t *testing.T) {
 				expect(one, first)
 				e.Run(enginetest.Spec{Name: "later", Publish: []string{"81:80"}})
 				expect("later", first)
-				if got := series(t, "containers"); !slices.Contains(got, "containers{"+one+"} 2") || !slices.Contains(got, "containers{"+two+"} 0") {
+				if got := series(t, "containers"); !slices.Contains(got, "containers{"+one+"} 3") || !slices.Contains(got, "containers{"+two+"} 0") {
 					t.Errorf("counted: %q", got)
+				}
+				if left := samples(t, "left_out_containers"); left[one+" disabled"] != 1 || left[two+" disabled"] != 0 {
+					t.Errorf("counted as left out: %v", left)
 				}
 			})
 			lines = slices.DeleteFunc(lines, func(l string) bool { return !strings.Contains(l, "is the one") })
