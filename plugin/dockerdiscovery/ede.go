@@ -123,12 +123,16 @@ func (e *exchange) attach(m, r *dns.Msg, errs []*dns.EDNS0_EDE) []*dns.EDNS0_EDE
 	state.SizeAndDo(m)
 	opt := dns.Copy(m.IsEdns0()).(*dns.OPT) // it is the query's: a plugin that asks for several names has the next answer use it too
 	m.Extra[len(m.Extra)-1] = opt
+	room := state.Size()
+	if opt.Do() { // the plugin dnssec has still to add signatures
+		room /= 2
+	}
 	m.Compress = true // as the server does it where there is too little room
 	defer func() { m.Compress = false }()
 	for i, err := range errs {
 		before := opt.Option
 		opt.Option = append(before, err)
-		if m.Len() > state.Size() {
+		if m.Len() > room {
 			opt.Option = before
 			return errs[:i]
 		}

@@ -194,6 +194,12 @@ func TestExtendedErrorsFit(t *testing.T) {
 		case "":
 			none++
 		}
+		m.IsEdns0().SetDo()
+		toSign := served(t, d, fromHost, m)
+		toSign.Compress = true
+		if errorsOf(toSign) != "" && toSign.Len() > dns.MinMsgSize/2 {
+			t.Errorf("%d containers: %d octets leave no room for signatures", i+1, toSign.Len())
+		}
 	}
 	if whole == 0 || none == 0 {
 		t.Errorf("%d answers with all errors, %d without any, want some of both", whole, none)
