@@ -14,7 +14,7 @@ E2E = go test -race -count=1 -p 1 -timeout 20m -v ./test/e2e ./test/convergence 
 HOSTS = go test -race -count=1 -timeout 15m -v ./test/hosts
 EXAMPLES = go test -race -count=1 -timeout 30m -v ./test/examples
 
-.PHONY: run build test model e2e test-examples test-engines test-hosts test-alerts soak lint bench bench-scale bench-hosts bench-engine bench-crashes pgo
+.PHONY: run build test model e2e test-examples test-engines test-hosts test-alerts soak lint bench bench-scale bench-hosts bench-status bench-engine bench-crashes pgo
 
 run: build
 	./coredns -conf Corefile.example
@@ -66,6 +66,9 @@ bench-scale:
 
 bench-hosts:
 	$(BENCH) run . hosts
+
+bench-status:
+	test/with-engine --need dnsperf $(BENCH) run . status
 
 bench-engine:
 	test/with-engine $(BENCH) run . engine

@@ -70,7 +70,7 @@ func TestParseCandidates(t *testing.T) {
 		t.Fatal(err)
 	}
 	cs, err := parseCandidates([]string{"before=" + file, "after=" + file})
-	if err != nil || !slices.Equal(cs, []candidate{{"before", file}, {"after", file}}) {
+	if err != nil || !slices.Equal(cs, []candidate{{name: "before", binary: file}, {name: "after", binary: file}}) {
 		t.Errorf("%v, %v", cs, err)
 	}
 	for _, bad := range [][]string{nil, {"a=" + file}, {"a=" + file, "a=" + file}, {"a=" + file, file[:1]}, {"a=" + file, "=" + file}, {"a=" + file, "b="}, {"a=" + file, "b=" + dir + "/none"}} {

@@ -38,8 +38,12 @@ func parseCompare(name string, args []string) (f compareFlags, rest []string, er
 	return f, set.Args(), err
 }
 
-// candidate is a binary of the product.
-type candidate struct{ name, binary string }
+// candidate is a binary of the product, and how it is run for the queries over the network.
+type candidate struct {
+	name, binary string
+	property     string // of the directive's block, besides the engine; "" for none
+	page         string // the URL of the status page that is open meanwhile, "" if there is none
+}
 
 // parseCandidates reads NAME=PATH. Others are compared with the first.
 func parseCandidates(args []string) ([]candidate, error) {
@@ -52,7 +56,7 @@ func parseCandidates(args []string) ([]candidate, error) {
 		if _, err := os.Stat(binary); err != nil {
 			return nil, err
 		}
-		cs = append(cs, candidate{name, binary})
+		cs = append(cs, candidate{name: name, binary: binary})
 	}
 	if len(cs) < 2 {
 		return nil, errors.New("want two or more of NAME=PATH")
@@ -95,7 +99,7 @@ func before(ctx context.Context, args []string) error {
 	if err := rig.Build(".", now); err != nil {
 		return err
 	}
-	return f.run(ctx, newReport("before", "Side by side with the state before", args), []candidate{{"before", was}, {"now", now}})
+	return f.run(ctx, newReport("before", "Side by side with the state before", args), []candidate{{name: "before", binary: was}, {name: "now", binary: now}})
 }
 
 func (f compareFlags) run(ctx context.Context, r *report, cs []candidate) error {

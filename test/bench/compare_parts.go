@@ -23,9 +23,16 @@ func (c *comparison) wire(ctx context.Context) error {
 		return err
 	}
 	for _, x := range c.candidates {
-		t, err := w.serve(x.name, x.binary, w.docker(), existing(0), dns.RcodeSuccess)
+		t, err := w.serve(x.name, x.binary, w.docker(x.property), existing(0), dns.RcodeSuccess)
 		if err != nil {
 			return err
+		}
+		if x.page != "" {
+			page, err := openPage(ctx, x.page)
+			if err != nil {
+				return err
+			}
+			defer page.Close()
 		}
 		hits.targets = append(hits.targets, trialTarget{target: t, rcode: "NOERROR"})
 		misses.targets = append(misses.targets, trialTarget{target: t, rcode: "NXDOMAIN"})

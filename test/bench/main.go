@@ -7,6 +7,7 @@
 //	bench engine  how soon DNS says what a real Docker Engine does
 //	bench crashes what containers that crash again and again cost who asks for other names
 //	bench before  the present state side by side with that of a git revision
+//	bench status  what the status listener and a page that is open there cost a query
 //	bench compare binaries of the product side by side, each NAME=PATH
 //	bench pgo     records coredns.pgo
 //
@@ -33,7 +34,7 @@ func main() {
 
 // commands are what a user can have it do.
 var commands = map[string]func(context.Context, []string) error{
-	"wire": wire, "engine": engine, "scale": scale, "hosts": hosts, "crashes": crashes, "before": before, "compare": compare, "pgo": pgo,
+	"wire": wire, "engine": engine, "scale": scale, "hosts": hosts, "crashes": crashes, "before": before, "status": status, "compare": compare, "pgo": pgo,
 }
 
 func run(ctx context.Context, args []string) error {
@@ -51,7 +52,7 @@ func run(ctx context.Context, args []string) error {
 	}
 	do := commands[command]
 	if do == nil {
-		return fmt.Errorf("want a command: wire, scale, hosts, engine, before, compare or pgo")
+		return fmt.Errorf("want a command: wire, scale, hosts, engine, crashes, before, status, compare or pgo")
 	}
 	if err := os.Chdir("../.."); err != nil { // the repository's root
 		return err

@@ -140,9 +140,9 @@ func (w *wireRun) serve(name, binary, lines string, q question, rcode int) (*tar
 	return t, await(s, q, rcode)
 }
 
-// docker is the plugin in a Corefile, with the run's engine.
-func (w *wireRun) docker() string {
-	return fmt.Sprintf("\tdocker docker. {\n\t\tendpoint %s\n\t}\n", w.fake.host)
+// docker is the plugin in a Corefile, with the run's engine and another property, if there is one.
+func (w *wireRun) docker(property string) string {
+	return fmt.Sprintf("\tdocker docker. {\n\t\tendpoint %s\n\t\t%s\n\t}\n", w.fake.host, property)
 }
 
 // start starts all servers. They have equal Corefiles but for the one plugin.
@@ -157,8 +157,8 @@ func (w *wireRun) start(bins builds) (err error) {
 	if err := os.WriteFile(hosts, hostsFile(w.names), 0o644); err != nil {
 		return err
 	}
-	w.product = serve("docker", bins.product, w.docker(), existing(0), dns.RcodeSuccess)
-	w.stock = serve("docker, stock build", bins.stock, w.docker(), existing(0), dns.RcodeSuccess)
+	w.product = serve("docker", bins.product, w.docker(""), existing(0), dns.RcodeSuccess)
+	w.stock = serve("docker, stock build", bins.stock, w.docker(""), existing(0), dns.RcodeSuccess)
 	w.hosts = serve("hosts", bins.stock, "\thosts "+hosts+" docker.\n", existing(0), dns.RcodeSuccess)
 	w.whoami = serve("whoami", bins.stock, "\twhoami\n", existing(0), dns.RcodeSuccess)
 	w.floor = serve("floor", bins.stock, fmt.Sprintf("\tfloor NOERROR %q\n", hostRecord(0)), existing(0), dns.RcodeSuccess)

@@ -1,0 +1,76 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+
+	"github.com/dockerdiscovery/dockerdiscovery/test/rig"
+)
+
+// status compares the product with itself: without the status listener, and with one at which a page is open.
+func status(ctx context.Context, args []string) error {
+	f, _, err := parseCompare("status", args)
+	if err != nil {
+		return err
+	}
+	f.parts = "wire"
+	dir, err := os.MkdirTemp("", "bench")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	binary := filepath.Join(dir, "coredns")
+	if err := rig.Build(".", binary); err != nil {
+		return err
+	}
+	port, err := rig.FreePort("127.0.0.1")
+	if err != nil {
+		return err
+	}
+	at := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
+	return f.run(ctx, newReport("status", "What the status listener costs a query", args), []candidate{
+		{name: "without", binary: binary},
+		{name: "status, a page open", binary: binary, property: "status " + at, page: "http://" + at},
+	})
+}
+
+// openPage asks for what the page needs, as a browser does, and reads the events as they come until it is closed.
+func openPage(ctx context.Context, url string) (io.Closer, error) {
+	for _, path := range []string{"/", "/names", "/containers"} {
+		r, err := get(ctx, url+path)
+		if err != nil {
+			return nil, err
+		}
+		_, err = io.Copy(io.Discard, r.Body)
+		r.Body.Close()
+		if err != nil {
+			return nil, err
+		}
+	}
+	r, err := get(ctx, url+"/events")
+	if err != nil {
+		return nil, err
+	}
+	go io.Copy(io.Discard, r.Body)
+	return r.Body, nil
+}
+
+func get(ctx context.Context, url string) (*http.Response, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("Accept", "text/html,text/event-stream")
+	r, err := http.DefaultClient.Do(req)
+	if err == nil && r.StatusCode != http.StatusOK {
+		r.Body.Close()
+		return nil, fmt.Errorf("GET %s: %s", url, r.Status)
+	}
+	return r, err
+}
