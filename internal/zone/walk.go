@@ -1,0 +1,65 @@
+package zone
+
+import (
+	"github.com/miekg/dns"
+)
+
+// Walk yields the zone's records as the view has them, which has a server: first its SOA, its NS and
+// the name server's addresses, then those of each name. It returns false if there is no such
+// zone, or if it is ".", which is not ours to give.
+func (s *Snapshot) Walk(apex string, v View, yield func([]dns.RR)) bool {
+	o := s.store.origins[apex]
+	if o == nil || o.root {
+		return false
+	}
+	q := &Query{Type: dns.TypeANY, View: v}
+	yield(s.Apex(apex, &v))
+	s.names.walk(func(n *node) {
+		if n.origin != o || n.name == o.name || n.name == o.ns {
+			return
+		}
+		if n = s.shown(n, &v); n == nil {
+			return
+		}
+		if rrs := s.all(q, n); len(rrs) > 0 {
+			yield(rrs)
+		}
+	})
+	return true
+}
+
+// Apex returns the zone's own records as the view has them, which has a server: its SOA, its NS and the name server's addresses.
+// There are none if there is no such zone, or if it is ".".
+func (s *Snapshot) Apex(apex string, v *View) []dns.RR {
+	o := s.store.origins[apex]
+	if o == nil || o.root {
+		return nil
+	}
+	ttl := s.store.config.TTL
+	rrs := []dns.RR{s.SOA(apex), &dns.NS{Hdr: header(apex, dns.TypeNS, ttl), Ns: o.ns}}
+	return append(rrs, s.addresses(&Query{Type: dns.TypeANY, View: *v}, o.ns, v.Server.Addrs(), ttl)...)
+}
+
+// all returns the records of the node as the view has them, for a query of type ANY.
+func (s *Snapshot) all(q *Query, n *node) []dns.RR {
+	q.Name, q.Spelled = n.name, n.name
+	if !n.reverse {
+		return s.records(q, n)
+	}
+	if target := s.target(n, &q.View); target != "" {
+		return s.ptr(q, target)
+	}
+	return nil
+}
+
+// SOA returns the zone's SOA record, nil if there is no such zone.
+func (s *Snapshot) SOA(apex string) dns.RR {
+	o := s.store.origins[apex]
+	if o == nil {
+		return nil
+	}
+	return s.soa(o.name, o, s.store.config.TTL)[0]
+}
+
+// Serials returns the zones' serials by apex. The map must not be changed.
+func (s *Snapshot) Serials() map[string]uint32 { return s.serials }
