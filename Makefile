@@ -23,7 +23,7 @@ build:
 	./build.sh
 
 test:
-	test/with-engine sh -c 'go test -race $$(go list ./... | grep -vE "/test/(e2e|convergence|soak|hosts|examples)$$") && $(BENCH) test -race ./... && $(ALERTS) test -count=1 -v ./... && $(E2E) && $(HOSTS) && $(EXAMPLES)'
+	test/with-engine sh -c 'go test -race $$(go list ./... | grep -vE "/test/(e2e|convergence|soak|hosts|examples)$$") && $(BENCH) test -race ./... && $(ALERTS) test -race -count=1 -v ./... && $(E2E) && $(HOSTS) && $(EXAMPLES)'
 
 # All schedules of up to seven steps, and long ones at random: some minutes. What it prints is the same each time.
 model:
