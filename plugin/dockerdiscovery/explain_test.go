@@ -100,7 +100,7 @@ type situation struct {
 	zones    string                                   // docker. if empty
 	block    string                                   // properties
 	make     func(t *testing.T, e *enginetest.Engine) // before the start
-	then     func(e *enginetest.Engine)               // after it
+	then     func(t *testing.T, e *enginetest.Engine) // after it
 	name     string
 	qtype    uint16 // A if none
 	from     string
@@ -131,9 +131,9 @@ func attached(networks ...string) []enginetest.Attachment {
 }
 
 // down takes the engine away.
-func down(e *enginetest.Engine) {
+func down(t *testing.T, e *enginetest.Engine) {
 	if err := e.Down(); err != nil {
-		panic(err)
+		t.Fatal(err)
 	}
 }
 
@@ -180,17 +180,17 @@ var situations = []situation{
 	},
 	{
 		what: "stopping", name: "web.docker", block: "health require",
-		make: containers(enginetest.Spec{Name: "web"}), then: func(e *enginetest.Engine) { e.Kill("web", "TERM") },
+		make: containers(enginetest.Spec{Name: "web"}), then: func(t *testing.T, e *enginetest.Engine) { e.Kill("web", "TERM") },
 		cause: status.Stopping, says: []string{"Container web was told to stop"}, answered: "NOERROR",
 	},
 	{
 		what: "held", name: "web.docker", block: "hold 10m",
-		make: containers(enginetest.Spec{Name: "web"}), then: func(e *enginetest.Engine) { e.Stop("web") },
+		make: containers(enginetest.Spec{Name: "web"}), then: func(t *testing.T, e *enginetest.Engine) { e.Stop("web") },
 		cause: status.Held, says: []string{"Container web ended a moment ago"}, answered: "NOERROR",
 	},
 	{
 		what: "ended, and not held", name: "web.docker", block: "hold 0s",
-		make: containers(enginetest.Spec{Name: "web"}), then: func(e *enginetest.Engine) { e.Stop("web") },
+		make: containers(enginetest.Spec{Name: "web"}), then: func(t *testing.T, e *enginetest.Engine) { e.Stop("web") },
 		cause: status.Ended, says: []string{"Container web ended a moment ago", "docker start web"}, answered: "NXDOMAIN",
 	},
 	{
@@ -257,7 +257,7 @@ var situations = []situation{
 	},
 	{
 		what: "an inspect that fails at a start", name: "web.docker",
-		then: func(e *enginetest.Engine) {
+		then: func(t *testing.T, e *enginetest.Engine) {
 			e.RawInspect("web", []byte("{"))
 			e.Run(enginetest.Spec{Name: "web"})
 		},
@@ -273,7 +273,7 @@ var situations = []situation{
 		cause: status.OtherNetwork, says: []string{"Container web shares no network", "name its address in forwarders"}, answered: "NOERROR",
 	},
 	{
-		what: "created and not started", name: "web.docker", then: func(e *enginetest.Engine) { e.Create(enginetest.Spec{Name: "web"}) },
+		what: "created and not started", name: "web.docker", then: func(t *testing.T, e *enginetest.Engine) { e.Create(enginetest.Spec{Name: "web"}) },
 		cause: status.NotStarted, says: []string{"Container web was created", "docker start web"}, answered: "NXDOMAIN",
 	},
 	{
@@ -305,14 +305,15 @@ var situations = []situation{
 		cause: status.HostAway, says: []string{"The engine of host ", "nobody else has the name"}, answered: "NXDOMAIN",
 	},
 	{
-		what: "an engine that has not been reached", name: "web.docker", make: func(t *testing.T, e *enginetest.Engine) { down(e) },
+		what: "an engine that has not been reached", name: "web.docker", make: down,
 		cause: status.NotReady, says: []string{"has not told its containers yet", "there is no such socket"}, answered: "SERVFAIL",
 	},
 	{
 		what: "a host whose names have gone", name: "web.docker", block: "forget 1m", make: containers(enginetest.Spec{Name: "web"}),
-		then: func(e *enginetest.Engine) {
-			down(e)
+		then: func(t *testing.T, e *enginetest.Engine) {
+			down(t, e)
 			d := running()[0]
+			eventually(t, "the host is away", func() bool { return d.Hosts()[0].State == "away" })
 			d.catalog.Feed(d.hosts[0].id).Current(false, time.Now().Add(-time.Hour))
 		},
 		cause: status.HostForgotten, says: []string{"Container web has lost its names: its host has been away for too long"}, answered: "NXDOMAIN",
@@ -345,7 +346,7 @@ func (s *situation) check(t *testing.T) {
 	d.Next = plugin.HandlerFunc(next)
 	q := status.Question{Name: s.name, Type: s.qtype, From: s.from}
 	if s.then != nil {
-		s.then(e)
+		s.then(t, e)
 		eventually(t, s.what, func() bool { return explain(t, d, q).Cause == s.cause })
 	}
 	x := explain(t, d, q)
