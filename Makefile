@@ -6,6 +6,8 @@ MICRO = go test -run "^$$" -bench "Lookup|ServeDNS|Plugin" -benchtime 0.5s ./int
 BENCH = go -C test/bench
 # So are those of the alerts, which need Prometheus's parser.
 ALERTS = go -C test/alerts
+# So are the tests that look at the status page in a browser.
+PAGE = go -C test/page
 # The state with which the present one is compared: a git revision.
 BEFORE = 214e941
 BENCHSTAT = go run golang.org/x/perf/cmd/benchstat@v0.0.0-20260908200009-22c9c6c9d4da
@@ -13,8 +15,9 @@ BENCHSTAT = go run golang.org/x/perf/cmd/benchstat@v0.0.0-20260908200009-22c9c6c
 E2E = go test -race -count=1 -p 1 -timeout 20m -v ./test/e2e ./test/convergence ./test/soak
 HOSTS = go test -race -count=1 -timeout 15m -v ./test/hosts
 EXAMPLES = go test -race -count=1 -timeout 30m -v ./test/examples
+BROWSER = $(PAGE) test -race -count=1 -timeout 15m -v .
 
-.PHONY: run build test model e2e test-examples test-engines test-hosts test-alerts soak lint bench bench-scale bench-hosts bench-status bench-engine bench-crashes pgo
+.PHONY: run build test model e2e test-examples test-engines test-hosts test-alerts test-page page-large screenshots soak lint bench bench-scale bench-hosts bench-status bench-engine bench-crashes pgo
 
 run: build
 	./coredns -conf Corefile.example
@@ -23,7 +26,7 @@ build:
 	./build.sh
 
 test:
-	test/with-engine sh -c 'go test -race $$(go list ./... | grep -vE "/test/(e2e|convergence|soak|hosts|examples)$$") && $(BENCH) test -race ./... && $(ALERTS) test -race -count=1 -v ./... && $(E2E) && $(HOSTS) && $(EXAMPLES)'
+	test/with-engine --need chromium sh -c 'go test -race $$(go list ./... | grep -vE "/test/(e2e|convergence|soak|hosts|examples)$$") && $(BENCH) test -race ./... && $(ALERTS) test -race -count=1 -v ./... && $(E2E) && $(HOSTS) && $(BROWSER) && $(EXAMPLES)'
 
 # All schedules of up to seven steps, and long ones at random: some minutes. What it prints is the same each time.
 model:
@@ -49,11 +52,23 @@ test-hosts:
 test-alerts:
 	test/with-engine $(ALERTS) test -count=1 -timeout 20m -v -run TestEngineAwayFires -alerts.real
 
+test-page:
+	test/with-engine --need chromium $(BROWSER)
+
+# How long a browser does not react that shows ten thousand containers.
+page-large:
+	test/with-engine --need chromium $(PAGE) test -count=1 -v -run TestLarge . -page.containers 10000
+
+# The pictures in docs/status.md, with the fonts of this machine.
+screenshots:
+	test/with-engine --need chromium $(PAGE) test -count=1 -run TestScreenshots . -page.screenshots $(CURDIR)/docs/screenshots
+
 lint:
 	@unformatted=$$(gofmt -l .) && [ -z "$$unformatted" ] || { echo "gofmt -w needed: $$unformatted"; exit 1; }
 	go vet ./... && go run $(STATICCHECK) ./...
 	$(BENCH) vet ./... && $(BENCH) run $(STATICCHECK) ./...
 	$(ALERTS) vet ./... && $(ALERTS) run $(STATICCHECK) ./...
+	$(PAGE) vet ./... && $(PAGE) run $(STATICCHECK) ./...
 
 bench:
 	for i in 1 2 3 4 5 6 7 8 9 10; do $(MICRO) && $(BENCH) test -run "^$$" -bench Plugin -benchtime 0.5s . || exit 1; done >bench.txt

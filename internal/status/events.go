@@ -42,6 +42,7 @@ type change struct {
 // lineJSON is a line as a script has it.
 type lineJSON struct {
 	Key   string `json:"key"`
+	ID    string `json:"id"`
 	Order string `json:"order"`
 	Text  string `json:"text"` // in which a search looks
 	Name  string `json:"name"`
@@ -280,7 +281,7 @@ func (v *seen) lineJSON(e *catalog.Explanation) (lineJSON, error) {
 	if e.Facts == nil {
 		ends = "1" // it stands after the one of its name that runs
 	}
-	return lineJSON{l.Key, strings.Join([]string{string(e.Host), e.Name, ends, e.ID}, "\x00"), l.text(), l.Name, l.State, html}, err
+	return lineJSON{l.Key, l.ID, strings.Join([]string{string(e.Host), e.Name, ends, e.ID}, "\x00"), l.text(), l.Name, l.State, html}, err
 }
 
 // part makes a part of the front page.

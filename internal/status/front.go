@@ -17,9 +17,9 @@ import (
 
 const (
 	// frontRows is how many containers the page has as the server makes it. Its script shows the others.
-	frontRows = 200
+	frontRows = 100
 	// lineNames is how many of its names a container's line shows. A search finds it by all.
-	lineNames = 5
+	lineNames = 3
 	// maxAskers is how many containers the page proposes as askers.
 	maxAskers = 100
 )
@@ -88,7 +88,7 @@ func (s *Server) front(r *http.Request, p params) (any, error) {
 			f.Askers = append(f.Askers, e.Name)
 		}
 		c := containerOf(v.info.Key, &e)
-		if text := c.text(); slices.ContainsFunc(words, func(w string) bool { return !strings.Contains(text, w) }) {
+		if !c.found(words) {
 			continue
 		}
 		if f.Found++; f.Found > skip && len(f.Lines) < frontRows {
@@ -113,8 +113,18 @@ func (s *Server) chosenOne(p params) (Block, error) {
 	return blocks[0], nil
 }
 
-// text is that in which a search looks for words, in lower case.
-func (c Container) text() string { return strings.ToLower(strings.Join(c.searched(), " ")) }
+// text is that in which a search looks for words, in lower case. The ID is not in it, nor are names made of it: a word of few
+// letters would find it by chance.
+func (c Container) text() string {
+	texts := slices.DeleteFunc(c.searched(), func(text string) bool { return strings.HasPrefix(text, c.ShortID()) })
+	return strings.ToLower(strings.Join(texts, " "))
+}
+
+// found reports whether a search for the words finds the container, by the text or the beginning of its ID.
+func (c Container) found(words []string) bool {
+	text := c.text()
+	return !slices.ContainsFunc(words, func(w string) bool { return !strings.Contains(text, w) && !strings.HasPrefix(c.ID, w) })
+}
 
 // seen is a block as one asker sees it.
 type seen struct {
@@ -154,6 +164,8 @@ func (v *seen) line(c Container, e *catalog.Explanation) line {
 	for _, name := range c.Names {
 		switch {
 		case strings.HasPrefix(name, "_"): // a service's: SRV
+		case strings.HasPrefix(name, c.ShortID()+".") && len(c.Names) > 1: // nobody knows it by that
+			l.MoreNames++
 		case len(l.Asked) == lineNames:
 			l.MoreNames++
 		default:

@@ -65,7 +65,7 @@ func leads(t *testing.T, s http.Handler, path, link string) {
 func TestFront(t *testing.T) {
 	s := serverOf(docker(300))
 	for path, want := range map[string][]string{
-		"/":                {"300 containers", ">web0000<", ">web0199<", "/?after=200", "/explain/web0000.docker?block=.%3A53&amp;from=host"},
+		"/":                {"300 containers", ">web0000<", ">web0099<", "/?after=100", "/explain/web0000.docker?block=.%3A53&amp;from=host"},
 		"/?after=200":      {">web0200<", ">web0299<"},
 		"/?q=WEB0290":      {"1 of 300 containers", ">web0290<"},
 		"/?q=web0290+shop": {"1 of 300 containers"},
@@ -80,7 +80,7 @@ func TestFront(t *testing.T) {
 			}
 		}
 	}
-	for path, not := range map[string]string{"/": ">web0200<", "/?after=200": ">web0199<", "/?q=web0290": ">web0291<"} {
+	for path, not := range map[string]string{"/": ">web0100<", "/?after=200": ">web0199<", "/?q=web0290": ">web0291<"} {
 		if strings.Contains(body(t, get(s, "GET", path, "Accept: "+firefox), http.StatusOK), not) {
 			t.Errorf("%s: %s", path, not)
 		}

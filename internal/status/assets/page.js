@@ -7,6 +7,8 @@ document.documentElement.classList.add('js');
 // Times.
 
 const UNITS = [['day', 86400], ['hour', 3600], ['minute', 60], ['second', 1]];
+const absolute = new Intl.DateTimeFormat(undefined, {dateStyle: 'medium', timeStyle: 'medium'});
+const number = new Intl.NumberFormat('en');
 const relative = new Intl.RelativeTimeFormat('en', {numeric: 'auto', style: 'short'});
 
 function tellTime(time) {
@@ -16,7 +18,7 @@ function tellTime(time) {
 	const text = relative.format(Math.trunc(ago / seconds), unit);
 	if (time.textContent !== text) {
 		time.textContent = text;
-		time.title = at.toLocaleString();
+		time.title = absolute.format(at);
 	}
 }
 
@@ -43,7 +45,7 @@ if (table) live(table.tBodies[0]);
 
 // live keeps the table's body as the server says.
 function live(body) {
-	const SHOWN = 200; // rows at first, and by how many more there are when asked for
+	const SHOWN = 100; // rows at first, and by how many more there are when asked for
 	const count = document.querySelector('#count');
 	const more = document.querySelector('#more');
 	const empty = document.querySelector('#empty');
@@ -54,7 +56,7 @@ function live(body) {
 	const summary = document.querySelector('#summary');
 	const url = new URL(table.dataset.events, location.href);
 
-	let rows = []; // all, in order; {key, order, text, html, name, state}
+	let rows = []; // all, in order; {key, id, order, text, html, name, state}
 	let byKey = new Map();
 	let next = null; // what a new start has told so far
 	let whole = false; // rows has all
@@ -63,7 +65,8 @@ function live(body) {
 	const fresh = new Set(); // keys of rows that have just changed
 	for (const tr of body.rows) drawn.set(tr.dataset.key, {tr, html: ''});
 
-	// Drawing: once a frame, however much has changed.
+	// Drawing: once a frame, however much has changed, and so much of it that the page reacts meanwhile.
+	const MADE = 20; // rows in one frame
 
 	let due = false;
 	function draw() {
@@ -77,7 +80,7 @@ function live(body) {
 
 	function matches() {
 		const words = field.value.toLowerCase().split(/\s+/).filter(Boolean);
-		return words.length === 0 ? rows : rows.filter((row) => words.every((w) => row.text.includes(w)));
+		return words.length === 0 ? rows : rows.filter((row) => words.every((w) => row.text.includes(w) || row.id.startsWith(w)));
 	}
 
 	const maker = document.createElement('template');
@@ -88,18 +91,28 @@ function live(body) {
 		return tr;
 	}
 
-	// place has the body show the first rows that match. Rows that are as they were stay: who is on one with the keyboard keeps
-	// the place.
+	// place has the body show the first rows that match, in one frame or several. Rows that are as they were stay: who is on one
+	// with the keyboard keeps the place.
 	function place() {
 		const found = matches();
 		const focused = body.contains(document.activeElement) ? document.activeElement : null;
 		const at = focused && {key: focused.closest('tr').dataset.key, href: focused.getAttribute('href')};
-		const keep = new Set();
+		const wanted = found.slice(0, shown);
+		const keep = new Set(wanted.map((row) => row.key));
+		for (const [key, is] of drawn) {
+			if (keep.has(key)) continue;
+			is.tr.remove();
+			drawn.delete(key);
+		}
 		let here = body.firstElementChild;
-		for (const row of found.slice(0, shown)) {
-			keep.add(row.key);
+		let made = 0;
+		for (const row of wanted) {
 			let is = drawn.get(row.key);
 			if (!is || is.html !== row.html) {
+				if (made++ === MADE) {
+					draw();
+					break;
+				}
 				const tr = make(row);
 				if (is) {
 					if (is.tr === here) here = tr;
@@ -107,17 +120,12 @@ function live(body) {
 				}
 				is = {tr, html: row.html};
 				drawn.set(row.key, is);
-				tr.classList.toggle('fresh', fresh.has(row.key));
+				tr.classList.toggle('fresh', fresh.delete(row.key));
 			}
 			if (is.tr === here) here = here.nextElementSibling;
 			else body.insertBefore(is.tr, here);
 		}
-		for (const [key, is] of drawn) {
-			if (keep.has(key)) continue;
-			is.tr.remove();
-			drawn.delete(key);
-		}
-		fresh.clear();
+		if (made <= MADE) fresh.clear();
 		if (at && !body.contains(document.activeElement) && drawn.has(at.key)) {
 			const links = [...drawn.get(at.key).tr.querySelectorAll('a')];
 			(links.find((a) => a.getAttribute('href') === at.href) || links[0])?.focus();
@@ -126,9 +134,9 @@ function live(body) {
 	}
 
 	function tellCount(found) {
-		const all = `${rows.length.toLocaleString('en')} ${rows.length === 1 ? 'container' : 'containers'}`;
+		const all = `${number.format(rows.length)} ${rows.length === 1 ? 'container' : 'containers'}`;
 		const query = field.value.trim();
-		count.textContent = query ? `${found.toLocaleString('en')} of ${all}` : all;
+		count.textContent = query ? `${number.format(found)} of ${all}` : all;
 		more.hidden = found <= shown;
 		empty.hidden = rows.length > 0;
 		nothing.hidden = rows.length === 0 || found > 0;
@@ -163,7 +171,8 @@ function live(body) {
 		if (next) {
 			next.push(...message.lines || []);
 			if (!message.whole) return;
-			rows = next.sort((a, b) => (a.order < b.order ? -1 : 1));
+			rows = next;
+			if (rows.some((row, i) => i > 0 && rows[i - 1].order > row.order)) rows.sort((a, b) => (a.order < b.order ? -1 : 1));
 			byKey = new Map(rows.map((row) => [row.key, row]));
 			next = null;
 			whole = true;
