@@ -322,7 +322,8 @@ func TestSkippedLabelsAreCounted(t *testing.T) {
 
 // TestLeftOutIsCounted checks that who is left out counts as long as it runs, and who can't be read until it is read or gone.
 func TestLeftOutIsCounted(t *testing.T) {
-	d := newRig(newClock(), hold)
+	clock := newClock()
+	d := newRig(clock, hold)
 	off := facts("off", "")
 	off.Labels = map[string]string{"coredns.dockerdiscovery.enable": "false"}
 	nameless := &container.Container{ID: "?", Name: "?"}
@@ -350,7 +351,8 @@ func TestLeftOutIsCounted(t *testing.T) {
 			t.Errorf("%s: %+v, want %+v", step.what, got, step.want)
 		}
 	}
-	for i := range 2 * maxPast { // more than are remembered
+	clock.now = clock.now.Add(time.Second) // those of before are forgotten first
+	for i := range 2 * maxPast {           // more than are remembered
 		d.Apply([]container.Change{{ID: fmt.Sprint("lost", i), Unread: unread}})
 	}
 	if got := d.LeftOut()[here]; got.Unread != maxPast {
