@@ -35,7 +35,7 @@ type Wanting struct {
 }
 
 // Wanting returns the containers that could be expected to have the owner name and have no claim to it, the likeliest first.
-// It looks at all containers.
+// It looks at all containers, and names so many of them as may have names that begin so.
 func (cat *Catalog) Wanting(owner string) (all []Wanting) {
 	for _, f := range cat.all() {
 		all = append(all, f.wanting(owner)...)
@@ -58,16 +58,26 @@ func compareUnnamed(a, b Wanting) int {
 	}
 }
 
+// maxNamed bounds how many of a host's containers are named to see whether they would have the name.
+const maxNamed = 1000
+
+// search is for who could be expected to have a name.
+type search struct {
+	owner     string
+	spellings []string // how it is spelled
+	named     int      // the containers that were named
+}
+
 func (f *Feed) wanting(owner string) []Wanting {
-	spellings := f.cat.spellings(owner)
+	look := search{owner: owner, spellings: f.cat.spellings(owner)}
 	lacks := map[string]Wanting{}
 	all := f.explain(func(id string, h *history, k *listing) bool {
 		var w Wanting
 		var wanting bool
 		if k != nil && k.facts != nil {
-			w, wanting = f.lack(k, owner, spellings)
+			w, wanting = f.lack(k, &look)
 		} else {
-			w, wanting = h.lack(k != nil, spellings)
+			w, wanting = h.lack(k != nil, look.spellings)
 		}
 		if wanting {
 			lacks[id] = w
@@ -83,8 +93,8 @@ func (f *Feed) wanting(owner string) []Wanting {
 }
 
 // lack says what a container that runs lacks, if it could be expected to have the name. The caller holds mu.
-func (f *Feed) lack(k *listing, owner string, spellings []string) (Wanting, bool) {
-	claims := func(c zone.Claim) bool { return c.Name == owner }
+func (f *Feed) lack(k *listing, look *search) (Wanting, bool) {
+	claims := func(c zone.Claim) bool { return c.Name == look.owner }
 	switch {
 	case k.entry != nil && slices.ContainsFunc(k.entry.Claims, claims):
 		return Wanting{Lack: Forgotten}, f.dropped && !f.aside
@@ -92,11 +102,15 @@ func (f *Feed) lack(k *listing, owner string, spellings []string) (Wanting, bool
 		return Wanting{}, false
 	}
 	for i := range k.skipped {
-		if s := &k.skipped[i]; s.Asks(owner) || s.What == "" && slices.Contains(spellings, spelling(s.Name)) {
+		if s := &k.skipped[i]; s.Asks(look.owner) || s.What == "" && slices.Contains(look.spellings, spelling(s.Name)) {
 			return Wanting{Lack: Refused, Source: s.Source, Refused: s}, true
 		}
 	}
-	source := f.cat.rules.Would(f.networks, k.facts, f.provider(k.facts), owner)
+	if look.named == maxNamed || !f.cat.rules.May(k.facts, look.owner) {
+		return Wanting{}, false
+	}
+	look.named++
+	source := f.cat.rules.Would(f.networks, k.facts, f.provider(k.facts), look.owner)
 	switch {
 	case source == "":
 		return Wanting{}, false

@@ -114,6 +114,21 @@ func TestWanting(t *testing.T) {
 	}
 }
 
+// TestWantingBound checks that but so many containers are named, whatever they are called.
+func TestWantingBound(t *testing.T) {
+	cat, _ := newCatalog(newClock(), hold)
+	var changes []container.Change
+	for i := range 2 * maxNamed {
+		c := of(facts(fmt.Sprintf("c%07x", i), ""), "shop", "web")
+		c.Labels[naming.DefaultLabelPrefix+".enable"] = "false"
+		changes = append(changes, container.Change{ID: c.ID, Container: c})
+	}
+	cat.Feed(here).Apply(changes)
+	if got := len(cat.Wanting("web.shop.docker.")); got != maxNamed {
+		t.Errorf("%d are found, want %d", got, maxNamed)
+	}
+}
+
 // BenchmarkWanting looks for who could be expected to have a name among 40,000 containers that are left out.
 func BenchmarkWanting(b *testing.B) {
 	cat, _ := newCatalog(newClock(), hold)

@@ -53,6 +53,7 @@ func FuzzLabels(f *testing.F) {
 		for _, claim := range e.Claims {
 			checkClaim(t, r, claim)
 		}
+		checkWould(t, r, &c)
 		if len(skipped) > 2*(maxSkipped+1) {
 			t.Errorf("%d skipped", len(skipped))
 		}
@@ -62,6 +63,21 @@ func FuzzLabels(f *testing.F) {
 			}
 		}
 	})
+}
+
+// checkWould checks that the container, left out, would have the names that it has.
+func checkWould(t *testing.T, r *Rules, c *container.Container) {
+	t.Helper()
+	plain := *r
+	plain.Templates = nil // by which it may have any name
+	e, _, _ := plain.Entry(called("nas"), c, c)
+	plain.OptIn = true
+	for _, claim := range e.Claims {
+		name := strings.Replace(claim.Name, "*.", "x.", 1)
+		if claim.Data == nil && (!plain.May(c, name) || plain.Would(called("nas"), c, c, name) == "") {
+			t.Errorf("it would not have %q", name)
+		}
+	}
 }
 
 func checkClaim(t *testing.T, r *Rules, claim zone.Claim) {

@@ -9,11 +9,8 @@ import (
 )
 
 // Would returns the source by which the container would have the owner name if nothing left it out, "" if none would give it
-// that name. Networks and provider are those of Entry.
+// that name. Networks and provider are those of Entry. Where May says no it is "".
 func (r *Rules) Would(on *container.Networks, c, provider *container.Container, owner string) Source {
-	if len(r.Templates) == 0 && !r.mentions(c, owner) {
-		return ""
-	}
 	in := *c
 	in.Labels = maps.Clone(c.Labels)
 	delete(in.Labels, r.labelPrefix()+labelEnable)
@@ -38,20 +35,26 @@ func (r *Rules) Would(on *container.Networks, c, provider *container.Container, 
 // Counts reports whether the source is one that gives names.
 func (r *Rules) Counts(s Source) bool { return slices.Contains(r.Sources, s) }
 
-// mentions reports whether the first label of the name that is no service's may come from the container, or from a wildcard of
-// its. It is much cheaper than to name the container.
-func (r *Rules) mentions(c *container.Container, owner string) bool {
-	for strings.HasPrefix(owner, "_") {
-		_, owner, _ = strings.Cut(owner, ".")
+// May reports whether the container may have names that begin as the owner name does. It costs much less than to name it.
+func (r *Rules) May(c *container.Container, owner string) bool {
+	if len(r.Templates) > 0 {
+		return true
 	}
-	first, _, _ := strings.Cut(hyphened(owner), ".")
-	has := func(text string) bool { return strings.Contains(hyphened(strings.ToLower(text)), first) }
-	label := func(key string) bool {
-		text := c.Labels[r.labelPrefix()+key]
-		return text != "" && (has(text) || strings.Contains(text, "*"))
+	first := head(owner)
+	begins := func(text string) bool { return head(text) == first }
+	hosts, records := strings.ToLower(c.Labels[r.labelPrefix()+labelHost]), strings.ToLower(c.Labels[r.labelPrefix()+labelRecords])
+	return begins(c.Name) || begins(c.Hostname) || begins(c.ShortID()) || begins(c.Labels[composeService]) ||
+		slices.ContainsFunc(c.Endpoints, func(e container.Endpoint) bool { return slices.ContainsFunc(e.Aliases, begins) }) ||
+		strings.Contains(hosts+records, "*") || strings.Contains(hyphened(hosts), first) || strings.Contains(hyphened(records), first)
+}
+
+// head is the name's first label that is no service's, as its twin has it.
+func head(name string) string {
+	for strings.HasPrefix(name, "_") {
+		_, name, _ = strings.Cut(name, ".")
 	}
-	return has(c.Name) || has(c.Hostname) || strings.HasPrefix(c.ID, first) || has(c.Labels[composeService]) || label(labelHost) || label(labelRecords) ||
-		slices.ContainsFunc(c.Endpoints, func(e container.Endpoint) bool { return slices.ContainsFunc(e.Aliases, has) })
+	name, _, _ = strings.Cut(name, ".")
+	return hyphened(strings.ToLower(name))
 }
 
 // hyphened is the text as its twin has it.

@@ -191,7 +191,7 @@ func (e *Explanation) unclaimed() finding {
 	for i := range e.Hosts {
 		switch h := &e.Hosts[i]; h.State {
 		case "away":
-			return e.hostAway(h, "nobody else has the name")
+			return e.hostAway(h, "nobody else has the name"+e.orMeant())
 		case "forgotten":
 			return finding{HostForgotten, "host " + Quoted(string(h.ID)) + " has been away for too long: its names have gone", h.trouble()}
 		case "overdue", "unsynced":
@@ -210,11 +210,18 @@ func (e *Explanation) noSuchName() finding {
 	if e.Passed {
 		f.cause, f.what = Passed, "no container has the name, and "+e.passedTo()
 	}
-	if len(e.Near) > 0 {
-		f.what += "; did you mean " + e.Near[0]
+	if f.what += e.orMeant(); len(e.Near) > 0 {
 		f.cure = "ask for " + e.Near[0]
 	}
 	return f
+}
+
+// orMeant asks whether another name is meant, if there is one that may be.
+func (e *Explanation) orMeant() string {
+	if len(e.Near) == 0 {
+		return ""
+	}
+	return "; did you mean " + e.Near[0]
 }
 
 // away returns the host if its engine can't be asked, else nil.

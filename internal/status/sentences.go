@@ -112,7 +112,7 @@ func (e *Explanation) out(c *Claim) finding {
 	case zone.OtherHost:
 		return finding{Held, "the asker's own host has the name for a container that restarts; " + who + " is another host's", "start it, or wait: the name goes soon"}
 	case zone.Nearer:
-		return e.apart(c, OtherNetwork)
+		return finding{OtherNetwork, "others of the name are nearer to " + e.asker() + " than " + who, "ask for a name of its own, as its container name"}
 	case zone.CNAMEBeside:
 		return finding{Lost, who + " has a CNAME at a name that has other records too", "leave the CNAME, or the others, out"}
 	case zone.Nameless:
@@ -264,7 +264,7 @@ func (e *Explanation) clear(c zone.Claim) bool {
 func (e *Explanation) noType() finding {
 	for i := range e.Claims {
 		c := &e.Claims[i]
-		if c.About == nil || c.Reason != zone.Answers {
+		if c.About == nil || c.Reason != zone.Answers || e.forAddresses() {
 			continue
 		}
 		for j := range c.About.Skipped {
@@ -274,12 +274,12 @@ func (e *Explanation) noType() finding {
 		}
 	}
 	f := finding{NoType, "the name has no " + typeName(e.Type) + " record", ""}
-	switch e.Type {
-	case dns.TypeA:
+	switch {
+	case e.Type == dns.TypeA:
 		f.what = "the name has no IPv4 address (A)"
-	case dns.TypeAAAA:
+	case e.Type == dns.TypeAAAA:
 		f.what = "the name has no IPv6 address (AAAA)"
-	default:
+	case !zone.IsReverse(e.Name):
 		f.cure = "the label " + e.LabelPrefix + "records gives a container such records"
 	}
 	return f

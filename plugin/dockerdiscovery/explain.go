@@ -174,7 +174,7 @@ func (d *Docker) complete(x *status.Explanation, s *zone.Snapshot, v *zone.View)
 	if x.Target != "" {
 		name = x.Target
 	}
-	if len(x.Claims) == 0 {
+	if len(x.Claims) == 0 && !zone.IsReverse(name) {
 		x.Wanting = d.catalog.Wanting(name)
 		x.MoreWants = max(0, len(x.Wanting)-maxExplainedWanting)
 		x.Wanting = x.Wanting[:len(x.Wanting)-x.MoreWants]
@@ -182,7 +182,7 @@ func (d *Docker) complete(x *status.Explanation, s *zone.Snapshot, v *zone.View)
 	if x.Outcome == zone.EmptyNonTerminal {
 		x.Below, x.MoreBelow = s.Below(name, v, maxExplainedBelow)
 	}
-	if len(x.Claims) == 0 && x.Outcome != zone.NoData {
+	if len(x.Claims) == 0 && x.Outcome != zone.NoData && !zone.IsReverse(name) {
 		x.Near = s.Near(name, v, maxExplainedNear)
 	}
 }
