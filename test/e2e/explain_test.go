@@ -67,7 +67,7 @@ func (s explainer) explained(m *missing) (is explanation, err error) {
 	return is, err
 }
 
-var duration = regexp.MustCompile(`\b[0-9.]+(ms|s|m|h)([0-9.]+(s|m))*\b`)
+var duration = regexp.MustCompile(`a moment\b|\b[0-9.]+(ms|s|m|h)([0-9.]+(s|m))*\b`)
 
 // timeless is the text without how long something is so or ago, which is another time at each asking.
 func timeless(text string) string { return duration.ReplaceAllString(text, "a while") }
@@ -166,7 +166,7 @@ func TestExplained(t *testing.T) {
 		{what: "unhealthy", name: name("sick"), cause: "unhealthy", says: "container sick-" + x + " is unhealthy", ede: cause},
 		{what: "paused", name: name("paused"), cause: "paused", says: "container paused-" + x + " is paused", ede: cause},
 		{what: "stopping", name: name("stopping"), cause: "stopping", says: "container stopping-" + x + " was told to stop", ede: cause},
-		{what: "held", name: name("held"), cause: "held", says: "container held-" + x + " has ended", ede: cause},
+		{what: "held", name: name("held"), cause: "held", says: "container held-" + x + " ended", ede: cause},
 		{what: "lost to another's name", name: "api." + name("web"), cause: "lost", says: "the name is container web-" + x + "'s, by its container name; container thief-" + x, ede: cause},
 		{what: "an ambiguous alias", name: name("db"), cause: "ambiguous", says: "several mean different things by the name: one-" + x + ", two-" + x, ede: cause},
 		{what: "bad characters", name: "odd!" + x + ".docker", cause: "bad_name", says: "container odd-" + x + "'s alias name", ede: cause},
