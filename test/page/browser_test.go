@@ -166,6 +166,13 @@ func (b *tab) submit(text string) {
 	b.do(chromedp.Evaluate(fmt.Sprintf(`document.querySelector('#q').value = %q; document.querySelector('#q').form.requestSubmit()`, text), nil))
 }
 
+// follow follows the page's link of the text. The script finds it: between two calls of the browser the row that has it may be
+// another one.
+func (b *tab) follow(text string) {
+	b.t.Helper()
+	b.await(fmt.Sprintf(`(() => { const a = [...document.querySelectorAll('main a')].find((a) => a.textContent === %q); a?.click(); return !!a; })()`, text))
+}
+
 // eval returns what the expression is in the page.
 func eval[T any](b *tab, expression string) (value T) {
 	b.t.Helper()

@@ -110,7 +110,7 @@ func TestExplanation(t *testing.T) {
 	if row := b.row("git"); !strings.Contains(row, "none") {
 		t.Errorf("as seen from the LAN the row of a container that publishes nothing is %q", row)
 	}
-	b.do(chromedp.Click(`//a[text()="git.docker"]`))
+	b.follow("git.docker")
 	b.await(`location.pathname === '/explain/git.docker'`)
 	text := eval[string](b, `document.querySelector('main').innerText`)
 	for _, want := range []string{"git.docker", "the LAN", "publish"} {
@@ -120,7 +120,7 @@ func TestExplanation(t *testing.T) {
 	}
 	b.submit("gti.docker")
 	b.await(`location.pathname === '/explain/gti.docker'`)
-	b.do(chromedp.Click(`//main//a[text()="git.docker."]`)) // did you mean
+	b.follow("git.docker.") // did you mean
 	b.await(`location.pathname === '/explain/git.docker'`)
 }
 
