@@ -93,9 +93,8 @@ func (d *draw) of(all ...string) string { return all[d.intN(len(all))] }
 // scene is a plugin with random containers.
 type scene struct {
 	*Docker
-	draw  draw
-	all   []*container.Container
-	names []string
+	draw draw
+	all  []*container.Container
 }
 
 func newScene(data draw) *scene {
