@@ -30,8 +30,9 @@ const usage = `PROGRAM docker tells what the server knows of containers, and why
     PROGRAM docker containers [CONTAINER]  all containers, or what became of one's names
     PROGRAM docker hosts                   the engines: current, away, their last errors
     PROGRAM docker doctor                  what is wrong with the server and this machine
+    PROGRAM docker completion SHELL        the script by which bash, zsh or fish completes these
 
-All but doctor ask a server that runs with the property status in its docker block.
+All but doctor and completion ask a server that runs with the property status in its docker block.
 Flags may stand before and after all words:
 
     --status ADDRESS  where status listens, HOST:PORT or unix:///PATH; else ` + status.DefaultAddress + `
@@ -67,13 +68,21 @@ type options struct {
 	json                                           bool
 }
 
-// commands are the commands by name.
-var commands = map[string]struct {
+// command is one of the commands.
+type command struct {
 	takes       string   // words
 	least, most int      // so many
 	flags       []string // beside status and json
 	run         func(*call, context.Context, *client) int
-}{
+}
+
+// has reports whether the command has the flag.
+func (c command) has(flag string) bool {
+	return flag == "status" || flag == "json" || slices.Contains(c.flags, flag)
+}
+
+// commands are the commands by name.
+var commands = map[string]command{
 	"explain":    {"one NAME", 1, 1, []string{"type", "from", "block"}, (*call).explain},
 	"names":      {"nothing", 0, 0, []string{"from", "block", "search", "after"}, (*call).names},
 	"containers": {"one CONTAINER at most", 0, 1, []string{"block", "search", "after"}, (*call).containers},
@@ -98,9 +107,8 @@ func Run(program string, args []string, out, errs io.Writer) int {
 	return commands[c.name].run(c, context.Background(), client)
 }
 
-// parse reads the words and the flags, which stand anywhere among them.
-func (c *call) parse(args []string) error {
-	o := &c.options
+// flagSet returns all commands' flags, which set the options.
+func (o *options) flagSet() *flag.FlagSet {
 	f := flag.NewFlagSet("", flag.ContinueOnError)
 	f.SetOutput(io.Discard)
 	f.StringVar(&o.status, "status", status.DefaultAddress, "")
@@ -108,6 +116,12 @@ func (c *call) parse(args []string) error {
 	for name, value := range map[string]*string{"type": &o.kind, "from": &o.from, "block": &o.block, "search": &o.search, "after": &o.after, "skip": &o.skip} {
 		f.StringVar(value, name, "", "")
 	}
+	return f
+}
+
+// parse reads the words and the flags, which stand anywhere among them.
+func (c *call) parse(args []string) error {
+	f := c.options.flagSet()
 	for {
 		if err := f.Parse(args); err != nil {
 			return err
@@ -127,7 +141,7 @@ func (c *call) parse(args []string) error {
 	}
 	var err error
 	f.Visit(func(f *flag.Flag) {
-		if f.Name != "status" && f.Name != "json" && !slices.Contains(command.flags, f.Name) {
+		if !command.has(f.Name) {
 			err = fmt.Errorf("%s has no --%s", c.name, f.Name)
 		}
 	})
