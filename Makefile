@@ -8,6 +8,8 @@ BENCH = go -C test/bench
 ALERTS = go -C test/alerts
 # So are the tests that look at the status page in a browser.
 PAGE = go -C test/page
+# So is what makes the manual pages.
+MAN = go -C dist/man
 # The state with which the present one is compared: a git revision.
 BEFORE = 214e941
 BENCHSTAT = go run golang.org/x/perf/cmd/benchstat@v0.0.0-20260908200009-22c9c6c9d4da
@@ -17,7 +19,7 @@ HOSTS = go test -race -count=1 -timeout 15m -v ./test/hosts
 EXAMPLES = go test -race -count=1 -timeout 30m -v ./test/examples
 BROWSER = $(PAGE) test -race -count=1 -timeout 15m -v .
 
-.PHONY: run build test model e2e test-examples test-engines test-hosts test-alerts test-page page-large screenshots soak lint bench bench-scale bench-hosts bench-status bench-engine bench-crashes pgo
+.PHONY: run build man test model e2e test-examples test-engines test-hosts test-alerts test-page page-large screenshots soak lint bench bench-scale bench-hosts bench-status bench-engine bench-crashes pgo
 
 run: build
 	./coredns -conf Corefile.example
@@ -25,8 +27,13 @@ run: build
 build:
 	./build.sh
 
+# The pages of the packages, dated by SOURCE_DATE_EPOCH, or else by the last commit.
+man:
+	SOURCE_DATE_EPOCH=$${SOURCE_DATE_EPOCH:-$$(git log -1 --format=%ct)} $(MAN) run . $(CURDIR)/out/man
+	. test/need.sh && need mandoc "have mandoc" install mandoc && mandoc -T lint -W warning out/man/*
+
 test:
-	test/with-engine --need chromium sh -c 'go test -race $$(go list ./... | grep -vE "/test/(e2e|convergence|soak|hosts|examples)$$") && $(BENCH) test -race ./... && $(ALERTS) test -race -count=1 -v ./... && $(E2E) && $(HOSTS) && $(BROWSER) && $(EXAMPLES)'
+	test/with-engine --need chromium sh -c 'go test -race $$(go list ./... | grep -vE "/test/(e2e|convergence|soak|hosts|examples)$$") && $(BENCH) test -race ./... && $(ALERTS) test -race -count=1 -v ./... && $(MAN) test -race -v ./... && $(E2E) && $(HOSTS) && $(BROWSER) && $(EXAMPLES)'
 
 # All schedules of up to seven steps, and long ones at random: some minutes. What it prints is the same each time.
 model:
@@ -69,6 +76,7 @@ lint:
 	$(BENCH) vet ./... && $(BENCH) run $(STATICCHECK) ./...
 	$(ALERTS) vet ./... && $(ALERTS) run $(STATICCHECK) ./...
 	$(PAGE) vet ./... && $(PAGE) run $(STATICCHECK) ./...
+	$(MAN) vet ./... && $(MAN) run $(STATICCHECK) ./...
 
 bench:
 	for i in 1 2 3 4 5 6 7 8 9 10; do $(MICRO) && $(BENCH) test -run "^$$" -bench Plugin -benchtime 0.5s . || exit 1; done >bench.txt

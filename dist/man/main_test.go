@@ -1,0 +1,119 @@
+package main
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+)
+
+// epoch is when the pages of the tests are from.
+const epoch = "1770000000" // 2026-02-02
+
+// written returns a folder with all pages.
+func written(t *testing.T) string {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), "out", "man")
+	if err := write([]string{dir}, epoch); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// Each page has the title that man looks for, all sections of its source, and nothing that only Markdown shows.
+func TestPages(t *testing.T) {
+	dir := written(t)
+	heading := regexp.MustCompile(`(?m)^(##|###) (.*)$`)
+	stray := regexp.MustCompile(`(?m)^\* .*|.*\]\(.*|.*\.svg.*|^HELP$`)
+	for file, source := range pages {
+		b, err := os.ReadFile(filepath.Join(dir, file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		text := string(b)
+		called, number, _ := strings.Cut(file, ".")
+		for _, want := range []string{
+			`.TH "` + strings.ToUpper(called) + `" "` + number + `" "2026-02-02" "dockerdiscovery"`,
+			".SH NAME\n" + called + ` \- `,
+		} {
+			if !strings.Contains(text, want) {
+				t.Errorf("%s has no %q", file, want)
+			}
+		}
+		markdown, err := os.ReadFile(source)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, h := range heading.FindAllStringSubmatch(string(markdown), -1) {
+			want := ".SS " + h[2]
+			if h[1] == "##" {
+				want = ".SH " + strings.ToUpper(h[2])
+			}
+			if !strings.Contains(text, "\n"+want+"\n") {
+				t.Errorf("%s has no %q", file, want)
+			}
+		}
+		if line := stray.FindString(text); line != "" {
+			t.Errorf("%s has %q", file, line)
+		}
+	}
+}
+
+func TestLint(t *testing.T) {
+	mandoc, err := exec.LookPath("mandoc")
+	if err != nil {
+		t.Skipf("mandoc is not installed: %v", err)
+	}
+	dir := written(t)
+	for file := range pages {
+		if out, err := exec.Command(mandoc, "-T", "lint", "-W", "warning", filepath.Join(dir, file)).CombinedOutput(); err != nil {
+			t.Errorf("%s: %v\n%s", file, err, out)
+		}
+	}
+}
+
+func TestPage(t *testing.T) {
+	const head = ".nh\n.TH \"A\" \"7\" \"2026-11-29\" \"dockerdiscovery\" \"User Manuals\"\n"
+	for _, c := range []struct{ name, markdown, want string }{
+		{"name", "# b\n\n## Name\n\n*b* - does.\n", ".SH NAME\na \\- does.\n"},
+		{"picture", "one\n\n![p](p.svg)\n\ntwo\n", "one\n\n.PP\ntwo\n"},
+		{"links", "[a file](../b.md#c), [a site](https://d.example)\n", "a file, a site\n\\[la]https://d.example\\[ra]\n"},
+		{"item", "* one\n\n  goes on\n* two\n", ".IP \\(bu 2\none\n\ngoes on\n.IP \\(bu 2\ntwo\n"},
+		{"code", "~~~ txt\n## no [link](b)\n  two\n~~~\n", ".EX\n## no [link](b)\n  two\n.EE\n"},
+	} {
+		got := string(page("a.7", c.markdown, time.Date(2026, 11, 29, 0, 0, 0, 0, time.UTC)))
+		if got, _ := strings.CutPrefix(got, head); strings.TrimSpace(got) != strings.TrimSpace(c.want) {
+			t.Errorf("%s: %q, want %q", c.name, got, c.want)
+		}
+	}
+}
+
+// The command's own words are in the page, so that they are written once.
+func TestUsage(t *testing.T) {
+	text := string(page("a.1", "HELP\n", time.Unix(0, 0)))
+	for _, line := range strings.Split(usage(), "\n") {
+		if !strings.Contains(text, line) {
+			t.Errorf("%q is missing", line)
+		}
+	}
+}
+
+func TestWriteNothing(t *testing.T) {
+	for _, c := range []struct {
+		args        []string
+		epoch, want string
+	}{
+		{nil, epoch, "want the folder"},
+		{[]string{"a", "b"}, epoch, "want the folder"},
+		{[]string{t.TempDir()}, "", "SOURCE_DATE_EPOCH is ''"},
+		{[]string{t.TempDir()}, "now", "SOURCE_DATE_EPOCH is 'now'"},
+		{[]string{"main.go"}, epoch, "main.go: not a directory"},
+	} {
+		if err := write(c.args, c.epoch); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%q at %q: %v, want %q", c.args, c.epoch, err, c.want)
+		}
+	}
+}
