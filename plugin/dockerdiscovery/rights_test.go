@@ -297,3 +297,38 @@ func TestNamesakes(t *testing.T) {
 		})
 	}
 }
+
+// TestWithinRights checks what a container may do to names that others have no right of their own to: docs/security.md tells it.
+func TestWithinRights(t *testing.T) {
+	for _, c := range []struct {
+		what  string
+		thief func(*container.Container) *container.Container
+		name  string
+		want  map[string]string // by who asks
+	}{
+		{"nobody's name", records("free.docker. A 192.0.2.66"), "free.docker.",
+			map[string]string{"the host": "192.0.2.66", "a neighbour": "192.0.2.66", "a stranger": "192.0.2.66"}},
+		{"the label's name of another", records("www.docker. A 192.0.2.66"), "www.docker.",
+			map[string]string{"the host": "10.1.0.2 192.0.2.66", "a neighbour": "10.1.0.2 192.0.2.66"}},
+		{"an alias on the network", alias("db"), "db.docker.",
+			map[string]string{"a neighbour": "10.1.0.11 10.1.0.66", "a member of project shop": "10.1.0.11 10.1.0.66", "a member of project gitea": "10.1.0.11"}},
+		{"an alias on the network, as a project of its own", func(c *container.Container) *container.Container {
+			return labelled(aliased(c, "db"), "project=thieves", "service=db")
+		}, "db.docker.", map[string]string{"a neighbour": "none", "a member of project gitea": "10.1.0.11"}},
+		{"nothing", alias(), "whoami.docker.", map[string]string{"the host": "10.4.0.3"}},
+		{"an alias on another network", alias("whoami"), "whoami.docker.",
+			map[string]string{"the host": "none", "a stranger": "none", "a member of network traefik": "10.4.0.3"}},
+		{"a project's name, by its labels", func(c *container.Container) *container.Container {
+			return labelled(c, "project=gitea", "service=db")
+		}, "db.gitea.docker.", map[string]string{"the host": "10.1.0.11 10.1.0.66", "a member of project gitea": "10.1.0.11 10.1.0.66"}},
+	} {
+		w := newTown(nil)
+		w.set(residents()...)
+		w.set(theft{thief: c.thief}.on("a"))
+		for who, want := range c.want {
+			if got := dig(t, w.Docker, askers[who], c.name, dns.TypeA); got != want {
+				t.Errorf("%s: %s gets %q, want %q", c.what, who, got, want)
+			}
+		}
+	}
+}
