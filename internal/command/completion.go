@@ -33,12 +33,33 @@ func init() {
 	commands["completion"] = command{"one SHELL", 1, 1, nil, (*call).completion}
 }
 
-// completed is a command, or none yet, or a flag, with what can come after it.
+// completed is a command, the beginning of one, or a flag, with what can come after it.
 type completed struct {
 	Name  string
-	Words []string // that a command takes, or a flag's value
+	Words []string // that a command takes or goes on with, or a flag's value
 	Flags []string // of a command
+	Begun bool     // the command goes on with one of the words
 	Bool  bool     // a flag has no value
+}
+
+// completedCommands returns the commands, each after its beginnings, of which nothing is the first.
+func completedCommands() (all []completed) {
+	begun := map[string]int{} // by name, where it is in all
+	for _, name := range append([]string{""}, slices.Sorted(maps.Keys(commands))...) {
+		before := ""
+		for word := range strings.FieldsSeq(name) {
+			b := &all[begun[before]]
+			if b.Begun = true; !slices.Contains(b.Words, word) {
+				b.Words = append(b.Words, word)
+			}
+			if before = strings.TrimSpace(before + " " + word); before != name && begun[before] == 0 {
+				begun[before] = len(all)
+				all = append(all, completed{Name: before})
+			}
+		}
+		all = append(all, completed{Name: name, Words: choices[name]})
+	}
+	return all
 }
 
 // programName is what can stand in a shell's script as it is.
@@ -53,12 +74,7 @@ func (c *call) completion(context.Context, *client) int {
 	if !programName.MatchString(c.program) {
 		return c.fail(exitUsage, fmt.Errorf("no shell completes the program's name '%s': want letters, digits, and . _ + - in it", c.program))
 	}
-	names := slices.Sorted(maps.Keys(commands))
-	none := completed{Words: names}
-	all := []completed{none}
-	for _, name := range names {
-		all = append(all, completed{Name: name, Words: choices[name]})
-	}
+	all := completedCommands()
 	var flags []completed
 	new(options).flagSet().VisitAll(func(f *flag.Flag) {
 		name := "--" + f.Name
@@ -70,7 +86,7 @@ func (c *call) completion(context.Context, *client) int {
 			}
 		}
 	})
-	t := template.Must(template.New("").Funcs(template.FuncMap{"join": strings.Join, "cut": strings.TrimPrefix}).ParseFS(scripts, "completion/*"))
+	t := template.Must(template.New("").Funcs(template.FuncMap{"join": strings.Join, "cut": strings.TrimPrefix, "fields": strings.Fields}).ParseFS(scripts, "completion/*"))
 	var script strings.Builder
 	if err := t.ExecuteTemplate(&script, shell, map[string]any{
 		"Program":  c.program,

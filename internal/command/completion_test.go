@@ -46,23 +46,19 @@ func script(t *testing.T, shell string) string {
 	return file
 }
 
-// Each shell takes its script, and offers the commands, their flags and what can follow these.
+// Each shell offers the commands, their flags and what can follow these.
 func TestCompletes(t *testing.T) {
 	all := strings.Join(allCommands(), " ")
 	for _, shell := range shells {
 		t.Run(shell, func(t *testing.T) {
-			path, file := installed(t, shell), script(t, shell)
-			if out, err := exec.Command(path, "-n", file).CombinedOutput(); err != nil {
-				t.Fatalf("%s -n: %v\n%s", shell, err, out)
-			}
-			for _, c := range []struct{ words, want string }{
+			completes(t, shell, []completion{
 				{"dns do", "docker"},
 				{"dns -c", ""},
 				{"dns docker ", all},
 				{"dns docker e", "explain"},
 				{"dns docker --", "--json --status"},
 				{"dns docker --json ", all},
-				{"dns docker --status localhost:1 h", "hosts"},
+				{"dns docker --status localhost:1 ho", "hosts"},
 				{"dns docker --status ", ""},
 				{"dns docker explain ", ""},
 				{"dns docker explain web.docker --", "--block --from --json --status --type"},
@@ -75,25 +71,59 @@ func TestCompletes(t *testing.T) {
 				{"dns docker doctor --f", ""},
 				{"dns docker completion ", "bash fish zsh"},
 				{"dns docker completion --", "--json --status"},
-			} {
-				words := strings.Split(c.words, " ")
-				cmd := exec.Command(path, append([]string{"-c", completions[shell], "test", file}, words...)...)
-				if shell == "fish" { // which has no $0, and takes a line
-					cmd = exec.Command(path, "--no-config", "-c", completions[shell], file, c.words)
-				}
-				cmd.Dir = t.TempDir() // no files to offer
-				out, err := cmd.CombinedOutput()
-				if err != nil && c.want != "" { // a shell may fail where there is nothing
-					t.Errorf("%s: %v", c.words, err)
-				}
-				got := offered(string(out), words[len(words)-1])
-				want := strings.Fields(c.want)
-				slices.Sort(want)
-				if !slices.Equal(got, want) {
-					t.Errorf("%q: offers %q, want %q", c.words, got, want)
-				}
-			}
+			})
 		})
+	}
+}
+
+// A command of several words is offered word by word.
+func TestCompletesWordByWord(t *testing.T) {
+	for name, flags := range map[string][]string{"lantern light": {"from"}, "lantern snuff": {"skip"}} {
+		commands[name] = command{"nothing", 0, 0, flags, nil}
+		t.Cleanup(func() { delete(commands, name) })
+	}
+	for _, shell := range shells {
+		t.Run(shell, func(t *testing.T) {
+			completes(t, shell, []completion{
+				{"dns docker la", "lantern"},
+				{"dns docker lantern ", "light snuff"},
+				{"dns docker lantern s", "snuff"},
+				{"dns docker lantern --json s", "snuff"},
+				{"dns docker lantern --", "--json --status"},
+				{"dns docker lantern light --", "--from --json --status"},
+				{"dns docker lantern snuff --s", "--skip --status"},
+				{"dns docker explain lantern --s", "--status"},
+			})
+		})
+	}
+}
+
+// completion is what is to be offered at the end of the words.
+type completion struct{ words, want string }
+
+// completes checks that the shell takes its script, and offers what is wanted.
+func completes(t *testing.T, shell string, cases []completion) {
+	path, file := installed(t, shell), script(t, shell)
+	if out, err := exec.Command(path, "-n", file).CombinedOutput(); err != nil {
+		t.Fatalf("%s -n: %v\n%s", shell, err, out)
+	}
+	for _, c := range cases {
+		words := strings.Split(c.words, " ")
+		cmd := exec.Command(path, append([]string{"-c", completions[shell], "test", file}, words...)...)
+		if shell == "fish" { // which has no $0, and takes a line
+			cmd = exec.Command(path, "--no-config", "-c", completions[shell], file, c.words)
+		}
+		cmd.Dir = t.TempDir() // no files to offer
+		out, err := cmd.CombinedOutput()
+		if err != nil && c.want != "" { // a shell may fail where there is nothing
+			t.Errorf("%s: %v", c.words, err)
+		}
+		got := offered(string(out), words[len(words)-1])
+		want := strings.Fields(c.want)
+		slices.Sort(want)
+		if !slices.Equal(got, want) {
+			t.Errorf("%q: offers %q, want %q", c.words, got, want)
+		}
 	}
 }
 
