@@ -49,6 +49,8 @@ func run(ctx context.Context, args []string) error {
 		return hostsMain(args)
 	case fakeCommand:
 		return fakeMain(args)
+	case crowdCommand:
+		return crowdMain(args)
 	}
 	do := commands[command]
 	if do == nil {

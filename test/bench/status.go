@@ -13,13 +13,13 @@ import (
 	"github.com/dockerdiscovery/dockerdiscovery/test/rig"
 )
 
-// status compares the product with itself: without the status listener, and with one at which a page is open.
+// status compares the product with itself: without the status listener, and with one at which a page is open. Then it measures what
+// a crowd at the listener costs those who ask for names.
 func status(ctx context.Context, args []string) error {
 	f, _, err := parseCompare("status", args)
 	if err != nil {
 		return err
 	}
-	f.parts = "wire"
 	dir, err := os.MkdirTemp("", "bench")
 	if err != nil {
 		return err
@@ -34,10 +34,19 @@ func status(ctx context.Context, args []string) error {
 		return err
 	}
 	at := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
-	return f.run(ctx, newReport("status", "What the status listener costs a query", args), []candidate{
+	r := newReport("status", "What the status listener costs a query", args)
+	c := comparison{compareFlags: f, dir: dir, report: r, candidates: []candidate{
 		{name: "without", binary: binary},
 		{name: "status, a page open", binary: binary, property: "status " + at, page: "http://" + at},
-	})
+	}}
+	r.note("%d interleaved rounds, medians with their 95 %% intervals; ratios are taken in each round.", f.rounds)
+	if err := c.wire(ctx); err != nil {
+		return err
+	}
+	if err := c.crowd(ctx, binary, at); err != nil {
+		return err
+	}
+	return r.publish(f.out)
 }
 
 // openPage asks for what the page needs, as a browser does, and reads the events as they come until it is closed.
