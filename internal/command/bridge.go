@@ -12,6 +12,8 @@ import (
 	"strings"
 
 	"github.com/miekg/dns"
+
+	"github.com/dockerdiscovery/dockerdiscovery/internal/resolver"
 )
 
 // docker0 is the bridge of Docker's default network.
@@ -56,10 +58,10 @@ const (
 // resolv.conf, and asks those at loopback addresses from the machine itself.
 func (d *doctor) resolvConf(context.Context) []finding {
 	file := resolvConf
-	servers, err := d.nameservers(file)
-	if err == nil && len(servers) == 1 && servers[0] == resolved { // Docker knows what stands behind it
+	servers, err := resolver.Nameservers(d.files, file)
+	if err == nil && len(servers) == 1 && servers[0] == resolver.Stub { // Docker knows what stands behind it
 		file = resolvedConf
-		servers, err = d.nameservers(file)
+		servers, err = resolver.Nameservers(d.files, file)
 	}
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil

@@ -1,5 +1,5 @@
-// Package command is the binary's sub-command: what the server says of names and containers, in a terminal, and what is wrong
-// with the machine around it.
+// Package command is the binary's sub-command: what the server says of names and containers, in a terminal, what is wrong
+// with the machine around it, and what has the machine's resolver ask the server.
 package command
 
 import (
@@ -30,9 +30,14 @@ const usage = `PROGRAM docker tells what the server knows of containers, and why
     PROGRAM docker containers [CONTAINER]  all containers, or what became of one's names
     PROGRAM docker hosts                   the engines: current, away, their last errors
     PROGRAM docker doctor                  what is wrong with the server and this machine
+    PROGRAM docker health                  whether the server answers by DNS
+    PROGRAM docker resolver install        have this machine's resolver ask the server
+    PROGRAM docker resolver status         which resolver that is, and whether it does
+    PROGRAM docker resolver remove         undo what install has done
     PROGRAM docker completion SHELL        the script by which bash, zsh or fish completes these
 
-All but doctor and completion ask a server that runs with the property status in its docker block.
+The first four ask a server that runs with the property status in its docker block; the others
+can do without.
 Flags may stand before and after all words:
 
     --status ADDRESS  where status listens, HOST:PORT or unix:///PATH; else ` + status.DefaultAddress + `
@@ -45,6 +50,14 @@ Flags may stand before and after all words:
     --search TEXT     of names and containers, those rows alone that have the text
     --after ROW       of names and containers, the rows after this one
     --skip CHECK,...  what doctor is not to look at, as it calls that
+    --dns ADDRESS     of health, where the server is asked, as 127.0.0.1:1053; else what status
+                      tells, and 127.0.0.1:53 without it
+    --zone ZONE       of install, for which the server is to be asked, several times for several;
+                      of health, of which it is asked; else what status tells, and docker
+                      without it
+    --server ADDRESS  of install, where it is to be asked, as 127.0.0.1:1053; else what status
+                      tells
+    --dry-run         of install and remove, say what would be done and change nothing
 
 The exit code is
     0  the name has an answer, or nothing is wrong
@@ -64,8 +77,9 @@ type call struct {
 
 // options are what flags say.
 type options struct {
-	status, from, kind, block, search, after, skip string
-	json                                           bool
+	status, from, kind, block, search, after, skip, dns, server string
+	zones                                                       []string
+	json, dryRun                                                bool
 }
 
 // command is one of the commands.
@@ -88,6 +102,11 @@ var commands = map[string]command{
 	"containers": {"one CONTAINER at most", 0, 1, []string{"block", "search", "after"}, (*call).containers},
 	"hosts":      {"nothing", 0, 0, []string{"block"}, (*call).hosts},
 	"doctor":     {"nothing", 0, 0, []string{"skip"}, (*call).doctor},
+	"health":     {"nothing", 0, 0, []string{"dns", "zone"}, (*call).health},
+
+	"resolver install": {"nothing", 0, 0, []string{"zone", "server", "dry-run"}, (*call).resolverInstall},
+	"resolver status":  {"nothing", 0, 0, nil, (*call).resolverStatus},
+	"resolver remove":  {"nothing", 0, 0, []string{"dry-run"}, (*call).resolverRemove},
 }
 
 // Run does what the arguments say, which are those after "docker", and returns the exit code. Program is how the binary is called.
@@ -113,9 +132,14 @@ func (o *options) flagSet() *flag.FlagSet {
 	f.SetOutput(io.Discard)
 	f.StringVar(&o.status, "status", status.DefaultAddress, "")
 	f.BoolVar(&o.json, "json", false, "")
-	for name, value := range map[string]*string{"type": &o.kind, "from": &o.from, "block": &o.block, "search": &o.search, "after": &o.after, "skip": &o.skip} {
+	for name, value := range map[string]*string{"type": &o.kind, "from": &o.from, "block": &o.block, "search": &o.search, "after": &o.after, "skip": &o.skip, "dns": &o.dns, "server": &o.server} {
 		f.StringVar(value, name, "", "")
 	}
+	f.BoolVar(&o.dryRun, "dry-run", false, "")
+	f.Func("zone", "", func(z string) error {
+		o.zones = append(o.zones, z)
+		return nil
+	})
 	return f
 }
 
@@ -135,6 +159,12 @@ func (c *call) parse(args []string) error {
 		return flag.ErrHelp
 	}
 	c.name, c.words = c.words[0], c.words[1:]
+	if c.name == "resolver" {
+		if len(c.words) == 0 {
+			return errors.New("resolver goes on with install, status or remove")
+		}
+		c.name, c.words = c.name+" "+c.words[0], c.words[1:]
+	}
 	command, ok := commands[c.name]
 	if !ok {
 		return fmt.Errorf("there is no '%s'", c.name)

@@ -108,6 +108,11 @@ func TestUsage(t *testing.T) {
 		{"hosts --status", "", "flag needs an argument: -status", exitUsage},
 		{"hosts --status unix://run/dns.sock", "", "--status 'unix://run/dns.sock' is no address: want HOST:PORT or unix:///PATH", exitUsage},
 		{"hosts --status 127.0.0.1:http:80", "", "is no address: want HOST:PORT", exitUsage},
+		{"resolver", "", "resolver goes on with install, status or remove; see ", exitUsage},
+		{"resolver instal", "", "there is no 'resolver instal'", exitUsage},
+		{"resolver install now", "", `resolver install takes nothing, not ["now"]`, exitUsage},
+		{"resolver status --dry-run", "", "resolver status has no --dry-run", exitUsage},
+		{"resolver remove --zone docker", "", "resolver remove has no --zone", exitUsage},
 		{"doctor --skip resolver,cache", "", "there is no check 'cache'; they are status, engine, ", exitUsage},
 	} {
 		out, errs, code := run(strings.Fields(c.args)...)
@@ -126,16 +131,11 @@ func TestNoAnswer(t *testing.T) {
 			fmt.Fprintln(w, text)
 		})
 	}
-	closed, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	closed.Close()
 	for _, c := range []struct {
 		name, address, args, want string
 		code                      int
 	}{
-		{"nobody", closed.Addr().String(), "explain web", "connection refused\nIt has to run, with the property status in its docker block:\n    docker docker. {\n        status\n    }\n", exitNoServer},
+		{"nobody", nobodyAt(t), "explain web", "connection refused\nIt has to run, with the property status in its docker block:\n    docker docker. {\n        status\n    }\n", exitNoServer},
 		{"no socket", "unix:///nowhere/dns.sock", "names", "/nowhere/dns.sock: connect: no such file or directory", exitNoServer},
 		{"bad question", says(400, asText, "'X' is no type"), "explain web --type X", "dns docker: 'X' is no type\n", exitUsage},
 		{"bad question, JSON", says(400, asJSON, `{"status": 400, "error": "'X' is no type"}`), "explain web --json", "dns docker: 'X' is no type\n", exitUsage},

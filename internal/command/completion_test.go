@@ -69,6 +69,10 @@ func TestCompletes(t *testing.T) {
 				{"dns docker doctor --skip ", strings.Join(checkNames(), " ")},
 				{"dns docker doctor --skip re", "resolver resolvconf"},
 				{"dns docker doctor --f", ""},
+				{"dns docker resolver ", "install remove status"},
+				{"dns docker resolver install --", "--dry-run --json --server --status --zone"},
+				{"dns docker resolver remove --", "--dry-run --json --status"},
+				{"dns docker resolver install --zone docker --d", "--dry-run"},
 				{"dns docker completion ", "bash fish zsh"},
 				{"dns docker completion --", "--json --status"},
 			})

@@ -113,12 +113,7 @@ func (s *setUp) examine(t *testing.T, args ...string) (printed string, code int)
 	}
 	at := serveJSON(t, server)
 	if s.off {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		l.Close()
-		at = l.Addr().String()
+		at = nobodyAt(t)
 	}
 	var out, errs strings.Builder
 	c := &call{program: "dns", out: &out, err: &errs}
@@ -207,17 +202,14 @@ func TestDoctor(t *testing.T) {
 			[]string{"note     port53      com.docker.back (process 7) has 192.0.2.1:53\n                     → a container publishes the port", "ok       port53      the server has 127.0.0.1:53"}},
 		{"nobody has port 53", func(s *setUp) { s.off, s.held = true, nil }, exitFound, []string{"ok       port53      nobody has it"}},
 		{"not Linux", func(s *setUp) { s.machine.system = "darwin" }, exitWell, []string{"note     port53      who has port 53 can't be seen here: 'sudo lsof"}},
-		{"split DNS is not set up, systemd-resolved", func(s *setUp) { s.system = nil }, exitFound, []string{
-			"problem  resolver    web.docker. is 172.17.0.2 for the server, and unknown to this machine's programs: their resolver does not ask the server\n                     → write into /etc/systemd/resolved.conf.d/docker.conf, and restart systemd-resolved\n                       [Resolve]\n                       DNS=127.0.0.1:53\n                       Domains=~docker\n"}},
-		{"split DNS is not set up, dnsmasq", func(s *setUp) {
+		{"split DNS is not set up", func(s *setUp) {
 			s.system, s.files = nil, fstest.MapFS{resolvConf: file("nameserver 127.0.0.1\n"), daemonConf: file(`{"dns": ["172.17.0.1"]}`)}
 			s.overview.Blocks[0].Listen = []string{"dns://:1053"}
-		}, exitFound, []string{"→ have the resolver at 127.0.0.1 ask the server, as dnsmasq with server=/docker/127.0.0.1#1053\n",
+		}, exitFound, []string{
+			"problem  resolver    web.docker. is 172.17.0.2 for the server, and unknown to this machine's programs: their resolver does not ask the server\n                     → 'dns docker resolver install --zone docker --server 127.0.0.1:1053' has it ask the server, ",
 			"ok       resolvconf  /etc/resolv.conf names 127.0.0.1, but /etc/docker/daemon.json gives containers 172.17.0.1"}},
-		{"split DNS is not set up, a router", func(s *setUp) { s.system, s.files = nil, fstest.MapFS{resolvConf: file("nameserver 192.0.2.1\n")} }, exitFound,
-			[]string{"ask the server for docker, as the README's section \"Who uses it as resolver\" shows; /etc/resolv.conf names 192.0.2.1\n"}},
-		{"split DNS is not set up, macOS", func(s *setUp) { s.system, s.machine.system = nil, "darwin" }, exitFound,
-			[]string{"→ write into /etc/resolver/docker\n                       nameserver 127.0.0.1\n                       port 53\n"}},
+		{"split DNS is not set up, all names", func(s *setUp) { s.system, s.overview.Blocks[0].Zones = nil, []string{"."} }, exitFound,
+			[]string{"→ have it ask the server, as the README's section \"Who uses it as resolver\" shows\n"}},
 		{"another answer", func(s *setUp) { s.system["web.docker."] = "192.0.2.9" }, exitFound,
 			[]string{"web.docker. is 172.17.0.2 for the server, but 192.0.2.9 for this machine's programs\n"}},
 		{"the resolver fails", func(s *setUp) { s.system["web.docker."] = "timeout" }, exitFound,
@@ -273,7 +265,7 @@ func TestDoctorJSON(t *testing.T) {
 	if want := []string{"status ok", "engine ok", "corefile ok", "resolver problem"}; !slices.Equal(checks, want) || code != exitFound {
 		t.Errorf("code %d, findings %q, want %q", code, checks, want)
 	}
-	if cure := got[len(got)-1].Cure; !strings.Contains(cure, "\nDomains=~docker") {
+	if cure := got[len(got)-1].Cure; !strings.Contains(cure, "resolver install --zone docker") {
 		t.Errorf("cure %q", cure)
 	}
 	if _, code := s.examine(t, "--skip", "resolver"); code != exitWell {

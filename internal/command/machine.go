@@ -12,6 +12,7 @@ import (
 	"github.com/miekg/dns"
 
 	"github.com/dockerdiscovery/dockerdiscovery/internal/engine"
+	"github.com/dockerdiscovery/dockerdiscovery/internal/resolver"
 	"github.com/dockerdiscovery/dockerdiscovery/internal/socket"
 )
 
@@ -28,6 +29,7 @@ type machine struct {
 	exchange func(ctx context.Context, server string, name string, qtype uint16) (*dns.Msg, error)
 	// resolve asks the system's resolver, as programs do.
 	resolve func(ctx context.Context, name string) ([]netip.Addr, error)
+	local   *resolver.Machine
 }
 
 // thisMachine is the one on which we run.
@@ -38,6 +40,9 @@ func thisMachine() *machine {
 		resolve: func(ctx context.Context, name string) ([]netip.Addr, error) {
 			return net.DefaultResolver.LookupNetIP(ctx, "ip", name)
 		},
+		local: &resolver.Machine{GOOS: runtime.GOOS, Root: "/", Run: resolver.Run, Holder: func(at netip.AddrPort) string {
+			return socket.Known(socket.Holders("udp", at.String())).Process
+		}},
 	}
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/netip"
 	"slices"
@@ -110,22 +109,10 @@ func list(ips []netip.Addr) string { return strings.Trim(fmt.Sprint(ips), "[]") 
 // splitDNS says how this machine's resolver is told to ask the server for the name's zone.
 func (d *doctor) splitDNS(name, server string) string {
 	zone := strings.TrimSuffix(d.zoneOf(name), ".")
-	at, err := netip.ParseAddrPort(server)
-	if err != nil || zone == "" {
+	if zone == "" {
 		return "have it ask the server, as the README's section \"Who uses it as resolver\" shows"
 	}
-	if d.system == "darwin" {
-		return fmt.Sprintf("write into /etc/resolver/%s\nnameserver %s\nport %d", zone, at.Addr(), at.Port())
-	}
-	servers, _ := d.nameservers("etc/resolv.conf") // none: the last line holds
-	switch {
-	case slices.ContainsFunc(servers, isResolved):
-		return fmt.Sprintf("write into /etc/systemd/resolved.conf.d/docker.conf, and restart systemd-resolved\n[Resolve]\nDNS=%s\nDomains=~%s", server, zone)
-	case slices.ContainsFunc(servers, netip.Addr.IsLoopback):
-		return fmt.Sprintf("have the resolver at %s ask the server, as dnsmasq with server=/%s/%s#%d", list(servers), zone, at.Addr(), at.Port())
-	default:
-		return fmt.Sprintf("have a resolver on this machine ask the server for %s, as the README's section \"Who uses it as resolver\" shows; /etc/resolv.conf names %s", zone, list(servers))
-	}
+	return fmt.Sprintf("'%s docker resolver install --zone %s --server %s' has it ask the server, or says why it can't", d.program, zone, server)
 }
 
 // zoneOf returns the zone of the server's in which the name lies, "" if there is none.
@@ -138,29 +125,4 @@ func (d *doctor) zoneOf(name string) (in string) {
 		}
 	}
 	return in
-}
-
-// isResolved reports whether the address is systemd-resolved's.
-func isResolved(ip netip.Addr) bool { return ip == resolved || ip == resolved.Next() }
-
-var resolved = netip.AddrFrom4([4]byte{127, 0, 0, 53})
-
-// nameservers returns the servers in a file of the form of resolv.conf.
-func (d *doctor) nameservers(file string) ([]netip.Addr, error) {
-	f, err := d.files.Open(file)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	conf, err := dns.ClientConfigFromReader(io.LimitReader(f, maxFile))
-	if err != nil {
-		return nil, err
-	}
-	var ips []netip.Addr
-	for _, s := range conf.Servers {
-		if ip, err := netip.ParseAddr(s); err == nil {
-			ips = append(ips, ip)
-		}
-	}
-	return ips, nil
 }
