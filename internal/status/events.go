@@ -191,8 +191,9 @@ func (st *stream) lines(ctx context.Context, v *seen, of []catalog.Explanation) 
 		return nil, err
 	}
 	defer done()
-	lines := make([]lineJSON, len(of))
+	lines, pace := make([]lineJSON, len(of)), st.server.pace()
 	for i := range of {
+		pace.rest()
 		var err error
 		if lines[i], err = v.lineJSON(&of[i]); err != nil {
 			return nil, err

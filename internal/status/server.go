@@ -74,11 +74,12 @@ func New(blocks func() []Block, names func() []string) *Server {
 		names = func() []string { return nil }
 	}
 	s := &Server{
-		blocks: blocks, names: names,
+		names:     names,
 		answers:   make(chan struct{}, maxAnswers),
 		listeners: make(chan struct{}, maxListeners),
 		work:      make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2)), // DNS has the other processors
 	}
+	s.blocks = func() []Block { return s.paced(blocks()) }
 	s.live, s.endAll = context.WithCancel(context.Background())
 	for pattern, h := range map[string]http.HandlerFunc{
 		"GET /explain":         s.ask,
@@ -275,7 +276,7 @@ func (s *Server) make(head http.Header, r *http.Request, f *form, route func(*ht
 		head.Set(RecordsField, strconv.Itoa(*v.records))
 	}
 	var b bytes.Buffer
-	w := printable(&b)
+	w := printable(restful{&b, s.pace()})
 	switch f {
 	case jsonForm:
 		err = json.NewEncoder(w).Encode(v.json)
