@@ -186,7 +186,7 @@ func (st *stream) lines(ctx context.Context, v *seen, of []catalog.Explanation) 
 	if len(of) == 0 {
 		return nil, nil
 	}
-	done, err := st.server.turn(ctx)
+	done, err := turn(ctx, st.server.work)
 	if err != nil {
 		return nil, err
 	}

@@ -11,11 +11,13 @@ import (
 )
 
 const (
-	// An answer is made in stretches of this length, so that on a machine of one processor no query of DNS waits for longer.
+	// An answer is made in stretches of about this length, so that on a machine of one processor no query of DNS waits for long.
 	stretch = 100 * time.Microsecond
 	// Between them the processor is DNS's for so many times as long: a little for who asks alone, and most of the time where a
 	// crowd does.
-	restAlone, restInCrowd = 1, 9
+	restAlone, restInCrowd = 1, 19
+	// What took longer than this has waited for something, and left the processor to others.
+	longest = 10 * time.Millisecond
 	// crowd is how many answers make one.
 	crowd = 3
 )
@@ -30,14 +32,15 @@ func (s *Server) pace() *pace { return &pace{s, time.Now()} }
 
 // rest rests, if it is time to. It has to be called often.
 func (p *pace) rest() {
-	if time.Since(p.began) < stretch {
+	took := time.Since(p.began)
+	if took < stretch {
 		return
 	}
-	rests := restAlone
+	rests := time.Duration(restAlone)
 	if len(p.server.answers) >= crowd {
 		rests = restInCrowd
 	}
-	time.Sleep(time.Duration(rests) * stretch)
+	time.Sleep(rests * min(took, longest))
 	p.began = time.Now()
 }
 
@@ -78,6 +81,7 @@ func resting[T any](p *pace, all iter.Seq[T]) iter.Seq[T] {
 		return nil
 	}
 	return func(yield func(T) bool) {
+		p.began = time.Now() // a page that is live goes through them now and then
 		for t := range all {
 			p.rest()
 			if !yield(t) {

@@ -20,7 +20,7 @@ import (
 
 const (
 	// Connections beyond these wait until one is closed.
-	maxConns = 256
+	maxConns = 128
 	// Answers are held in memory until they are written: there are so many at most, and others wait for so long.
 	maxAnswers = 16
 	patience   = time.Second
@@ -60,6 +60,7 @@ type Server struct {
 	mux       http.ServeMux
 	answers   chan struct{} // has an item for each answer that is made or written
 	work      chan struct{} // has an item for each answer that is made
+	refusals  chan struct{} // has an item while one of those is refused for whom there was no place
 	listeners chan struct{} // has an item for each page that is live
 
 	mu     sync.Mutex      // guards the following
@@ -77,6 +78,7 @@ func New(blocks func() []Block, names func() []string) *Server {
 		names:     names,
 		answers:   make(chan struct{}, maxAnswers),
 		listeners: make(chan struct{}, maxListeners),
+		refusals:  make(chan struct{}, 1),
 		work:      make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2)), // DNS has the other processors
 	}
 	s.blocks = func() []Block { return s.paced(blocks()) }
@@ -217,6 +219,11 @@ func (s *Server) shows(route func(*http.Request) (view, error)) http.HandlerFunc
 			return
 		}
 		if !enter(r.Context(), s.answers) {
+			done, err := turn(r.Context(), s.refusals) // to refuse a crowd all at once would take the processor from DNS
+			if err != nil {
+				return // nobody waits any more
+			}
+			defer done()
 			w.Header().Set("Retry-After", strconv.Itoa(retryAfter))
 			s.write(w, r, textForm, http.StatusServiceUnavailable, []byte("Too many ask at once: try again in a second\n"))
 			return
@@ -247,20 +254,20 @@ func enter(ctx context.Context, places chan struct{}) bool {
 	}
 }
 
-// turn waits until an answer may be made. Done has to be called when it is.
-func (s *Server) turn(ctx context.Context) (done func(), err error) {
+// turn waits until there is a place to work. Done has to be called after the work: the place rests then.
+func turn(ctx context.Context, places chan struct{}) (done func(), err error) {
 	select {
-	case s.work <- struct{}{}:
+	case places <- struct{}{}:
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
 	began := time.Now()
-	return func() { time.AfterFunc(max(leastRest, time.Since(began)), func() { <-s.work }) }, nil
+	return func() { time.AfterFunc(max(leastRest, time.Since(began)), func() { <-places }) }, nil
 }
 
 // make makes the answer in the form. Few are made at once, so that queries of DNS find a processor.
 func (s *Server) make(head http.Header, r *http.Request, f *form, route func(*http.Request) (view, error)) (status int, body []byte, err error) {
-	done, err := s.turn(r.Context())
+	done, err := turn(r.Context(), s.work)
 	if err != nil {
 		return 0, nil, err
 	}

@@ -690,6 +690,7 @@ func (c *countedConn) Close() error {
 
 // TestCrowd has a thousand ask at once beside hundreds who say nothing: the connections have a bound, and none is left.
 func TestCrowd(t *testing.T) {
+	const conns = 128
 	inner, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -706,9 +707,9 @@ func TestCrowd(t *testing.T) {
 		}
 		silent = append(silent, c)
 	}
-	for end := time.Now().Add(10 * time.Second); l.open.Load() < 256; {
+	for end := time.Now().Add(10 * time.Second); l.open.Load() < conns; {
 		if time.Now().After(end) {
-			t.Fatalf("%d connections are open of those who say nothing, want 256", l.open.Load())
+			t.Fatalf("%d connections are open of those who say nothing, want %d", l.open.Load(), conns)
 		}
 	}
 	for _, c := range silent {
@@ -740,8 +741,8 @@ func TestCrowd(t *testing.T) {
 	if answered.Load() == 0 {
 		t.Error("nobody is answered")
 	}
-	if n := l.most.Load(); n > 256 {
-		t.Errorf("%d connections are open at once, want at most 256", n)
+	if n := l.most.Load(); n > conns {
+		t.Errorf("%d connections are open at once, want at most %d", n, conns)
 	}
 	t.Logf("%d answered, %d refused, %d connections at most", answered.Load(), refused.Load(), l.most.Load())
 	stop()
