@@ -154,11 +154,7 @@ func stateOf(e *catalog.Explanation) string {
 type ContainerPage = page[Container]
 
 func (s *Server) containerTable(r *http.Request) (view, error) {
-	p, err := read(r)
-	if err != nil {
-		return view{}, err
-	}
-	blocks, err := s.chosen(p)
+	p, blocks, err := s.asked(r)
 	if err != nil {
 		return view{}, err
 	}
@@ -227,11 +223,7 @@ type Details struct {
 }
 
 func (s *Server) container(r *http.Request) (view, error) {
-	p, err := read(r)
-	if err != nil {
-		return view{}, err
-	}
-	blocks, err := s.chosen(p)
+	_, blocks, err := s.asked(r)
 	if err != nil {
 		return view{}, err
 	}

@@ -69,6 +69,16 @@ func clip(text string) string {
 	return strings.ToValidUTF8(text[:maxParam], "") + "..."
 }
 
+// asked returns the request's parameters, and the blocks that it asks about.
+func (s *Server) asked(r *http.Request) (params, []Block, error) {
+	p, err := read(r)
+	if err != nil {
+		return params{}, nil, err
+	}
+	blocks, err := s.chosen(p)
+	return p, blocks, err
+}
+
 // chosen returns the blocks that the request asks about: the one of the parameter block, else all.
 func (s *Server) chosen(p params) ([]Block, error) {
 	blocks := s.blocks()

@@ -34,11 +34,7 @@ type ZonePage struct {
 }
 
 func (s *Server) zoneFile(r *http.Request) (view, error) {
-	p, err := read(r)
-	if err != nil {
-		return view{}, err
-	}
-	blocks, err := s.chosen(p)
+	p, blocks, err := s.asked(r)
 	if err != nil {
 		return view{}, err
 	}
@@ -78,11 +74,7 @@ func (c comment) Write(b []byte) (int, error) {
 }
 
 func (s *Server) explain(r *http.Request) (view, error) {
-	p, err := read(r)
-	if err != nil {
-		return view{}, err
-	}
-	blocks, err := s.chosen(p)
+	p, blocks, err := s.asked(r)
 	if err != nil {
 		return view{}, err
 	}

@@ -81,11 +81,7 @@ type NamePage struct {
 }
 
 func (s *Server) nameTable(r *http.Request) (view, error) {
-	p, err := read(r)
-	if err != nil {
-		return view{}, err
-	}
-	blocks, err := s.chosen(p)
+	p, blocks, err := s.asked(r)
 	if err != nil {
 		return view{}, err
 	}
@@ -136,11 +132,7 @@ type HostPage struct {
 }
 
 func (s *Server) hostTable(r *http.Request) (view, error) {
-	p, err := read(r)
-	if err != nil {
-		return view{}, err
-	}
-	blocks, err := s.chosen(p)
+	_, blocks, err := s.asked(r)
 	if err != nil {
 		return view{}, err
 	}
