@@ -25,9 +25,9 @@ const (
 	maxAnswers = 16
 	patience   = time.Second
 	retryAfter = 1 // second
-	// After an answer is made nobody makes one in its place for as long as that took, and for leastRest at least: what a crowd
-	// asks here takes no time from DNS.
-	leastRest = 10 * time.Millisecond
+	// After an answer or a refusal is made nobody makes one in its place for so long, beyond what its making has rested: what
+	// a crowd asks here takes no time from DNS.
+	rest = 10 * time.Millisecond
 
 	// What a request's head may have, in time and size.
 	headTime = 5 * time.Second
@@ -127,7 +127,7 @@ func (s *Server) Start(l net.Listener, warnf func(format string, args ...any)) (
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		if err := h.Serve(netutil.LimitListener(l, maxConns)); !errors.Is(err, http.ErrServerClosed) {
+		if err := h.Serve(spreading(netutil.LimitListener(l, maxConns))); !errors.Is(err, http.ErrServerClosed) {
 			warnf("The status listener at %s has ended: %v", l.Addr(), err)
 		}
 	}()
@@ -261,8 +261,7 @@ func turn(ctx context.Context, places chan struct{}) (done func(), err error) {
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
-	began := time.Now()
-	return func() { time.AfterFunc(max(leastRest, time.Since(began)), func() { <-places }) }, nil
+	return func() { time.AfterFunc(rest, func() { <-places }) }, nil
 }
 
 // make makes the answer in the form. Few are made at once, so that queries of DNS find a processor.

@@ -13,6 +13,9 @@ import (
 	"github.com/dockerdiscovery/dockerdiscovery/test/rig"
 )
 
+// allParts are what two states of the product are compared by.
+const allParts = "wire,scale,engine"
+
 // compareFlags are the options of bench compare and bench before.
 type compareFlags struct {
 	out        string
@@ -24,11 +27,11 @@ type compareFlags struct {
 	pin        bool
 }
 
-func parseCompare(name string, args []string) (f compareFlags, rest []string, err error) {
+func parseCompare(name, parts string, args []string) (f compareFlags, rest []string, err error) {
 	set := flag.NewFlagSet("bench "+name, flag.ContinueOnError)
 	set.StringVar(&f.out, "out", "docs/benchmarks", fmt.Sprintf("folder for %s.json and %[1]s.svg", name))
 	set.IntVar(&f.rounds, "rounds", 20, fmt.Sprintf("rounds, no fewer than %d: in each, all binaries have their turn, in rotating order", fewestRounds))
-	set.StringVar(&f.parts, "parts", "wire,scale,engine", "what is measured")
+	set.StringVar(&f.parts, "parts", parts, "what is measured")
 	set.IntVar(&f.names, "names", 300, "running containers for wire")
 	set.IntVar(&f.containers, "containers", 2000, "running containers for scale")
 	set.IntVar(&f.starts, "starts", 3, "containers that are started in each turn of scale and engine")
@@ -66,7 +69,7 @@ func parseCandidates(args []string) ([]candidate, error) {
 
 // compare measures any number of binaries side by side.
 func compare(ctx context.Context, args []string) error {
-	f, rest, err := parseCompare("compare", args)
+	f, rest, err := parseCompare("compare", allParts, args)
 	if err != nil {
 		return err
 	}
@@ -79,7 +82,7 @@ func compare(ctx context.Context, args []string) error {
 
 // before compares the present state with that of a git revision.
 func before(ctx context.Context, args []string) error {
-	f, rest, err := parseCompare("before", args)
+	f, rest, err := parseCompare("before", allParts, args)
 	if err != nil {
 		return err
 	}
@@ -110,8 +113,15 @@ func (f compareFlags) run(ctx context.Context, r *report, cs []candidate) error 
 	defer os.RemoveAll(dir)
 	c := comparison{compareFlags: f, dir: dir, candidates: cs, report: r}
 	r.note("%d interleaved rounds, medians with their 95 %% intervals; ratios to %s are taken in each round.", f.rounds, cs[0].name)
-	parts := map[string]func(context.Context) error{"wire": c.wire, "scale": c.scale, "engine": c.engine}
-	for part := range strings.SplitSeq(f.parts, ",") {
+	if err := c.measure(ctx, map[string]func(context.Context) error{"wire": c.wire, "scale": c.scale, "engine": c.engine}); err != nil {
+		return err
+	}
+	return r.publish(f.out)
+}
+
+// measure measures the parts that the options name.
+func (c *comparison) measure(ctx context.Context, parts map[string]func(context.Context) error) error {
+	for part := range strings.SplitSeq(c.parts, ",") {
 		measure := parts[part]
 		if measure == nil {
 			return fmt.Errorf("-parts: no part %q", part)
@@ -120,7 +130,7 @@ func (f compareFlags) run(ctx context.Context, r *report, cs []candidate) error 
 			return fmt.Errorf("%s: %w", part, err)
 		}
 	}
-	return r.publish(f.out)
+	return nil
 }
 
 // comparison is one run of bench compare or bench before.

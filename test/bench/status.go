@@ -16,7 +16,7 @@ import (
 // status compares the product with itself: without the status listener, and with one at which a page is open. Then it measures what
 // a crowd at the listener costs those who ask for names.
 func status(ctx context.Context, args []string) error {
-	f, _, err := parseCompare("status", args)
+	f, _, err := parseCompare("status", "wire,crowd", args)
 	if err != nil {
 		return err
 	}
@@ -40,10 +40,8 @@ func status(ctx context.Context, args []string) error {
 		{name: "status, a page open", binary: binary, property: "status " + at, page: "http://" + at},
 	}}
 	r.note("%d interleaved rounds, medians with their 95 %% intervals; ratios are taken in each round.", f.rounds)
-	if err := c.wire(ctx); err != nil {
-		return err
-	}
-	if err := c.crowd(ctx, binary, at); err != nil {
+	crowd := func(ctx context.Context) error { return c.crowd(ctx, binary, at) }
+	if err := c.measure(ctx, map[string]func(context.Context) error{"wire": c.wire, "crowd": crowd}); err != nil {
 		return err
 	}
 	return r.publish(f.out)
