@@ -184,15 +184,24 @@ func eval[T any](b *tab, expression string) (value T) {
 	return value
 }
 
-// await waits until the expression is true in the page.
+// await waits until the page is loaded and the expression is true in it. While the browser goes from page to page the expression
+// may fail, or the page go away that it is asked of.
 func (b *tab) await(expression string) {
 	b.t.Helper()
-	end := time.Now().Add(patience)
-	for !eval[bool](b, expression) {
-		if time.Now().After(end) {
-			b.t.Fatalf("not within %v: %s\nthe page shows:\n%s", patience, expression, eval[string](b, "document.body.innerText"))
+	whole := fmt.Sprintf(`document.readyState === 'complete' && (%s)`, expression)
+	ctx, cancel := context.WithTimeout(b, patience)
+	defer cancel()
+	for {
+		var is bool
+		err := chromedp.Run(ctx, chromedp.Evaluate(whole, &is))
+		if err == nil && is {
+			return
 		}
-		time.Sleep(5 * time.Millisecond)
+		select {
+		case <-ctx.Done():
+			b.t.Fatalf("not within %v: %s (%v)\nthe page shows:\n%s", patience, expression, err, eval[string](b, "document.body.innerText"))
+		case <-time.After(5 * time.Millisecond):
+		}
 	}
 }
 
