@@ -10,6 +10,8 @@ ALERTS = go -C test/alerts
 PAGE = go -C test/page
 # So is what makes the manual pages.
 MAN = go -C dist/man
+# And what makes the container images.
+IMAGE = go -C dist/image
 # The state with which the present one is compared: a git revision.
 BEFORE = 214e941
 BENCHSTAT = go run golang.org/x/perf/cmd/benchstat@v0.0.0-20260908200009-22c9c6c9d4da
@@ -33,7 +35,7 @@ man:
 	. test/need.sh && need mandoc "have mandoc" install mandoc && mandoc -T lint -W warning out/man/*
 
 test:
-	test/with-engine --need chromium sh -c 'go test -race $$(go list ./... | grep -vE "/test/(e2e|convergence|soak|hosts|examples)$$") && $(BENCH) test -race ./... && $(ALERTS) test -race -count=1 -v ./... && $(MAN) test -race -v ./... && $(E2E) && $(HOSTS) && $(BROWSER) && $(EXAMPLES)'
+	test/with-engine --need chromium sh -c 'go test -race $$(go list ./... | grep -vE "/test/(e2e|convergence|soak|hosts|examples)$$") && $(BENCH) test -race ./... && $(ALERTS) test -race -count=1 -v ./... && $(MAN) test -race -v ./... && $(IMAGE) test -race -v ./... && $(E2E) && $(HOSTS) && $(BROWSER) && $(EXAMPLES)'
 
 # All schedules of up to seven steps, and long ones at random: some minutes. What it prints is the same each time.
 model:
@@ -77,6 +79,7 @@ lint:
 	$(ALERTS) vet ./... && $(ALERTS) run $(STATICCHECK) ./...
 	$(PAGE) vet ./... && $(PAGE) run $(STATICCHECK) ./...
 	$(MAN) vet ./... && $(MAN) run $(STATICCHECK) ./...
+	$(IMAGE) vet ./... && $(IMAGE) run $(STATICCHECK) ./...
 
 bench:
 	for i in 1 2 3 4 5 6 7 8 9 10; do $(MICRO) && $(BENCH) test -run "^$$" -bench Plugin -benchtime 0.5s . || exit 1; done >bench.txt
