@@ -35,7 +35,17 @@ man:
 	. test/need.sh && need mandoc "have mandoc" install mandoc && mandoc -T lint -W warning out/man/*
 
 test:
-	test/with-engine --need chromium sh -c 'go test -race $$(go list ./... | grep -vE "/test/(e2e|convergence|soak|hosts|examples)$$") && $(BENCH) test -race ./... && $(ALERTS) test -race -count=1 -v ./... && $(MAN) test -race -v ./... && $(IMAGE) test -race -v ./... && $(E2E) && $(HOSTS) && $(BROWSER) && $(EXAMPLES)'
+	test/with-engine --need chromium sh -ec '\
+		go test -race $$(go list ./... | grep -vE "/test/(e2e|convergence|soak|hosts|examples)$$"); \
+		go test -race -tags lean .; \
+		$(BENCH) test -race ./...; \
+		$(ALERTS) test -race -count=1 -v ./...; \
+		$(MAN) test -race -v ./...; \
+		$(IMAGE) test -race -v ./...; \
+		$(E2E); \
+		$(HOSTS); \
+		$(BROWSER); \
+		$(EXAMPLES)'
 
 # All schedules of up to seven steps, and long ones at random: some minutes. What it prints is the same each time.
 model:
@@ -75,6 +85,7 @@ screenshots:
 lint:
 	@unformatted=$$(gofmt -l .) && [ -z "$$unformatted" ] || { echo "gofmt -w needed: $$unformatted"; exit 1; }
 	go vet ./... && go run $(STATICCHECK) ./...
+	go vet -tags lean . && go run $(STATICCHECK) -tags lean .
 	$(BENCH) vet ./... && $(BENCH) run $(STATICCHECK) ./...
 	$(ALERTS) vet ./... && $(ALERTS) run $(STATICCHECK) ./...
 	$(PAGE) vet ./... && $(PAGE) run $(STATICCHECK) ./...

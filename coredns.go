@@ -1,5 +1,5 @@
-// Command coredns is CoreDNS with all of its own plugins and the docker plugin, and the sub-command docker, which tells what the
-// plugin knows.
+// Command coredns is CoreDNS with its own plugins and the docker plugin, and the sub-command docker, which tells what the
+// plugin knows. The build tag lean leaves out some of the plugins: plugins.go says which.
 package main
 
 import (
@@ -9,7 +9,6 @@ import (
 	"slices"
 
 	"github.com/coredns/coredns/core/dnsserver"
-	_ "github.com/coredns/coredns/core/plugin" // CoreDNS's own plugins
 	"github.com/coredns/coredns/coremain"
 
 	"github.com/dockerdiscovery/dockerdiscovery/internal/command"
