@@ -1,5 +1,5 @@
 # shellcheck shell=sh
-# Sourced by build.sh and test/with-engine: what is there is used, what is missing is installed from
+# Sourced by build.sh, test/with-engine and others: what is there is used, what is missing is installed from
 # the distribution (root on Debian or Ubuntu; installed packages stay), or else it is said what to do.
 
 say() { echo "${0##*/}: $*" >&2; }
@@ -16,6 +16,11 @@ update() {
 install() { # PACKAGE…
 	update
 	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq -o Dpkg::Use-Pty=0 --no-install-recommends "$@" >&2
+}
+
+# mirror prints where apt has Debian from, for debootstrap: nothing if it does not, and debootstrap decides.
+mirror() {
+	apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Origin: Debian' | awk '!/-security/ && !seen++'
 }
 
 need() { # WHAT CHECK INSTALL…
