@@ -82,7 +82,7 @@ func TestCorefilesBalanceLoad(t *testing.T) {
 		}
 	}
 	for path, least := range map[string]int{
-		"Corefile.example": 1, "README.md": 3, "plugin/dockerdiscovery/README.md": 8, "examples/secondary/Corefile.secondary": 1,
+		"Corefile.example": 1, "dist/Corefile": 1, "README.md": 3, "plugin/dockerdiscovery/README.md": 8, "examples/secondary/Corefile.secondary": 1,
 	} {
 		if shown[path] < least {
 			t.Errorf("%s: found %d server blocks, want %d or more", path, shown[path], least)
@@ -90,30 +90,21 @@ func TestCorefilesBalanceLoad(t *testing.T) {
 	}
 }
 
-// unit returns the systemd unit that the README shows.
-func unit(t *testing.T) string {
-	t.Helper()
-	b, err := os.ReadFile("README.md")
+// The unit starts after Docker, and again until an address to bind is there, however long that takes. systemd has nothing
+// against any line of it, and takes what it runs for well kept.
+func TestUnit(t *testing.T) {
+	b, err := os.ReadFile("dist/systemd/dockerdiscovery.service")
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, block := range blocks(string(b)) {
-		if strings.HasPrefix(block, "[Unit]\n") {
-			return block
-		}
-	}
-	t.Fatal("the README shows no unit")
-	return ""
-}
-
-// The README's unit starts after Docker, and again until an address to bind is there, however long
-// that takes. systemd has nothing against any line of it.
-func TestUnit(t *testing.T) {
-	text := unit(t)
-	for _, line := range []string{"After=docker.service", "Wants=docker.service", "StartLimitIntervalSec=0", "Restart=on-failure", "RestartSec=5"} {
+	text := string(b)
+	for _, line := range []string{"StartLimitIntervalSec=0", "Restart=always", "RestartSec=1", "AmbientCapabilities=CAP_NET_BIND_SERVICE"} {
 		if !strings.Contains(text, "\n"+line+"\n") {
 			t.Errorf("no line %s in\n%s", line, text)
 		}
+	}
+	if !regexp.MustCompile(`(?m)^After=.*\bdocker\.service\b`).MatchString(text) || regexp.MustCompile(`(?m)^(Wants|Requires|BindsTo)=`).MatchString(text) {
+		t.Errorf("the unit must start after Docker, and without it too:\n%s", text)
 	}
 	if _, err := exec.LookPath("systemd-analyze"); err != nil {
 		t.Skip("systemd-analyze, of package systemd, is not installed")
@@ -122,11 +113,14 @@ func TestUnit(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	path := filepath.Join(t.TempDir(), "coredns.service")
-	if err := os.WriteFile(path, []byte(strings.Replace(text, "/usr/local/bin/coredns", program, 1)), 0o644); err != nil {
+	path := filepath.Join(t.TempDir(), "dockerdiscovery.service")
+	if err := os.WriteFile(path, []byte(strings.Replace(text, "/usr/bin/dockerdiscovery", program, 1)), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	if out, err := exec.Command("systemd-analyze", "verify", "--man=no", path).CombinedOutput(); err != nil || len(out) > 0 {
-		t.Errorf("systemd-analyze: %v: %s", err, out)
+		t.Errorf("systemd-analyze verify: %v: %s", err, out)
+	}
+	if out, err := exec.Command("systemd-analyze", "security", "--offline=true", "--no-pager", "--threshold=20", path).CombinedOutput(); err != nil {
+		t.Errorf("systemd-analyze security: %v, which is an exposure above 2.0:\n%s", err, out)
 	}
 }

@@ -17,16 +17,16 @@ import (
 	"github.com/dockerdiscovery/dockerdiscovery/test/rig"
 )
 
-// restartSec is how long systemd waits before it starts the unit again that the README shows.
+// restartSec is how long systemd waits before it starts the unit again.
 func restartSec(t *testing.T) time.Duration {
 	t.Helper()
-	readme, err := os.ReadFile("../../README.md")
+	unit, err := os.ReadFile("../../dist/systemd/dockerdiscovery.service")
 	if err != nil {
 		t.Fatal(err)
 	}
-	match := regexp.MustCompile(`\n    RestartSec=(\d+)\n`).FindSubmatch(readme)
+	match := regexp.MustCompile(`\nRestartSec=(\d+)\n`).FindSubmatch(unit)
 	if match == nil {
-		t.Fatal("the README's unit has no RestartSec")
+		t.Fatal("the unit has no RestartSec")
 	}
 	seconds, err := strconv.Atoi(string(match[1]))
 	if err != nil {
@@ -35,8 +35,8 @@ func restartSec(t *testing.T) time.Duration {
 	return time.Duration(seconds) * time.Second
 }
 
-// A server that binds an address which is not there yet ends, and started again as the README's unit has
-// it, it serves soon after the address has come.
+// A server that binds an address which is not there yet ends, and started again as the unit has it,
+// it serves soon after the address has come.
 func TestBindBeforeAddress(t *testing.T) {
 	t.Parallel()
 	const slow = 2 * time.Second // for the start itself
