@@ -83,18 +83,24 @@ func (c Client) from(e *container.Endpoint) *Client {
 }
 
 // addGateways adds the addresses at which the container reaches its host by the connection, of families of which there is none
-// yet. On a direct network the gateway is the LAN's and not the host. To an internal network the engine gives no gateway, but
-// the host has its address there.
+// yet.
 func (c *Client) addGateways(networks *container.Networks, e *container.Endpoint) {
+	for _, ip := range hostGateways(networks, e) {
+		family := func(o netip.Addr) bool { return o.Is4() == ip.Is4() }
+		if !slices.ContainsFunc(c.gateways, family) && (len(e.Addrs) == 0 || slices.ContainsFunc(e.Addrs, family)) {
+			c.gateways = append(c.gateways, ip)
+		}
+	}
+}
+
+// hostGateways returns the host's addresses on the network of the connection. On a direct network the gateway is the LAN's and
+// not the host. To an internal network the engine gives no gateway, but the host has its address there.
+func hostGateways(networks *container.Networks, e *container.Endpoint) []netip.Addr {
 	gateways := e.Gateways
 	if len(gateways) == 0 {
 		gateways = networks.Gateways(e.Network)
 	}
-	for _, ip := range gateways {
-		family := func(o netip.Addr) bool { return o.Is4() == ip.Is4() }
-		if networks.Reach(e.Network, ip)&(container.OnLAN|container.OffHost) == 0 && !slices.ContainsFunc(c.gateways, family) &&
-			(len(e.Addrs) == 0 || slices.ContainsFunc(e.Addrs, family)) {
-			c.gateways = append(c.gateways, ip)
-		}
-	}
+	return slices.DeleteFunc(slices.Clone(gateways), func(ip netip.Addr) bool {
+		return networks.Reach(e.Network, ip)&(container.OnLAN|container.OffHost) != 0
+	})
 }

@@ -15,6 +15,9 @@ type Vantage struct {
 	Elsewhere bool
 	Remote    []netip.Addr         // of an engine on another machine; nil on this one, empty if they are not known
 	Inside    *container.Container // the container that we run in, nil if in none
+	// Gateways are the host's addresses on the networks of Inside. Who comes from elsewhere by way of the host comes from one of
+	// them, as the host itself does.
+	Gateways []netip.Addr
 
 	feed    *Feed
 	bridges *[]gateway // from which it was found
@@ -127,6 +130,11 @@ func (s *surroundings) stand(f *Feed, free []netip.Addr) *Vantage {
 	for _, ip := range free {
 		if c := f.client(ip); c != nil && ip.IsGlobalUnicast() {
 			v.Inside = c.Container
+		}
+	}
+	if v.Inside != nil {
+		for _, e := range v.Inside.Connections() {
+			v.Gateways = append(v.Gateways, hostGateways(f.networks(), &e)...)
 		}
 	}
 	v.Remote = s.remote(f, func(ip netip.Addr) bool {

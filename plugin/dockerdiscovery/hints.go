@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -71,19 +72,26 @@ func firstContainer(zone, listen, port string) string {
 	return fmt.Sprintf("No container runs. To try: docker run -d --name web nginx; %s %s", dig, strings.TrimSuffix("web."+zone, "."))
 }
 
-// warnOfPublished warns if we run in a container that publishes our port: then the engine hides who asks.
-func (d *Docker) warnOfPublished(v *asker.Vantage) {
+// warnOfContainer warns if we run in a container of which the host has addresses on the networks: who asks by way of the host
+// comes from these, and the engine hides who it is.
+func (d *Docker) warnOfContainer(v *asker.Vantage) {
 	c := v.Inside
-	if c == nil || !slices.ContainsFunc(c.Ports, func(p container.Port) bool {
-		return strconv.Itoa(int(p.Number)) == d.port && len(p.Published) > 0
-	}) {
+	if len(v.Gateways) == 0 || v.Remote != nil { // a container on another machine may have an address of ours by chance
 		return
 	}
 	d.hidden.Do(func() {
-		isolate := ""
-		if d.config.zone.Isolate {
-			isolate = ", so that isolate does not hold"
+		publishes, isolate, who := "", "", "the Docker host"
+		if !slices.ContainsFunc(v.Gateways, func(ip netip.Addr) bool { return !d.askers.Forwards(ip) }) {
+			who = "elsewhere"
 		}
-		d.warnf("The server runs in container %s, which publishes its port %s: who asks there comes from the network's gateway, other hosts' and containers' queries too, and counts as the Docker host%s. Run it with the host's network, as in the manual's section In a Container", c.Name, d.port, isolate)
+		if slices.ContainsFunc(c.Ports, func(p container.Port) bool {
+			return strconv.Itoa(int(p.Number)) == d.port && len(p.Published) > 0
+		}) {
+			publishes = ", and publishes its port " + d.port
+			if d.config.zone.Isolate {
+				isolate = ", so that isolate does not hold for them"
+			}
+		}
+		d.warnf("The server runs in container %s without the host's network%s: it can tell who asks on the container's own networks alone; all others come from a gateway of these, and count as %s%s. docs/container.md has what to do", c.Name, publishes, who, isolate)
 	})
 }

@@ -73,7 +73,7 @@ func TestBesideAnother(t *testing.T) {
 	for name, test := range map[string]func(*testing.T){
 		"WhoAsks": TestWhoAsks, "HostNetwork": TestHostNetwork, "DirectNetworkLast": TestDirectNetworkLast, "PublishedBesideLAN": TestPublishedBesideLAN,
 		"Peers": TestPeers, "Publish": TestPublish, "Isolate": TestIsolate, "NeighbourRestarts": TestNeighbourRestarts, "Vantage": TestVantage,
-		"PublishedServer": TestPublishedServer, "HostAddrs": TestHostAddrs, "HostAddrsOnce": TestHostAddrsOnce, "Forwarders": TestForwarders,
+		"ServerInContainer": TestServerInContainer, "HostAddrs": TestHostAddrs, "HostAddrsOnce": TestHostAddrsOnce, "Forwarders": TestForwarders,
 		"Metadata": TestMetadata, "Transfer": TestTransfer, "ServerAddrs": TestServerAddrs, "Allocations": TestAllocations,
 	} {
 		t.Run(name, test)

@@ -146,7 +146,7 @@ func newDocker(cfg config, i *instance) *Docker {
 		d.hosts = append(d.hosts, &watchedHost{endpoint: e, moved: func() {}})
 	}
 	d.twins = newTwins(d.hosts)
-	d.askers = asker.New(&d.own, cfg.forwarders, d.warnOfPublished)
+	d.askers = asker.New(&d.own, cfg.forwarders, d.warnOfContainer)
 	d.catalog = catalog.New(catalog.Config{
 		Rules: naming.Rules{
 			Zones: cfg.forward(), Sources: cfg.sources, Reserved: cfg.zone.Reserved,

@@ -563,35 +563,71 @@ func TestVantage(t *testing.T) {
 	}
 }
 
-// TestPublishedServer has the server run in a container: where that publishes its port, who asks is hidden, which is said
-// once.
-func TestPublishedServer(t *testing.T) {
+// TestServerInContainer has the server run in a container without the host's network. What that hides of who asks is said once.
+func TestServerInContainer(t *testing.T) {
+	at := func(published ...string) []container.Port {
+		port := container.Port{Number: 53, Proto: "udp"}
+		for _, s := range published {
+			port.Published = append(port.Published, netip.MustParseAddrPort(s))
+		}
+		return []container.Port{port}
+	}
+	metrics := at("0.0.0.0:9153")
+	metrics[0].Number = 9153
+	const isolated = "count as the Docker host, so that isolate does not hold for them. docs/container.md"
 	for name, c := range map[string]struct {
-		own   string
-		ports []container.Port
-		lines int
+		own, us string
+		ports   []container.Port
+		change  func(*config)
+		says    string // "" for no line
 	}{
-		"published":                  {"eth0 10.1.0.9/16", []container.Port{{Number: 53, Proto: "udp", Published: published("0.0.0.0:5353")[0].Published}}, 1},
-		"not published":              {"eth0 10.1.0.9/16", []container.Port{{Number: 53, Proto: "udp"}}, 0},
-		"another port":               {"eth0 10.1.0.9/16", []container.Port{{Number: 9153, Proto: "tcp", Published: published("0.0.0.0:9153")[0].Published}}, 0},
-		"on the network of the host": {"br-a 10.1.0.1/16", []container.Port{{Number: 53, Proto: "udp", Published: published("0.0.0.0:53")[0].Published}}, 0},
+		"published":             {own: "eth0 10.1.0.9/16", us: "a=10.1.0.9", ports: at("0.0.0.0:5353"), says: "without the host's network, and publishes its port 53: "},
+		"and isolate is void":   {own: "eth0 10.1.0.9/16", us: "a=10.1.0.9", ports: at("0.0.0.0:5353"), says: isolated},
+		"not published":         {own: "eth0 10.1.0.9/16", us: "a=10.1.0.9", ports: at(), says: "without the host's network: "},
+		"and isolate holds":     {own: "eth0 10.1.0.9/16", us: "a=10.1.0.9", ports: at(), says: "count as the Docker host. docs/container.md"},
+		"another port":          {own: "eth0 10.1.0.9/16", us: "a=10.1.0.9", ports: metrics, says: "without the host's network: "},
+		"the gateway forwards":  {own: "eth0 10.1.0.9/16", us: "a=10.1.0.9", ports: at("0.0.0.0:5353"), change: forwards("10.1.0.1/32"), says: "count as elsewhere"},
+		"one of two forwards":   {own: "eth0 10.1.0.9/16", us: "a=10.1.0.9 b=10.2.0.9", ports: at(), change: forwards("10.1.0.1/32"), says: "count as the Docker host"},
+		"on macvlan":            {own: "eth0 192.0.2.9/24", us: "lan=192.0.2.9", ports: at()},
+		"on macvlan and bridge": {own: "eth0 192.0.2.9/24", us: "lan=192.0.2.9 b=10.2.0.9", ports: at(), says: "without the host's network: "},
+		"on the host's network": {own: "br-a 10.1.0.1/16", us: "a=10.1.0.9", ports: at("0.0.0.0:53")},
 	} {
-		d := emptyDocker(func(c *config) { c.zone.Isolate = true })
+		d := emptyDocker(func(cfg *config) {
+			cfg.zone.Isolate = true
+			if c.change != nil {
+				c.change(cfg)
+			}
+		})
 		machine(c.own).at(&d.own)
 		d.port = "53"
-		us := facts("us", "a=10.1.0.9")
+		us := facts("us", c.us)
 		us.Ports = c.ports
 		d.set(us, facts("web", "a=10.1.0.2"))
 		lines := logged(func() {
 			for range 3 {
+				d.askers.Vantage(d.hosts[0].id) // as the start does
 				dig(t, d, "10.1.0.1", "web.docker.", dns.TypeA)
 				d.set(facts("other", "a=10.1.0.3"))
 			}
 		})
-		if len(lines) != c.lines || c.lines == 1 && !strings.Contains(lines[0], "The server runs in container us, which publishes its port 53: ") {
-			t.Errorf("%s: %q, want %d lines", name, lines, c.lines)
+		if want := min(len(c.says), 1); len(lines) != want || want == 1 && (!strings.Contains(lines[0], "The server runs in container us ") || !strings.Contains(lines[0], c.says)) {
+			t.Errorf("%s: %q, want %d lines with %q", name, lines, want, c.says)
 		}
 	}
+}
+
+// An engine on another machine may have a container with the address of ours.
+func TestServerBesideItsDouble(t *testing.T) {
+	d := emptyDocker(nil)
+	machine("eth0 10.1.0.9/16").at(&d.own)
+	d.askers.Feed(d.hosts[0].id).EngineAt([]netip.Addr{netip.MustParseAddr("198.51.100.7")})
+	if lines := logged(func() { d.set(facts("us", "a=10.1.0.9")); dig(t, d, "10.1.0.1", "us.docker.", dns.TypeA) }); len(lines) != 0 {
+		t.Errorf("it says %q", lines)
+	}
+}
+
+func forwards(prefix string) func(*config) {
+	return func(c *config) { c.forwarders = []netip.Prefix{netip.MustParsePrefix(prefix)} }
 }
 
 // BenchmarkServeDNS compares an answer for the host, which is ready, with one for a
