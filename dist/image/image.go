@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"maps"
 	"strings"
 	"time"
 
@@ -79,7 +80,7 @@ func (r release) labels() map[string]string {
 	if r.full {
 		title += "-full"
 	}
-	return map[string]string{
+	labels := map[string]string{
 		key + "title":       title,
 		key + "description": "DNS for running containers, by CoreDNS",
 		key + "version":     r.version,
@@ -88,17 +89,24 @@ func (r release) labels() map[string]string {
 		key + "source":      "https://github.com/dockerdiscovery/dockerdiscovery",
 		key + "licenses":    "Apache-2.0",
 	}
+	maps.Copy(labels, r.more)
+	return labels
 }
 
-// tags are the image's names where it is loaded: of its version, and of the latest.
+// tags are the image's names where it is loaded: its version's and, if it is that, the latest's.
 func (r release) tags() (tags []name.Tag, err error) {
-	version := strings.ReplaceAll(r.version, "+", "-") // semantic versions may have what tags may not
-	for _, tag := range [][2]string{{version, version + "-full"}, {"latest", "full"}} {
-		chosen := tag[0]
-		if r.full {
-			chosen = tag[1]
-		}
-		t, err := name.NewTag(program + ":" + chosen)
+	called := []string{strings.ReplaceAll(r.version, "+", "-")} // semantic versions may have what tags may not
+	if r.full {
+		called[0] += "-full"
+	}
+	switch {
+	case r.latest && r.full:
+		called = append(called, "full")
+	case r.latest:
+		called = append(called, "latest")
+	}
+	for _, tag := range called {
+		t, err := name.NewTag(program + ":" + tag)
 		if err != nil {
 			return nil, fmt.Errorf("the version '%s' can't be an image's tag: %w", r.version, err)
 		}

@@ -1,6 +1,6 @@
 // Command image makes container images of the binaries, without an engine and without a registry:
 //
-//	image -version VERSION -revision COMMIT [-full] -docs FOLDER OUT BINARY…
+//	image -version VERSION -revision COMMIT [-full] [-latest] [-label KEY=VALUE]… -docs FOLDER OUT BINARY…
 //
 // Into the folder OUT go an OCI image layout of all binaries' platforms, as one archive, and for each platform an archive that
 // "docker load" takes. The same binaries, documents and SOURCE_DATE_EPOCH make the same bytes.
@@ -29,8 +29,10 @@ type release struct {
 	version  string
 	revision string // of the source
 	date     time.Time
-	full     bool   // the binary has all of CoreDNS's plugins
-	docs     string // the folder of licences and other documents
+	full     bool              // the binary has all of CoreDNS's plugins
+	latest   bool              // the images are tagged as the latest too
+	more     map[string]string // labels beside those that all images have
+	docs     string            // the folder of licences and other documents
 }
 
 func main() {
@@ -42,12 +44,21 @@ func main() {
 
 // run makes the images that the arguments say.
 func run(args []string, epoch string, stderr io.Writer) error {
-	var r release
+	r := release{more: map[string]string{}}
 	flags := flag.NewFlagSet("image", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	flags.StringVar(&r.version, "version", "", "the images' `version`, which becomes their tag")
 	flags.StringVar(&r.revision, "revision", "", "the `commit` of which the binaries were made")
 	flags.BoolVar(&r.full, "full", false, "the binaries have all of CoreDNS's plugins")
+	flags.BoolVar(&r.latest, "latest", false, "where they are loaded, the images are the latest too")
+	flags.Func("label", "one more `KEY=VALUE` of the images", func(label string) error {
+		key, value, given := strings.Cut(label, "=")
+		if !given || key == "" {
+			return errors.New("want KEY=VALUE")
+		}
+		r.more[key] = value
+		return nil
+	})
 	flags.StringVar(&r.docs, "docs", "", "the `folder` with licences and other documents")
 	if err := flags.Parse(args); err != nil {
 		return err

@@ -172,7 +172,7 @@ func TestConfig(t *testing.T) {
 		"-full=false": {"dockerdiscovery:1.2.3", "dockerdiscovery:latest"},
 		"-full":       {"dockerdiscovery:1.2.3-full", "dockerdiscovery:full"},
 	} {
-		out, archives := makes(t, flag)
+		out, archives := makes(t, flag, "-latest", "-label", "vendor=a=b", "-label", "empty=")
 		image, got := loaded(t, filepath.Join(out, archives[2]))
 		if !slices.Equal(got, tags) {
 			t.Errorf("%s: tags %q, want %q", flag, got, tags)
@@ -191,6 +191,9 @@ func TestConfig(t *testing.T) {
 		if got := strings.Join(c.Healthcheck.Test, " "); got != "CMD /usr/bin/dockerdiscovery docker health" {
 			t.Errorf("its health check is %s", got)
 		}
+		if more, empty := c.Labels["vendor"], c.Labels["empty"]; more != "a=b" || empty != "" || len(c.Labels) != 9 {
+			t.Errorf("it has the labels %q", c.Labels)
+		}
 		title := strings.Replace("dockerdiscovery"+flag, "-full=false", "", 1)
 		for key, want := range map[string]string{"title": title, "version": "1.2.3", "revision": "4567", "created": "2026-02-02T02:40:00Z", "licenses": "Apache-2.0"} {
 			if got := c.Labels["org.opencontainers.image."+key]; got != want {
@@ -203,7 +206,7 @@ func TestConfig(t *testing.T) {
 // The build metadata of a semantic version is in the tag in a form that tags may have.
 func TestTags(t *testing.T) {
 	tags, err := release{version: "1.2.3-rc.1+changed"}.tags()
-	if err != nil || tags[0].String() != "dockerdiscovery:1.2.3-rc.1-changed" {
+	if err != nil || len(tags) != 1 || tags[0].String() != "dockerdiscovery:1.2.3-rc.1-changed" {
 		t.Errorf("tags %v, %v", tags, err)
 	}
 }
@@ -313,6 +316,7 @@ func TestRefused(t *testing.T) {
 		{append(slices.Clip(good), binary("darwin/arm64")), epoch, "is for darwin/arm64: want a binary for linux"},
 		{append(slices.Clip(good), "main.go"), epoch, "main.go: "},
 		{append(slices.Clip(good), "nothing"), epoch, "nothing: no such file"},
+		{append([]string{"-label", "=b"}, append(slices.Clone(good), amd64)...), epoch, "want KEY=VALUE"},
 		{append([]string{"-version", "1.2.3~rc1"}, append(slices.Clone(good[2:]), amd64)...), epoch, "the version '1.2.3~rc1' can't be an image's tag"},
 		{append(slices.Clone(good[:5]), "nowhere", out, amd64), epoch, "nowhere"},
 		{append(slices.Clone(good[:6]), "main.go", amd64), epoch, "main.go: not a directory"},
