@@ -347,7 +347,7 @@ func TestReach(t *testing.T) {
 			t.Errorf("%v is direct: %v", network, got)
 		}
 	}
-	if got := x.Hosts(); !slices.Equal(got, []container.HostID{"a", "b"}) {
+	if got := x.Who(netip.IPv6Loopback()).Hosts; !slices.Equal(got, []container.HostID{"a", "b"}) {
 		t.Errorf("this machine is %v", got)
 	}
 }
@@ -393,19 +393,16 @@ func TestMasked(t *testing.T) {
 	}
 }
 
-// TestNobodyNear asks which hosts this machine is where all are elsewhere, and where there is one host.
+// TestNobodyNear asks which hosts this machine is where all are elsewhere.
 func TestNobodyNear(t *testing.T) {
 	x := New(machine("192.0.2.1"), nil, nil)
 	feed(x, "a 203.0.113.5 x=10.8.0.0/16")
-	if got := x.Hosts(); got != nil {
-		t.Errorf("with one host: %v, want all", got)
-	}
 	if n := x.Network(netip.MustParseAddr("10.8.0.2")); n == nil || n.Name != "x" {
 		t.Errorf("an address of x lies in %v", n)
 	}
 	feed(x, "b 203.0.113.6 x=10.8.0.0/16")
-	if got := x.Hosts(); got == nil || len(got) > 0 {
-		t.Errorf("with two: %v, want none", got)
+	if got := x.Who(netip.IPv6Loopback()).Kind; got != zone.Elsewhere {
+		t.Errorf("this machine asks as %v, want from elsewhere", got)
 	}
 	if got := x.BridgeAddrs(netip.IPv6Loopback(), "a"); got != nil {
 		t.Errorf("the first one is reached at %v", got)

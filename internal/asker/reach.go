@@ -8,15 +8,6 @@ import (
 	"github.com/dockerdiscovery/dockerdiscovery/internal/zone"
 )
 
-// Hosts returns those that are the machine which asks as the Docker host. Nil stands for all. The slice must not be changed.
-func (x *Index) Hosts() []container.HostID {
-	s := x.surroundings()
-	if len(s.vantages) == 1 {
-		return nil
-	}
-	return s.hosts
-}
-
 // Network returns the network on this machine in which the address lies, nil if there is none: a near host's. If all hosts
 // are elsewhere it may be a network of any of them.
 func (x *Index) Network(ip netip.Addr) *container.Network {
@@ -37,6 +28,29 @@ func (x *Index) Network(ip netip.Addr) *container.Network {
 func (x *Index) OnBridge(host container.HostID, ip netip.Addr) bool {
 	f := x.feed(host)
 	return f != nil && f.network(ip) != nil
+}
+
+// All returns all hosts, in the order in which they began.
+func (x *Index) All() (hosts []container.HostID) {
+	for _, f := range *x.feeds.Load() {
+		hosts = append(hosts, f.host)
+	}
+	return hosts
+}
+
+// Bridges returns the subnets of the host's networks that end on the host: OnBridge's.
+func (x *Index) Bridges(host container.HostID) (subnets []netip.Prefix) {
+	f := x.feed(host)
+	if f == nil {
+		return nil
+	}
+	networks := f.known.Load().host.Networks
+	for i := range networks {
+		if !networks[i].Direct() {
+			subnets = append(subnets, networks[i].Subnets...)
+		}
+	}
+	return subnets
 }
 
 // Gateways returns the addresses at which the container reaches the host, one of each family at most: those on the network from

@@ -110,7 +110,7 @@ func TestTwoHosts(t *testing.T) {
 		}
 	}
 	// What a transfer shows of one host.
-	s.Snapshot().Walk("docker.", View{Hosts: []container.HostID{"a"}, Server: twoHosts{}}, func(rrs []dns.RR) {
+	s.Publish(View{Hosts: []container.HostID{"a"}, Server: twoHosts{}}).Walk("docker.", func(rrs []dns.RR) {
 		for _, rr := range rrs {
 			if strings.Contains(rr.String(), "172.17.0.6") {
 				t.Errorf("a transfer has the other host's %s", rr)

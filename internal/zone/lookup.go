@@ -364,7 +364,7 @@ const (
 
 func (s *Snapshot) soa(name string, o *origin, ttl uint32) []dns.RR {
 	rr := &singleSOA{SOA: dns.SOA{
-		Hdr: header(name, dns.TypeSOA, ttl), Ns: o.ns, Mbox: o.mbox, Serial: s.serials[o.name],
+		Hdr: header(name, dns.TypeSOA, ttl), Ns: o.ns, Mbox: o.mbox, Serial: s.serial(o.name),
 		Refresh: refresh, Retry: retry, Expire: expire, Minttl: s.store.config.NegativeTTL,
 	}}
 	rr.rrs[0] = &rr.SOA

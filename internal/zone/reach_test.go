@@ -166,7 +166,7 @@ func TestTwoBehindGWBridge(t *testing.T) {
 		t.Errorf("%d records, want 6", got)
 	}
 	var rrs []string
-	s.Snapshot().Walk("docker.", View{Server: server{}}, func(set []dns.RR) {
+	s.Publish(View{Server: server{}}).Walk("docker.", func(set []dns.RR) {
 		for _, rr := range set {
 			if rr.Header().Rrtype == dns.TypeA && strings.HasPrefix(rr.Header().Name, "web") {
 				rrs = append(rrs, rr.Header().Name+" "+dns.Field(rr, 1))

@@ -18,6 +18,9 @@ type Store struct {
 	origins origins
 
 	current atomic.Pointer[Snapshot]
+	version atomic.Pointer[Version] // that secondaries get; nil if nobody does
+
+	publishing sync.Mutex // held by who makes a version
 
 	mu      sync.Mutex // taken by writers only; guards the following
 	entries map[Key]*Entry

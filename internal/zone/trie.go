@@ -149,3 +149,31 @@ func (p *place) walk(f func(*node)) {
 		f(p.list[i].node)
 	}
 }
+
+// differ calls f for each name of which the places have not the same node, with the nodes, of which one may be nil. It costs what
+// differs: what one was made of the other by put and del shares the rest.
+func differ(a, b *place, f func(a, b *node)) {
+	if a.branch == b.branch && sameList(a.list, b.list) {
+		return
+	}
+	if a.branch != nil && b.branch != nil {
+		for i := range a.branch {
+			differ(&a.branch[i], &b.branch[i], f)
+		}
+		return
+	}
+	left := map[string]*node{}
+	a.walk(func(n *node) { left[n.name] = n })
+	b.walk(func(n *node) {
+		if old := left[n.name]; old != n {
+			f(old, n)
+		}
+		delete(left, n.name)
+	})
+	for _, n := range left {
+		f(n, nil)
+	}
+}
+
+// sameList reports whether the lists are one.
+func sameList(a, b []hashed) bool { return len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0]) }

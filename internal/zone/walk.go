@@ -4,30 +4,6 @@ import (
 	"github.com/miekg/dns"
 )
 
-// Walk yields the zone's records as the view has them, which has a server: first its SOA, its NS and
-// the name server's addresses, then those of each name. It returns false if there is no such
-// zone, or if it is ".", which is not ours to give.
-func (s *Snapshot) Walk(apex string, v View, yield func([]dns.RR)) bool {
-	o := s.store.origins[apex]
-	if o == nil || o.root {
-		return false
-	}
-	q := &Query{Type: dns.TypeANY, View: v}
-	yield(s.Apex(apex, &v))
-	s.names.walk(func(n *node) {
-		if n.origin != o || n.name == o.name || n.name == o.ns {
-			return
-		}
-		if n = s.shown(n, &v); n == nil {
-			return
-		}
-		if rrs := s.all(q, n); len(rrs) > 0 {
-			yield(rrs)
-		}
-	})
-	return true
-}
-
 // Apex returns the zone's own records as the view has them, which has a server: its SOA, its NS and the name server's addresses.
 // There are none if there is no such zone, or if it is ".".
 func (s *Snapshot) Apex(apex string, v *View) []dns.RR {
@@ -61,5 +37,13 @@ func (s *Snapshot) SOA(apex string) dns.RR {
 	return s.soa(o.name, o, s.store.config.TTL)[0]
 }
 
-// Serials returns the zones' serials by apex. The map must not be changed.
+// serial returns the zone's: that of the version which secondaries get, if there is one, else the data's own.
+func (s *Snapshot) serial(apex string) uint32 {
+	if v := s.store.version.Load(); v != nil && v.Has(apex) {
+		return v.Serial(apex)
+	}
+	return s.serials[apex]
+}
+
+// Serials returns the serials of the zones' data by apex. The map must not be changed.
 func (s *Snapshot) Serials() map[string]uint32 { return s.serials }

@@ -219,11 +219,13 @@ func (d *Docker) Names(from string) (iter.Seq[status.Name], error) {
 // Containers implements status.Block.
 func (d *Docker) Containers() iter.Seq[catalog.Explanation] { return d.catalog.All() }
 
-// ZoneRecords implements status.Block. Zone . is not ours: it has no SOA, and no name server of ours.
+// ZoneRecords implements status.Block: what a transfer gives. Zone . is not ours: it has no SOA, and no name server of ours.
 func (d *Docker) ZoneRecords(apex string) iter.Seq[dns.RR] {
 	apex = plugin.Name(apex).Normalize()
 	snapshot := d.store.Snapshot()
-	v := zone.View{Hosts: d.askers.Hosts(), Server: transferring{d}}
+	d.publishing.Lock()
+	v := d.transferView()
+	d.publishing.Unlock()
 	owned := snapshot.Owned(apex, v)
 	if owned == nil {
 		return nil

@@ -51,6 +51,9 @@ type Docker struct {
 	recursion bool // is offered by the server block
 	transfers bool // are given by the plugin transfer
 
+	publishing   sync.Mutex    // held by who makes a version for secondaries; guards the following
+	surroundings *surroundings // of the last one
+
 	explaining *allowance // of answers, to who asks for these
 
 	maintained bool // is a zone of the server block's, by NOTIFY or UPDATE
@@ -82,6 +85,9 @@ func (d *Docker) ServeDNS(ctx context.Context, w dns.ResponseWriter, r *dns.Msg)
 	var q zone.Query
 	var res zone.Result
 	e.query(&q, &r.Question[0])
+	if q.Type == dns.TypeSOA {
+		d.republish()
+	}
 	d.lookup(&q, &res)
 	switch d.decide(&q, &res) {
 	case passOn:

@@ -88,19 +88,23 @@ func TestHostNames(t *testing.T) {
 	}
 }
 
-// TestHostNamesTransferred checks that a transfer has the names of who asks as the Docker host does, and not other hosts', whose
-// addresses it leaves out.
+// TestHostNamesTransferred checks that a transfer has the hosts' names as the view has them.
 func TestHostNamesTransferred(t *testing.T) {
-	text, _ := dump(t, namedHosts(func(c *config) { c.publish = true }), "docker.")
-	for _, want := range []string{
-		"nas.docker.\t5\tIN\tA\t10.1.0.1\n", "web.nas.docker.\t5\tIN\tA\t10.1.0.2\n", "_http._tcp.web.nas.docker.\t5\tIN\tSRV\t0 0 80 web.docker.\n",
+	for view, want := range map[transferAsker][]string{
+		transferHost: {"nas.docker.\t5\tIN\tA\t10.1.0.1\n", "web.nas.docker.\t5\tIN\tA\t10.1.0.2\n", "_http._tcp.web.nas.docker.\t5\tIN\tSRV\t0 0 80 web.docker.\n",
+			"box.docker.\t5\tIN\tA\t203.0.113.5\n", "web.box.docker.\t5\tIN\tA\t203.0.113.5\n"},
+		transferUsual: {"nas.docker.\t5\tIN\tA\t192.0.2.1\n", "web.nas.docker.\t5\tIN\tA\t192.0.2.1\n", "_http._tcp.web.nas.docker.\t5\tIN\tSRV\t0 0 8080 web.nas.docker.\n",
+			"box.docker.\t5\tIN\tA\t203.0.113.5\n", "web.box.docker.\t5\tIN\tA\t203.0.113.5\n"},
 	} {
-		if !strings.Contains("\n"+text, "\n"+want) {
-			t.Errorf("%q is not in\n%s", want, text)
+		text, _ := dump(t, namedHosts(func(c *config) { c.publish, c.transferAsker = true, view }), "docker.")
+		for _, want := range want {
+			if !strings.Contains("\n"+text, "\n"+want) {
+				t.Errorf("%q is not in\n%s", want, text)
+			}
 		}
-	}
-	if strings.Contains(text, "box.docker.") {
-		t.Errorf("another host is in\n%s", text)
+		if strings.Contains(text, "10.1.0.") != (view == transferHost) {
+			t.Errorf("who is on a bridge is in\n%s", text)
+		}
 	}
 }
 

@@ -20,6 +20,9 @@ const (
 	// notifyInterval is the least time between two NOTIFYs about changes of a zone.
 	notifyInterval = time.Second
 
+	// surroundingsInterval is how often it is looked whether this machine's addresses have changed: of that nobody tells.
+	surroundingsInterval = 10 * time.Second
+
 	// A NOTIFY that is not acknowledged is repeated: soon, since a packet may be lost, then less and
 	// less often. A secondary that was away hears of us within the longest interval.
 	minRepeat = time.Second
@@ -32,20 +35,17 @@ const (
 // notifier sends secondaries a NOTIFY for each change, RFC 1996, and repeats it until the secondary acknowledges the
 // newest serial. Each secondary and zone has a goroutine, so that one without an answer delays nobody.
 type notifier struct {
-	cancel context.CancelFunc // nil if there is no secondary
+	cancel context.CancelFunc // nil if no zone is transferred
 }
 
-// start has the notifications sent until stop.
-func (n *notifier) start(cat *catalog.Catalog, store *zone.Store, all []*notification) {
-	if len(all) == 0 {
-		return
-	}
+// start has the notifications sent until stop. What the catalog has when it is complete is published.
+func (n *notifier) start(cat *catalog.Catalog, publish func() *zone.Version, all []*notification) {
 	var ctx context.Context
 	ctx, n.cancel = context.WithCancel(context.Background())
 	for _, one := range all {
 		go one.run(ctx)
 	}
-	go watchSerials(ctx, cat, store, all)
+	go watchSerials(ctx, cat, publish, all)
 }
 
 func (n *notifier) stop() {
@@ -54,18 +54,21 @@ func (n *notifier) stop() {
 	}
 }
 
-// watchSerials marks each zone's new serial as due after a change, at most once in notifyInterval.
-func watchSerials(ctx context.Context, cat *catalog.Catalog, store *zone.Store, all []*notification) {
+// watchSerials publishes what has changed and marks zones' new serials as due, at most once in notifyInterval.
+func watchSerials(ctx context.Context, cat *catalog.Catalog, publish func() *zone.Version, all []*notification) {
+	around := time.NewTicker(surroundingsInterval)
+	defer around.Stop()
 	for {
 		select {
 		case <-cat.Changed():
+		case <-around.C:
 		case <-ctx.Done():
 			return
 		}
 		if cat.Complete() {
-			serials := store.Snapshot().Serials()
+			v := publish()
 			for _, one := range all {
-				one.mark(serials[one.zone])
+				one.mark(v.Serial(one.zone))
 			}
 		}
 		select { // the changes of this time are told together

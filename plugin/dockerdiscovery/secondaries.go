@@ -47,7 +47,9 @@ func onEvent(event caddy.EventName, info any) error {
 		if err != nil {
 			return err
 		}
-		d.notifier.start(d.catalog, d.store, notifications(d.config.zone.Zones, transfers))
+		if len(transfers) > 0 {
+			d.notifier.start(d.catalog, d.publish, notifications(d.config.zone.Zones, transfers))
+		}
 	}
 	return nil
 }

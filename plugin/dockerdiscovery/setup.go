@@ -79,6 +79,8 @@ type config struct {
 	optIn       bool
 	templates   []*naming.NameTemplate
 
+	transferAsker transferAsker
+
 	status *statusLine // nil if there is none
 }
 
@@ -199,25 +201,26 @@ const unlimited = math.MaxInt
 
 // properties are the accepted properties by name.
 var properties = map[string]property{
-	"endpoint":     {form: endpointForm, min: 1, max: unlimited, adds: true, set: (*config).addEndpoint, block: endpointProperties},
-	"tls":          {form: tlsForm, max: 3, set: (*config).setTLS},
-	"names":        {form: "names SOURCE..., with sources " + sourceNames(), min: 1, max: unlimited, adds: true, set: (*config).addSources},
-	"template":     {form: "template TEMPLATE, a Go template in quotes, as in \"{{.Service}}-{{.Number}}.{{.Project}}\"", min: 1, max: 1, adds: true, set: (*config).addTemplate},
-	"label_prefix": {form: "label_prefix PREFIX, of letters, digits, dots, hyphens and underscores, without the last dot", min: 1, max: 1, set: (*config).setLabelPrefix},
-	"opt_in":       {form: "opt_in", set: (*config).setOptIn},
-	"ttl":          {form: fmt.Sprintf("ttl SECONDS [NEGATIVE_SECONDS], each from 0 to %d", naming.MaxTTL), min: 1, max: 2, set: (*config).setTTL},
-	"network":      {form: "network NAME...", min: 1, max: unlimited, adds: true, set: (*config).addNetworks},
-	"health":       {form: "health prefer|require|ignore", min: 1, max: 1, set: (*config).setHealth},
-	"hold":         {form: fmt.Sprintf("hold DURATION, from 0s to %s", maxHold), min: 1, max: 1, set: (*config).setHold},
-	"isolate":      {form: "isolate", set: (*config).setIsolate},
-	"routed":       {form: "routed", set: (*config).setRouted},
-	"publish":      {form: "publish [ADDRESS...]", max: unlimited, set: (*config).setPublish},
-	"forwarders":   {form: "forwarders CIDR..., each an address or a range, as in 192.0.2.53 or 127.0.0.0/8", min: 1, max: unlimited, adds: true, set: (*config).addForwarders},
-	"status":       {form: statusForm, max: unlimited, set: (*config).setStatus},
-	"resync":       {form: fmt.Sprintf("resync DURATION, at least %s", minResync), min: 1, max: 1, set: (*config).setResync},
-	"startup":      {form: fmt.Sprintf("startup DURATION, from %s to %s", minStartup, maxStartup), min: 1, max: 1, set: (*config).setStartup},
-	"forget":       {form: fmt.Sprintf("forget DURATION, at least %s", minForget), min: 1, max: 1, set: (*config).setForget},
-	"fallthrough":  {form: "fallthrough [ZONE...]", max: unlimited, set: (*config).setFallthrough},
+	"endpoint":      {form: endpointForm, min: 1, max: unlimited, adds: true, set: (*config).addEndpoint, block: endpointProperties},
+	"tls":           {form: tlsForm, max: 3, set: (*config).setTLS},
+	"names":         {form: "names SOURCE..., with sources " + sourceNames(), min: 1, max: unlimited, adds: true, set: (*config).addSources},
+	"template":      {form: "template TEMPLATE, a Go template in quotes, as in \"{{.Service}}-{{.Number}}.{{.Project}}\"", min: 1, max: 1, adds: true, set: (*config).addTemplate},
+	"label_prefix":  {form: "label_prefix PREFIX, of letters, digits, dots, hyphens and underscores, without the last dot", min: 1, max: 1, set: (*config).setLabelPrefix},
+	"opt_in":        {form: "opt_in", set: (*config).setOptIn},
+	"ttl":           {form: fmt.Sprintf("ttl SECONDS [NEGATIVE_SECONDS], each from 0 to %d", naming.MaxTTL), min: 1, max: 2, set: (*config).setTTL},
+	"network":       {form: "network NAME...", min: 1, max: unlimited, adds: true, set: (*config).addNetworks},
+	"health":        {form: "health prefer|require|ignore", min: 1, max: 1, set: (*config).setHealth},
+	"hold":          {form: fmt.Sprintf("hold DURATION, from 0s to %s", maxHold), min: 1, max: 1, set: (*config).setHold},
+	"isolate":       {form: "isolate", set: (*config).setIsolate},
+	"routed":        {form: "routed", set: (*config).setRouted},
+	"publish":       {form: "publish [ADDRESS...]", max: unlimited, set: (*config).setPublish},
+	"forwarders":    {form: "forwarders CIDR..., each an address or a range, as in 192.0.2.53 or 127.0.0.0/8", min: 1, max: unlimited, adds: true, set: (*config).addForwarders},
+	"transfer_view": {form: "transfer_view host|lan", min: 1, max: 1, set: (*config).setTransferView},
+	"status":        {form: statusForm, max: unlimited, set: (*config).setStatus},
+	"resync":        {form: fmt.Sprintf("resync DURATION, at least %s", minResync), min: 1, max: 1, set: (*config).setResync},
+	"startup":       {form: fmt.Sprintf("startup DURATION, from %s to %s", minStartup, maxStartup), min: 1, max: 1, set: (*config).setStartup},
+	"forget":        {form: fmt.Sprintf("forget DURATION, at least %s", minForget), min: 1, max: 1, set: (*config).setForget},
+	"fallthrough":   {form: "fallthrough [ZONE...]", max: unlimited, set: (*config).setFallthrough},
 }
 
 func sourceNames() string {

@@ -4,64 +4,58 @@ import (
 	"context"
 	"errors"
 	"net/netip"
+	"slices"
 
 	"github.com/coredns/coredns/plugin"
 	"github.com/coredns/coredns/plugin/transfer"
 	"github.com/miekg/dns"
 
-	"github.com/dockerdiscovery/dockerdiscovery/internal/container"
 	"github.com/dockerdiscovery/dockerdiscovery/internal/zone"
 )
 
 // errNotSynced keeps a secondary from taking an incomplete zone.
 var errNotSynced = errors.New("not all containers are known yet")
 
-// Transfer implements transfer.Transferer: the zone as the Docker host sees it, from one
-// snapshot. An IXFR that is behind gets the whole zone (RFC 1995 §4).
+// Transfer implements transfer.Transferer: what has changed since the serial, RFC 1995, or else the whole zone, from one version.
 func (d *Docker) Transfer(apex string, serial uint32) (<-chan []dns.RR, error) {
 	apex = plugin.Name(apex).Normalize()
-	snapshot := d.store.Snapshot()
-	soa, _ := snapshot.SOA(apex).(*dns.SOA)
-	if soa == nil || apex == "." {
+	if apex == "." || !slices.Contains(d.config.zone.Zones, apex) {
 		return nil, transfer.ErrNotAuthoritative
 	}
 	if !d.catalog.Complete() {
 		return nil, errNotSynced
 	}
+	v := d.publish()
 	ch := make(chan []dns.RR)
 	go func() {
 		defer close(ch)
-		if serial != 0 && !newer(soa.Serial, serial) {
-			ch <- []dns.RR{soa}
+		if serial != 0 && !newer(v.Serial(apex), serial) {
+			ch <- []dns.RR{v.SOA(apex)}
 			return
 		}
-		snapshot.Walk(apex, zone.View{Hosts: d.askers.Hosts(), Server: transferring{d}}, func(rrs []dns.RR) { ch <- rrs })
-		ch <- []dns.RR{snapshot.SOA(apex)}
+		if changes := v.Since(apex, serial); serial != 0 && changes != nil {
+			ch <- changes
+			return
+		}
+		v.Walk(apex, func(rrs []dns.RR) { ch <- rrs })
+		ch <- []dns.RR{v.SOA(apex)}
 	}()
 	return ch, nil
 }
 
-// transferring is what a transfer shows of the server: what the Docker host sees from loopback.
-// It implements zone.Server.
-type transferring struct{ *Docker }
-
-// Addrs implements zone.Server.
-func (t transferring) Addrs() []netip.Addr { return t.serverAddrs() }
-
-// Gateways implements zone.Server.
-func (t transferring) Gateways(host container.HostID) []netip.Addr {
-	return t.askers.BridgeAddrs(netip.IPv6Loopback(), host)
+// publish has secondaries get what is known now.
+func (d *Docker) publish() *zone.Version {
+	d.publishing.Lock()
+	defer d.publishing.Unlock()
+	return d.store.Publish(d.transferView())
 }
 
-// HostAddrs implements zone.Server.
-func (t transferring) HostAddrs(container.HostID) []netip.Addr { return nil }
-
-// Publish implements zone.Server.
-func (t transferring) Publish() bool { return false }
-
-// OnBridge implements zone.Server.
-func (t transferring) OnBridge(host container.HostID, ip netip.Addr) bool {
-	return t.askers.OnBridge(host, ip)
+// republish is publish for who asks for a serial. He does not wait for a version that is being made.
+func (d *Docker) republish() {
+	if d.transfers && d.catalog.Complete() && d.publishing.TryLock() {
+		defer d.publishing.Unlock()
+		d.store.Publish(d.transferView())
+	}
 }
 
 // refuseTransfers stands directly below the plugin transfer. What that does not give of our zones, since it

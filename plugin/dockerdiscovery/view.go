@@ -108,21 +108,35 @@ func (e *exchange) Gateways(host container.HostID) []netip.Addr {
 
 // HostAddrs implements zone.Server. All of the answer's containers ask for them.
 func (e *exchange) HostAddrs(host container.HostID) []netip.Addr {
+	addrs, unknown := e.hostAddrs(host)
+	if unknown != nil {
+		e.warnOfUnknownHost(unknown)
+	}
+	return addrs
+}
+
+// hostAddrs returns the addresses at which the host is reached from elsewhere, or the container in which we run, so that they
+// can't be known.
+func (e *exchange) hostAddrs(host container.HostID) (addrs []netip.Addr, unknown *container.Container) {
 	if h := e.host(host); h != nil && len(h.addrs) > 0 {
-		return h.addrs
+		return h.addrs, nil
 	}
 	switch v := e.askers.Vantage(host); {
 	case v.Remote != nil:
-		return v.Remote
+		return v.Remote, nil
 	case v.Inside != nil:
-		e.hostUnknown.Do(func() {
-			e.warnf("The server runs in container %s and can't know the host's address, at which published ports are reached: name it, as in 'publish 192.0.2.1', or after the endpoint's NAME", v.Inside.Name)
-		})
-		return nil
+		return nil, v.Inside
 	case !e.found:
 		e.machineAddrs, e.found = e.findMachineAddrs(), true
 	}
-	return e.machineAddrs
+	return e.machineAddrs, nil
+}
+
+// warnOfUnknownHost warns, once, that the host's addresses can't be known from inside the container.
+func (d *Docker) warnOfUnknownHost(inside *container.Container) {
+	d.hostUnknown.Do(func() {
+		d.warnf("The server runs in container %s and can't know the host's address, at which published ports are reached: name it, as in 'publish 192.0.2.1', or after the endpoint's NAME", inside.Name)
+	})
 }
 
 // findMachineAddrs returns the addresses of the interface on which the query came in. If that does not lead

@@ -1,0 +1,169 @@
+package dockerdiscovery
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/coredns/coredns/plugin/pkg/dnstest"
+	"github.com/coredns/coredns/plugin/test"
+	"github.com/miekg/dns"
+
+	"github.com/dockerdiscovery/dockerdiscovery/internal/container"
+)
+
+// withPort80 is a container of network a that publishes port 80 on all of the host's addresses.
+func withPort80(name, ip string) *container.Container {
+	c := facts(name, "a="+ip)
+	c.Ports = published("0.0.0.0:80")
+	return c
+}
+
+// transferred returns the addresses that a transfer has, by owner name without the zone.
+func transferred(t *testing.T, d *Docker) map[string]string {
+	t.Helper()
+	ch, err := d.Transfer("docker.", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	addrs := map[string]string{}
+	for rrs := range ch {
+		for _, rr := range rrs {
+			if a, ok := rr.(*dns.A); ok {
+				addrs[strings.TrimSuffix(a.Hdr.Name, ".docker.")] = a.A.String()
+			}
+		}
+	}
+	return addrs
+}
+
+// TestTransferView checks which addresses secondaries get: those that the Docker host or the LAN gets.
+func TestTransferView(t *testing.T) {
+	host := map[string]string{"web": "10.1.0.2", "pub": "10.1.0.3", "ns.dns": "192.0.2.1"}
+	lan := map[string]string{"web": "", "pub": "", "ns.dns": "192.0.2.1"}
+	withPorts := map[string]string{"web": "", "pub": "192.0.2.1", "ns.dns": "192.0.2.1"}
+	named := map[string]string{"web": "", "pub": "203.0.113.9", "ns.dns": "192.0.2.1"}
+	publish := func(c *config) { c.publish = true }
+	for _, c := range []struct {
+		what   string
+		change func(*config)
+		want   map[string]string
+	}{
+		{"one local engine", nil, host},
+		{"transfer_view host", func(c *config) { c.transferAsker = transferHost }, host},
+		{"transfer_view lan", func(c *config) { c.transferAsker = transferLAN }, lan},
+		{"publish", publish, withPorts},
+		{"publish ADDRESS", func(c *config) { publish(c); c.publishAddrs = []netip.Addr{netip.MustParseAddr("203.0.113.9")} }, named},
+		{"publish and transfer_view host", func(c *config) { publish(c); c.transferAsker = transferHost }, host},
+		{"publish and transfer_view lan", func(c *config) { publish(c); c.transferAsker = transferLAN }, withPorts},
+	} {
+		d := emptyDocker(c.change)
+		d.set(facts("web", "a=10.1.0.2"), withPort80("pub", "10.1.0.3"))
+		got := transferred(t, d)
+		for name, want := range c.want {
+			if got[name] != want {
+				t.Errorf("%s: %s has %q, want %q", c.what, name, got[name], want)
+			}
+		}
+		for _, listens := range []string{"dns://127.0.0.1:53", "dns://192.0.2.1:53"} { // where a secondary asks changes nothing
+			d.listens = []string{listens}
+			if again := transferred(t, d); fmt.Sprint(again) != fmt.Sprint(got) {
+				t.Errorf("%s: at %s %v, want %v", c.what, listens, again, got)
+			}
+		}
+	}
+}
+
+// serial is that of a SOA query.
+func (d *Docker) serial(t *testing.T) uint32 {
+	t.Helper()
+	rec := dnstest.NewRecorder(&test.ResponseWriter{RemoteIP: fromHost})
+	if _, err := d.ServeDNS(t.Context(), rec, new(dns.Msg).SetQuestion("docker.", dns.TypeSOA)); err != nil || len(rec.Msg.Answer) != 1 {
+		t.Fatalf("SOA: %v\n%v", err, rec.Msg)
+	}
+	return rec.Msg.Answer[0].(*dns.SOA).Serial
+}
+
+// TestTransferIncrements has a secondary follow by what changes. Of what its view does not see it gets nothing, nor a serial.
+func TestTransferIncrements(t *testing.T) {
+	d := emptyDocker(func(c *config) { c.publish = true })
+	d.transfers = true
+	d.set(withPort80("one", "10.1.0.2"), withPort80("two", "10.1.0.3"), withPort80("three", "10.1.0.4"))
+	last := d.serial(t)
+	for _, step := range []struct {
+		what    string
+		change  func()
+		records []string
+	}{
+		{"nothing", func() {}, nil},
+		{"a container that the LAN does not reach", func() { d.set(facts("hidden", "a=10.1.0.5")) }, nil},
+		{"one that it reaches", func() { d.set(withPort80("four", "10.1.0.6")) }, []string{"SOA", "SOA", "SOA", "_http._tcp.four SRV", "four A", "four00000000 A", "SOA"}},
+		{"its host's address", func() { machine("eth0 192.0.2.2/24", "br-a 10.1.0.1/16").at(&d.own) }, nil},
+	} {
+		step.change()
+		now := d.serial(t)
+		if step.what == "its host's address" { // each record: the whole zone is smaller
+			if got := receive(t, d, "docker.", last); !newer(now, last) || len(got) != len(receive(t, d, "docker.", 0)) {
+				t.Errorf("%s: serial %d after %d, %v", step.what, now, last, got)
+			}
+			last = now
+			continue
+		}
+		if newer(now, last) != (step.records != nil) {
+			t.Errorf("%s: serial %d after %d", step.what, now, last)
+		}
+		var got []string
+		for _, r := range receive(t, d, "docker.", last) {
+			owner, rrtype, _ := strings.Cut(r, " ")
+			got = append(got, strings.TrimSpace(strings.TrimSuffix(strings.TrimSuffix(owner, "docker."), ".")+" "+rrtype))
+		}
+		want := step.records
+		if want == nil {
+			want = []string{"SOA"}
+		}
+		if len(got) > 4 {
+			slices.Sort(got[3 : len(got)-1]) // what is added
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("%s: %q, want %q", step.what, got, want)
+		}
+		last = now
+	}
+}
+
+// TestNotifyOfTheView checks that secondaries are told of what their view sees, and of nothing else: not of a container that
+// the LAN does not reach, but of a new address of this machine, of which no engine tells.
+func TestNotifyOfTheView(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := emptyDocker(func(c *config) { c.publish = true })
+		var told atomic.Int32
+		s := newSecondary("192.0.2.53:53", nil)
+		s.send = func(context.Context, *dns.Msg) error { told.Add(1); return nil }
+		d.notifier.start(d.catalog, d.publish, []*notification{newNotification("docker.", s)})
+		defer d.notifier.stop()
+		for _, step := range []struct {
+			what   string
+			change func()
+			want   int32
+		}{
+			{"start", func() { d.set(withPort80("one", "10.1.0.2")) }, 1},
+			{"a container that the LAN does not reach", func() { d.set(facts("hidden", "a=10.1.0.5")) }, 0},
+			{"one that it reaches", func() { d.set(withPort80("two", "10.1.0.3")) }, 1},
+			{"an address of the machine", func() { machine("eth0 192.0.2.2/24", "br-a 10.1.0.1/16").at(&d.own) }, 1},
+		} {
+			told.Store(0)
+			step.change()
+			time.Sleep(2 * surroundingsInterval)
+			synctest.Wait()
+			if got := told.Load(); got != step.want {
+				t.Errorf("%s: told %d times, want %d", step.what, got, step.want)
+			}
+		}
+	})
+}
