@@ -74,7 +74,9 @@ func TestSSH(t *testing.T) {
 // Neither a shell nor a list of users nor the ssh command is needed.
 func TestSSHInEmptyImage(t *testing.T) {
 	t.Parallel()
-	inContainers(t)
+	if rooted(t) {
+		t.Skip("the engine has a root of its own, in which its containers can't be given files of the tests'")
+	}
 	sshd := sshtest.New(t)
 	corefile := filepath.Join(t.TempDir(), "Corefile")
 	port := freePort(t, "0.0.0.0")

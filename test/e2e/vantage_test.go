@@ -3,9 +3,7 @@ package e2e
 import (
 	"fmt"
 	"net"
-	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -68,20 +66,25 @@ func TestWrongContext(t *testing.T) {
 	}
 }
 
-// inContainers skips the test for engines of which the files are not the tests'.
-func inContainers(t *testing.T) (socket string) {
+// rooted tells that the engine has a root of its own: its files are not the tests'.
+func rooted(t *testing.T) bool {
 	t.Helper()
-	socket = machineSocket(t)
-	if strings.HasPrefix(socket, "/run/engines/") {
-		t.Skip("the engine has a root of its own, in which its containers can't be given files of the tests'")
+	return strings.HasPrefix(machineSocket(t), "/run/engines/")
+}
+
+// socketInside is the engine's socket as its containers are given it.
+func socketInside(t *testing.T) string {
+	t.Helper()
+	if rooted(t) {
+		return "/run/engine/engine.sock"
 	}
-	return socket
+	return machineSocket(t)
 }
 
 // An engine that is reached through a proxy in one of its containers is on this machine.
 func TestProxyInContainer(t *testing.T) {
 	t.Parallel()
-	socket := inContainers(t)
+	socket := socketInside(t)
 	behind, other := machine.network(t), machine.network(t)
 	proxy := machine.runAs(t, []string{"--network", behind, "-v", socket + ":/engine.sock"}, image, "proxy", ":2375", "/engine.sock")
 	at := net.JoinHostPort(machine.addr(t, proxy), "2375")
@@ -105,7 +108,7 @@ func TestProxyInContainer(t *testing.T) {
 // An engine that a server in a container reaches at the host's address on its network is on this machine too.
 func TestEngineAtGateway(t *testing.T) {
 	t.Parallel()
-	socket := inContainers(t)
+	socket := socketInside(t)
 	network, other := machine.network(t), machine.network(t)
 	port := freePort(t, "0.0.0.0")
 	machine.runAs(t, []string{"-p", fmt.Sprintf("%d:2375", port), "-v", socket + ":/engine.sock"}, image, "proxy", ":2375", "/engine.sock")
@@ -120,56 +123,4 @@ func TestEngineAtGateway(t *testing.T) {
 		}
 		return err
 	})
-}
-
-// A server behind a published port of its container says that it can't tell who asks; one that has no need to does not.
-func TestServerInContainer(t *testing.T) {
-	t.Parallel()
-	socket := inContainers(t)
-	web := "web-" + suffix()
-	addr := machine.addr(t, machine.run(t, "--name", web))
-	for name, c := range map[string]struct {
-		options func(port int) []string
-		at      func(id string, port int) string
-		lines   int
-	}{
-		"published": {
-			func(port int) []string {
-				return []string{"-p", fmt.Sprintf("%d:53/udp", port)}
-			},
-			func(_ string, port int) string { return loopback(port) }, 1,
-		},
-		"not published": {
-			func(int) []string { return nil },
-			func(id string, _ int) string { return net.JoinHostPort(machine.addr(t, id), "53") }, 0,
-		},
-		"on the host's network": {
-			func(int) []string { return []string{"--network", "host"} },
-			func(_ string, port int) string { return loopback(port) }, 0,
-		},
-	} {
-		port := freePort(t, "0.0.0.0")
-		serves := 53
-		if c.lines == 0 && c.options(port) != nil {
-			serves = port
-		}
-		corefile := filepath.Join(t.TempDir(), "Corefile")
-		if err := os.WriteFile(corefile, fmt.Appendf(nil, "docker:%d {\ndocker {\nisolate\n}\n}\n", serves), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		options := append([]string{"-v", socket + ":/var/run/docker.sock", "-v", binary + ":/coredns", "-v", corefile + ":/Corefile", "--entrypoint", "/coredns"}, c.options(port)...)
-		id := machine.runAs(t, options, image, "-conf", "/Corefile")
-		at := c.at(id, port)
-		eventually(t, func() error {
-			m, err := rig.Ask("udp", at, web+".docker.", dns.TypeA)
-			if err == nil && outcome(m) != addr {
-				err = fmt.Errorf("%s: got %s, want %s", name, outcome(m), addr)
-			}
-			return err
-		})
-		out, err := machine.command("logs", id).CombinedOutput()
-		if n := strings.Count(string(out), "which publishes its port 53"); err != nil || n != c.lines {
-			t.Errorf("%s: %d warnings, want %d: %v\n%s", name, n, c.lines, err, out)
-		}
-	}
 }
