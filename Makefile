@@ -12,6 +12,10 @@ PAGE = go -C test/page
 MAN = go -C dist/man
 # And what makes the container images.
 IMAGE = go -C dist/image
+# And what makes archives and packages.
+PACK = go -C dist/pack
+# Of the source.
+REVISION = $(shell git rev-parse HEAD)
 # The state with which the present one is compared: a git revision.
 BEFORE = 214e941
 BENCHSTAT = go run golang.org/x/perf/cmd/benchstat@v0.0.0-20260908200009-22c9c6c9d4da
@@ -21,7 +25,7 @@ HOSTS = go test -race -count=1 -timeout 15m -v ./test/hosts
 EXAMPLES = go test -race -count=1 -timeout 30m -v ./test/examples
 BROWSER = $(PAGE) test -race -count=1 -timeout 15m -v .
 
-.PHONY: run build man test model e2e test-examples test-engines test-hosts test-alerts test-page page-large screenshots soak lint bench bench-scale bench-hosts bench-status bench-engine bench-crashes pgo
+.PHONY: run build man dist test model e2e test-examples test-engines test-hosts test-alerts test-page page-large screenshots soak lint bench bench-scale bench-hosts bench-status bench-engine bench-crashes pgo
 
 run: build
 	./coredns -conf Corefile.example
@@ -29,10 +33,22 @@ run: build
 build:
 	./build.sh
 
-# The pages of the packages, dated by SOURCE_DATE_EPOCH, or else by the last commit.
+# What is made for others is dated by SOURCE_DATE_EPOCH, or else by the last commit.
+man dist: export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct)
+
 man:
-	SOURCE_DATE_EPOCH=$${SOURCE_DATE_EPOCH:-$$(git log -1 --format=%ct)} $(MAN) run . $(CURDIR)/out/man
+	$(MAN) run . $(CURDIR)/out/man
 	. test/need.sh && need mandoc "have mandoc" install mandoc && mandoc -T lint -W warning out/man/*
+
+# All that is given out, in out/: archives, packages, images, what is in them, and their sums. With TARGETS=linux/amd64 that of one target.
+dist:
+	rm -rf out
+	$(MAN) run . $(CURDIR)/out/man
+	$(PACK) run . -targets "$(TARGETS)" $(CURDIR)/out
+	version=$$(dist/version) && for full in "" -full; do \
+		$(IMAGE) run . -version "$$version" -revision "$(REVISION)" $$full -docs $(CURDIR)/out/licences/dockerdiscovery$$full/linux $(CURDIR)/out $(CURDIR)/out/bin/dockerdiscovery$$full-linux-* || exit; \
+	done
+	cd out && sums=$$(find . -maxdepth 1 -type f -printf '%P\n' | LC_ALL=C sort | xargs sha256sum) && echo "$$sums" >SHA256SUMS
 
 test:
 	test/with-engine --need chromium sh -ec '\
@@ -91,6 +107,7 @@ lint:
 	$(PAGE) vet ./... && $(PAGE) run $(STATICCHECK) ./...
 	$(MAN) vet ./... && $(MAN) run $(STATICCHECK) ./...
 	$(IMAGE) vet ./... && $(IMAGE) run $(STATICCHECK) ./...
+	$(PACK) vet ./... && $(PACK) run $(STATICCHECK) ./...
 
 bench:
 	for i in 1 2 3 4 5 6 7 8 9 10; do $(MICRO) && $(BENCH) test -run "^$$" -bench Plugin -benchtime 0.5s . || exit 1; done >bench.txt
