@@ -85,6 +85,9 @@ func NewStore(c Config) *Store {
 	for _, z := range c.Zones {
 		s.origins[z] = newOrigin(z)
 	}
+	for _, z := range c.Zones {
+		s.Delegate(z)
+	}
 	e := s.edit(&Snapshot{store: s, serials: map[string]uint32{}})
 	for _, o := range s.origins {
 		e.at(o.name)
@@ -95,6 +98,17 @@ func NewStore(c Config) *Store {
 	}
 	s.current.Store(e.publish())
 	return s
+}
+
+// Delegate has transfers of the zone in which this one lies lead to its name server, and leave out what is below. The zone may be
+// another server block's. It must be called before the store is published.
+func (s *Store) Delegate(zone string) {
+	if zone == "." {
+		return
+	}
+	if o := s.origins.match(parent(zone)); o != nil && !o.root {
+		o.cuts = append(o.cuts, zone)
+	}
 }
 
 // Snapshot returns the data as it is now.

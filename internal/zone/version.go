@@ -152,7 +152,7 @@ func (s *Snapshot) given(n *node, v *View) []dns.RR {
 	switch {
 	case n.name == n.origin.name:
 		return s.Apex(n.name, v)[1:]
-	case n.name == n.origin.ns:
+	case n.name == n.origin.ns, n.origin.delegates(n.name):
 		return nil
 	}
 	if n = s.shown(n, v); n == nil {

@@ -184,6 +184,30 @@ func (r replica) String() string {
 	return fmt.Sprint(r.serial, "\n", strings.Join(slices.Sorted(maps.Keys(r.records)), "\n"))
 }
 
+// TestDelegation checks that a transfer leads to the zones inside, and has nothing that lies below their names.
+func TestDelegation(t *testing.T) {
+	s := NewStore(Config{Zones: []string{".", "docker.", "sub.docker.", "deep.x.sub.docker.", "10.in-addr.arpa.", "1.10.in-addr.arpa."}, TTL: 30, NegativeTTL: 7})
+	s.Delegate("other.docker.") // is another store's
+	s.Apply(add(entry("web", 0, "n=10.1.0.2 n=10.2.0.2", "web.docker./name", "web.sub.docker.", "web.deep.x.sub.docker.", "web.other.docker.", "other.docker.", "another.docker.")))
+	v := s.Publish(View{Server: server{}})
+	for apex, want := range map[string]string{
+		"docker.":            `another.docker. A, docker. NS, ns.dns.docker. A, ns.dns.other.docker. A, ns.dns.sub.docker. A, other.docker. NS, sub.docker. NS, web.docker. A`,
+		"sub.docker.":        `deep.x.sub.docker. NS, ns.dns.deep.x.sub.docker. A, ns.dns.sub.docker. A, sub.docker. NS, web.sub.docker. A`,
+		"deep.x.sub.docker.": `deep.x.sub.docker. NS, ns.dns.deep.x.sub.docker. A, web.deep.x.sub.docker. A`,
+		"10.in-addr.arpa.":   `1.10.in-addr.arpa. NS, 10.in-addr.arpa. NS, 2.0.2.10.in-addr.arpa. PTR, ns.dns.1.10.in-addr.arpa. A, ns.dns.10.in-addr.arpa. A`,
+	} {
+		var got []string
+		for text := range whole(v, apex).records {
+			f := strings.Fields(text)
+			got = append(got, f[0]+" "+f[3])
+		}
+		slices.Sort(got)
+		if got := strings.Join(slices.Compact(got), ", "); got != want {
+			t.Errorf("%s:\n%s, want\n%s", apex, got, want)
+		}
+	}
+}
+
 // TestJournal has many secondaries follow by increments, and some by whole zones.
 func TestJournal(t *testing.T) {
 	increments, wholes := 0, 0

@@ -4,16 +4,21 @@ import (
 	"github.com/miekg/dns"
 )
 
-// Apex returns the zone's own records as the view has them, which has a server: its SOA, its NS and the name server's addresses.
-// There are none if there is no such zone, or if it is ".".
+// Apex returns what the zone has without any container, as the view has it, which has a server: its SOA, its NS and the name
+// server's addresses, and those of the zones inside it. There are none if there is no such zone, or if it is ".".
 func (s *Snapshot) Apex(apex string, v *View) []dns.RR {
 	o := s.store.origins[apex]
 	if o == nil || o.root {
 		return nil
 	}
 	ttl := s.store.config.TTL
-	rrs := []dns.RR{s.SOA(apex), &dns.NS{Hdr: header(apex, dns.TypeNS, ttl), Ns: o.ns}}
-	return append(rrs, s.addresses(&Query{Type: dns.TypeANY, View: *v}, o.ns, v.Server.Addrs(), ttl)...)
+	rrs := []dns.RR{s.SOA(apex)}
+	for _, cut := range append([]string{apex}, o.cuts...) {
+		ns := newOrigin(cut).ns
+		rrs = append(rrs, &dns.NS{Hdr: header(cut, dns.TypeNS, ttl), Ns: ns})
+		rrs = append(rrs, s.addresses(&Query{Type: dns.TypeANY, View: *v}, ns, v.Server.Addrs(), ttl)...)
+	}
+	return rrs
 }
 
 // all returns the records of the node as the view has them, for a query of type ANY.

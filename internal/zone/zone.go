@@ -8,6 +8,7 @@ package zone
 
 import (
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -152,6 +153,8 @@ type origin struct {
 	ns   string // the name server's owner name, inside the zone
 	mbox string // whom the SOA names as responsible
 	root bool   // zone ".", which we share with the Internet
+
+	cuts []string // the apexes of the zones inside this one, without those inside of these: RFC 1034 §4.2.1
 }
 
 func newOrigin(name string) *origin {
@@ -159,6 +162,11 @@ func newOrigin(name string) *origin {
 		return &origin{name: name, ns: "ns.dns.", mbox: "hostmaster.", root: true}
 	}
 	return &origin{name: name, ns: "ns.dns." + name, mbox: "hostmaster." + name}
+}
+
+// delegates reports whether the name lies in a zone inside this one.
+func (o *origin) delegates(name string) bool {
+	return slices.ContainsFunc(o.cuts, func(cut string) bool { return dns.IsSubDomain(cut, name) })
 }
 
 // origins finds the zone in which a name lies.

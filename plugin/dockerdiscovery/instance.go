@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/coredns/caddy"
+	"github.com/coredns/coredns/plugin"
+	"github.com/miekg/dns"
 
 	"github.com/dockerdiscovery/dockerdiscovery/internal/engine"
 )
@@ -25,6 +27,7 @@ type instance struct {
 	age int
 	// What its server blocks say. It is complete before the first of them starts.
 	blocks    int // that have docker
+	plugins   []*Docker
 	endpoints []endpoint
 	status    *statusLine // nil if none has it
 }
@@ -103,6 +106,27 @@ func (i *instance) whole() bool {
 		}
 	}
 	return n >= i.blocks
+}
+
+// delegate has transfers lead to the zones of other server blocks that lie inside of one of ours, for who asks at an address that both
+// listen on.
+func (d *Docker) delegate() {
+	var beside []string // zones of blocks that listen where we do
+	for _, other := range d.instance.plugins {
+		if other == d || slices.ContainsFunc(other.listens, func(at string) bool { return slices.Contains(d.listens, at) }) {
+			beside = append(beside, other.config.zone.Zones...)
+		}
+	}
+	all := plugin.Zones(beside)
+	for _, zone := range beside {
+		off, end := dns.NextLabel(zone, 0)
+		if end || slices.Contains(d.config.zone.Zones, zone) {
+			continue
+		}
+		if in := all.Matches(zone[off:]); slices.Contains(d.config.zone.Zones, in) {
+			d.store.Delegate(zone)
+		}
+	}
 }
 
 // start begins to watch the engines. It returns when the names of all running containers are known, or after a while without.

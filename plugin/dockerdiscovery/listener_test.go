@@ -402,7 +402,7 @@ func TestStatusOfHosts(t *testing.T) {
 			}
 		}
 	}
-	nas := until("its engine is there", 0, func(h *status.Host) bool { return h.State == "current" && h.Connected && h.Synced })
+	nas := until("its engine is there", 0, func(h *status.Host) bool { return h.State == "current" && h.Connected && h.Synced && h.Engine != "" })
 	if nas.ID != "nas" || !nas.Named || nas.Containers != 1 || nas.Reconciled.IsZero() || nas.Since.IsZero() || nas.LastError != "" || !strings.Contains(nas.Engine, "API") {
 		t.Errorf("%+v", nas)
 	}

@@ -100,6 +100,8 @@ func setup(c *caddy.Controller) error {
 	}
 	d := newDocker(cfg, i)
 	d.block = serverBlock{c.ServerBlockIndex, c.ServerBlockKeys}
+	d.listens = listens(dnsserver.GetConfig(c), c.ServerBlockKeys)
+	i.plugins = append(i.plugins, d)
 
 	first := false // and no reload
 	c.OnFirstStartup(func() error {
@@ -109,11 +111,12 @@ func setup(c *caddy.Controller) error {
 	c.OnStartup(func() error {
 		cfg := dnsserver.GetConfig(c)
 		d.warnOfCache(cfg)
-		d.port, d.listens = cfg.Port, listens(cfg, c.ServerBlockKeys)
+		d.port = cfg.Port
 		d.recursion, d.maintained = hasOne(cfg, recursors), hasOne(cfg, maintainers)
 		if t, ok := cfg.Handler("transfer").(*transfer.Transfer); ok {
 			d.transfers, t.Next = true, refuseTransfers{t.Next, d}
 		}
+		d.delegate()
 		if err := d.start(); err != nil {
 			return err
 		}

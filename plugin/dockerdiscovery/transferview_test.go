@@ -16,6 +16,8 @@ import (
 	"github.com/miekg/dns"
 
 	"github.com/dockerdiscovery/dockerdiscovery/internal/container"
+	"github.com/dockerdiscovery/dockerdiscovery/internal/enginetest"
+	"github.com/dockerdiscovery/dockerdiscovery/test/inprocess"
 )
 
 // withPort80 is a container of network a that publishes port 80 on all of the host's addresses.
@@ -166,4 +168,39 @@ func TestNotifyOfTheView(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestDelegation has zones inside of another, in its server block and in others. Who takes the outer one over must be led to those that
+// the same server has.
+func TestDelegation(t *testing.T) {
+	e := enginetest.New(t)
+	e.Run(enginetest.Spec{Name: "web", Labels: map[string]string{"coredns.dockerdiscovery.host": "web.sub.docker, web.own.docker"}})
+	port, elsewhere := freePort(t), freePort(t)
+	block := "docker {\n endpoint " + e.Host() + "\n }\n transfer {\n to *\n }\n}\n"
+	inprocess.Serve(t, fmt.Sprintf("docker.:%s own.docker.:%[1]s {\n%s sub.docker.:%[1]s {\n%[2]s far.docker.:%[3]s {\n%[2]s", port, block, elsewhere))
+	for apex, want := range map[string]string{
+		"docker.":     "docker. NS, ns.dns.docker. A, ns.dns.own.docker. A, ns.dns.sub.docker. A, own.docker. NS, sub.docker. NS, web.docker. A",
+		"sub.docker.": "ns.dns.sub.docker. A, sub.docker. NS, web.own.docker.sub.docker. A, web.sub.docker. A",
+	} {
+		ch, err := new(dns.Transfer).In(new(dns.Msg).SetAxfr(apex), "127.0.0.1:"+port)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for env := range ch {
+			if env.Error != nil {
+				t.Fatal(env.Error)
+			}
+			for _, rr := range env.RR {
+				h := rr.Header()
+				if h.Rrtype == dns.TypeNS || h.Rrtype == dns.TypeA && (strings.HasPrefix(h.Name, "ns.") || strings.HasPrefix(h.Name, "web.")) {
+					got = append(got, h.Name+" "+dns.TypeToString[h.Rrtype])
+				}
+			}
+		}
+		slices.Sort(got)
+		if got := strings.Join(slices.Compact(got), ", "); got != want {
+			t.Errorf("%s: %s, want %s", apex, got, want)
+		}
+	}
 }
