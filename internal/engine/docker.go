@@ -36,6 +36,8 @@ type api interface {
 	// list returns the containers whose process runs, paused or not.
 	list(context.Context) ([]tracker.Summary, error)
 	inspect(ctx context.Context, id string) (tracker.Answer, error)
+	// askSwarm is Watcher.Ask.
+	askSwarm(ctx context.Context, q Question, room []byte) ([]byte, error)
 	close() error
 }
 
@@ -61,7 +63,7 @@ type info struct {
 // event is one of an engine's events. All that tells it from others stands in it by value, but for what it tells about
 // its container.
 type event struct {
-	kind      string // the engine's: container or network
+	kind      string // the engine's: container, network, service or node
 	container string // ID; empty if the event concerns no container
 	tracker.Event
 }

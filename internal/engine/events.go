@@ -25,6 +25,10 @@ func (d *docker) events(ctx context.Context, since time.Time) (_ stream, err err
 	// finds an end where the stream is, and so leaves it to us.
 	t := &taken{}
 	about := filters.NewArgs(filters.Arg("type", string(events.ContainerEventType)), filters.Arg("type", string(events.NetworkEventType)))
+	if !d.quirks.libpod {
+		about.Add("type", string(events.ServiceEventType))
+		about.Add("type", string(events.NodeEventType))
+	}
 	if !d.quirks.allEvents {
 		for _, action := range wanted {
 			about.Add("event", action)

@@ -280,6 +280,8 @@ func (e modelAPI) inspect(ctx context.Context, id string) (tracker.Answer, error
 	return a.state, a.err
 }
 
+func (modelAPI) askSwarm(context.Context, Question, []byte) ([]byte, error) { return nil, ErrNoManager }
+
 // modelStream has events that its reader has not got yet, in the order in which they came.
 type modelStream struct {
 	engine  *modelEngine

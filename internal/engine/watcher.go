@@ -50,6 +50,7 @@ type Watcher struct {
 	current   atomic.Bool                   // reconciled since it was connected; set with mu held
 	catching  atomic.Pointer[chan struct{}] // while it catches up; see CatchingUp
 	count     atomic.Int64                  // running containers
+	asked     atomic.Pointer[session]       // of the engine that is connected
 	onDemand  atomic.Pointer[refresher]     // of the engine that is connected, if its events are late
 	ended     atomic.Int64                  // when the last reconciliation ended in which none failed, in Unix nanoseconds; 0: never
 	resync    chan struct{}                 // has an item when the time between two reconciliations has changed
@@ -68,6 +69,7 @@ type Watcher struct {
 	host     *container.Host // nil before it is known
 	applying bool            // somebody is calling sinks; nobody else may
 	queue    []delivery
+	stirred  []chan struct{} // see Stirs; never changed
 
 	// What Current has told the sinks last. Whoever may call sinks has it.
 	sinksCurrent bool
@@ -219,6 +221,9 @@ func (w *Watcher) session(ctx context.Context) error {
 		defer time.AfterFunc(left, w.caughtUp).Stop()
 	}
 	w.connected.Store(true)
+	w.asked.Store(s)
+	defer w.asked.Store(nil)
+	w.stir()
 	s.description = info.description
 
 	s.wg.Go(func() {
@@ -237,7 +242,11 @@ func (s *session) readEvents(events *follower) error {
 			return err
 		}
 		s.observer.Event(s.from, e.kind, e.Action)
+		if e.stirs() {
+			s.stir()
+		}
 		switch {
+		case e.aboutSwarm():
 		case e.container == "":
 			s.markNetworks()
 		case !harmless[e.Action]:

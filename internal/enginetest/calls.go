@@ -55,7 +55,7 @@ func (c *counters) wait(ctx context.Context, key string, n int) error {
 const streamsKey = "\x00streams"
 
 // Calls is how often a kind of call was made: "ping", "version", "info", "events", "list", "inspect", "networks",
-// "network", "libpod" (Podman's own list of networks), "unknown" (answered 404), "forbidden" (not GET or HEAD: whoever only reads never does it).
+// "network", "services", "tasks", "nodes", "libpod" (Podman's own list of networks), "unknown" (answered 404), "forbidden" (not GET or HEAD: whoever only reads never does it).
 func (e *Engine) Calls(kind string) int { return e.calls.get(kind) }
 
 // InspectCalls is how often the container was inspected, by id or by name.

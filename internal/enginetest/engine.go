@@ -28,6 +28,7 @@ type Engine struct {
 	now        func() time.Time
 	ahead      atomic.Int64 // of the clock, in nanoseconds
 	info       func(map[string]any)
+	swarm      atomic.Pointer[membership]
 	startGate  atomic.Pointer[gate] // starts end when it is open; nil: they need not wait
 	serial     uint64               // sets this engine's ids apart from another's in the same process
 

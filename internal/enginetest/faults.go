@@ -15,6 +15,7 @@ type faults struct {
 	fail     map[string]failure
 	truncate map[string]int
 	raw      map[string][]byte
+	cut      map[string]int    // by kind of call: after how many octets its answers end
 	answers  map[string][]byte // by kind of call
 }
 
@@ -115,7 +116,28 @@ func (e *Engine) RawInspect(id string, body []byte) {
 	}
 }
 
-// RawAnswer makes body the answer to all calls of a kind (see Calls), but not to inspects; nil resets.
+// CutCalls makes the answers to calls of a kind (see Calls) end after n octets, with the connection; n < 0 resets.
+func (e *Engine) CutCalls(kind string, n int) {
+	e.faults.mu.Lock()
+	defer e.faults.mu.Unlock()
+	if e.faults.cut == nil {
+		e.faults.cut = map[string]int{}
+	}
+	if e.faults.cut[kind] = n; n < 0 {
+		delete(e.faults.cut, kind)
+	}
+}
+
+// cutting is after how many octets an answer to the kind of call is to end, if it is.
+func (f *faults) cutting(kind string) (n int, ok bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	n, ok = f.cut[kind]
+	return n, ok
+}
+
+// RawAnswer makes body the answer to all calls of a kind (see Calls), or of one with what it is about as in "network NAME", but
+// not to inspects; nil resets.
 func (e *Engine) RawAnswer(kind string, body []byte) {
 	e.faults.mu.Lock()
 	defer e.faults.mu.Unlock()
@@ -136,7 +158,7 @@ func (e *Engine) ClearFaults() {
 			g.release()
 		}
 	}
-	f.hang, f.fail, f.truncate, f.raw, f.answers = nil, nil, nil, nil, nil
+	f.hang, f.fail, f.truncate, f.raw, f.cut, f.answers = nil, nil, nil, nil, nil, nil
 	f.mu.Unlock()
 	e.DropEvents(false)
 	e.StallStreams(false)
@@ -180,10 +202,12 @@ func (f *faults) failing(kind string) (status int, ok bool) {
 }
 
 // answer is what all calls of the kind are answered with, if a test wants so.
-func (f *faults) answer(kind string) (body []byte, ok bool) {
+func (f *faults) answer(kind, ref string) (body []byte, ok bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	body, ok = f.answers[kind]
+	if body, ok = f.answers[kind+" "+ref]; !ok {
+		body, ok = f.answers[kind]
+	}
 	return body, ok
 }
 

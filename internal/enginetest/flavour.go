@@ -108,7 +108,7 @@ func (e *Engine) infoAnswer() map[string]any {
 		"Name": engineHostname, "ServerVersion": a.version, "OperatingSystem": a.os, "OSType": "linux", "Architecture": "x86_64",
 		"SystemTime":      e.now().UTC().Format(timeFormat),
 		"SecurityOptions": []string{"name=seccomp,profile=default"},
-		"Swarm":           map[string]any{"NodeID": "", "LocalNodeState": "inactive"},
+		"Swarm":           e.swarmInfo(),
 		"Plugins":         map[string]any{"Network": []string{"bridge", "macvlan", "ipvlan"}, "Log": a.logDrivers},
 	}
 	if e.info != nil {

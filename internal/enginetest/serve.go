@@ -54,10 +54,13 @@ func (e *Engine) serve(w http.ResponseWriter, r *http.Request) {
 		e.fail(w, http.StatusBadRequest, problem)
 		return
 	}
-	if body, ok := e.faults.answer(kind); ok {
+	if body, ok := e.faults.answer(kind, ref); ok {
 		w.Header().Set("Content-Type", "application/json")
 		_, _ = w.Write(body)
 		return
+	}
+	if n, ok := e.faults.cutting(kind); ok {
+		w = &cutWriter{ResponseWriter: w, left: n}
 	}
 	switch kind {
 	case "ping":
@@ -76,6 +79,8 @@ func (e *Engine) serve(w http.ResponseWriter, r *http.Request) {
 		e.answer(w, e.networksAnswer())
 	case "network":
 		e.serveNetwork(w, ref)
+	case "services", "tasks", "nodes":
+		e.serveSwarm(w, kind, r.URL.Query())
 	case "libpod":
 		e.serveLibpod(w, version)
 	case "forbidden":
@@ -85,12 +90,28 @@ func (e *Engine) serve(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// cutWriter ends the connection after so many octets of the body.
+type cutWriter struct {
+	http.ResponseWriter
+	left int
+}
+
+func (c *cutWriter) Write(b []byte) (int, error) {
+	if len(b) < c.left {
+		c.left -= len(b)
+		return c.ResponseWriter.Write(b)
+	}
+	_, _ = c.ResponseWriter.Write(b[:c.left])
+	_ = http.NewResponseController(c.ResponseWriter).Flush()
+	panic(http.ErrAbortHandler)
+}
+
 // route is the kind of call, by the names that Calls knows, and what it is about.
 func route(path string) (kind, ref string) {
 	switch path {
 	case "/_ping":
 		return "ping", ""
-	case "/version", "/info", "/events", "/networks":
+	case "/version", "/info", "/events", "/networks", "/services", "/tasks", "/nodes":
 		return path[1:], ""
 	case "/containers/json":
 		return "list", ""
