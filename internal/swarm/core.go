@@ -3,7 +3,6 @@ package swarm
 import (
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"time"
 
@@ -11,38 +10,8 @@ import (
 	"github.com/dockerdiscovery/dockerdiscovery/internal/engine"
 )
 
-// This file is the part of a Source without goroutines, clock and calls: what comes in is told with the time, and what is to be done
-// is returned as effects.
-
-// times are how long things take and last.
-type times struct {
-	// every is how often a Swarm is read of which nothing is heard: no event tells of a task.
-	every time.Duration
-	// While events come, and stirFor after the last, it is read this soon again: tasks change without events of their own. A
-	// service's update is followed by its tasks' within some 50 ms, a container's start by its task's within 150 ms.
-	soon, stirFor time.Duration
-	// restMost bounds how long an engine rests after a read.
-	restMost time.Duration
-	// An engine that has not answered for so long may hang: another one is asked besides.
-	hedge time.Duration
-	// retry is for how long one that has failed is left alone.
-	retry time.Duration
-	// look is how often who is no manager is asked what it is: it may have become one.
-	look time.Duration
-	// away is for how long no manager may answer until what is known counts as of before.
-	away time.Duration
-	// A leader that others have deposed may not know it for some ten seconds. When answers are older for longer than this, the
-	// Swarm itself was set back, to a backup.
-	older time.Duration
-}
-
-var usual = times{
-	every: time.Second, soon: 100 * time.Millisecond, stirFor: 500 * time.Millisecond, restMost: 2 * time.Second,
-	hedge: time.Second, retry: time.Second, look: 10 * time.Second, away: 5 * time.Second, older: 15 * time.Second,
-}
-
-// restFor is how many times what a read has taken an engine rests before the next.
-const restFor = 4
+// This file, with plan.go, is the part of a Source without goroutines, clock and calls: what comes in is told with the time, and
+// what is to be done is returned as effects.
 
 // kind is a kind of reading.
 type kind uint8
@@ -79,24 +48,6 @@ type member struct {
 	failing bool              // it has failed the last time, and that was told
 	pace    pace              // a worker's
 	view    view              // likewise
-}
-
-// pace says when to read next.
-type pace struct {
-	asked, ended time.Time // the last read that was good
-	stirred      time.Time // until then there may be changes of which no event tells
-}
-
-func (p *pace) due(t *times, now time.Time) time.Time {
-	wait := t.every
-	if now.Before(p.stirred) {
-		wait = t.soon
-	}
-	due := p.asked.Add(wait)
-	if rested := p.ended.Add(min(restFor*p.ended.Sub(p.asked), t.restMost)); rested.After(due) {
-		due = rested
-	}
-	return due
 }
 
 // known is what is known of a Swarm that has managers among the members.
@@ -321,138 +272,4 @@ func (c *core) setView(m *member, v view, e *effects) {
 	if attached {
 		e.attached = true
 	}
-}
-
-// plan does what is due, and says when there is more to do.
-func (c *core) plan(now time.Time, e *effects) {
-	c.drop(e)
-	c.renewNodes(e)
-	settled := !slices.ContainsFunc(c.members, func(m *member) bool { return !m.settled })
-	for i, m := range c.members {
-		switch {
-		case m.busy:
-		case !now.Before(m.lookAt) && (m.role != manager || m.lookAt.IsZero() || c.swarms[m.swarm] == nil):
-			c.ask(i, look, now, e)
-		case m.role != manager:
-			e.wakeAt(m.lookAt)
-		}
-		switch {
-		case m.role != worker || c.covered(m.node):
-			c.setView(m, view{}, e) // nobody's, or a manager's
-			m.settled = m.settled || m.role == worker
-		case m.busy || !settled && c.mayBeCovered(m):
-		case now.Before(later(m.pace.due(&c.times, now), m.retryAt)):
-			e.wakeAt(later(m.pace.due(&c.times, now), m.retryAt))
-		default:
-			c.ask(i, readView, now, e)
-		}
-	}
-	for _, id := range slices.Sorted(maps.Keys(c.swarms)) {
-		c.planSwarm(id, now, e)
-	}
-	if e.attached {
-		c.attached = nil
-		for _, m := range c.members {
-			c.attached = append(slices.Clip(c.attached), m.view.attached...)
-		}
-	}
-	if !c.synced && settled {
-		c.synced, e.synced = true, true
-	}
-}
-
-// planSwarm has one of the Swarm's managers asked when it is time.
-func (c *core) planSwarm(id container.SwarmID, now time.Time, e *effects) {
-	k := c.swarms[id]
-	if k.current {
-		if away := k.ended.Add(c.away); now.Before(away) {
-			e.wakeAt(away)
-		} else {
-			k.current, k.since = false, now
-			e.states = append(e.states, k.state(id))
-			why := ""
-			if k.failure != nil {
-				why = ": " + k.failure.Error()
-			}
-			e.notes = append(e.notes, fmt.Sprintf("No manager of Swarm %s answers; serving what was known last%s", id, why))
-		}
-	}
-	due := k.due(&c.times, now)
-	if now.Before(due) {
-		e.wakeAt(due)
-		return
-	}
-	best := -1
-	for i, m := range c.members {
-		switch {
-		case m.swarm != id:
-		case m.busy && m.kind == readLists && now.Before(m.asked.Add(c.hedge)):
-			e.wakeAt(m.asked.Add(c.hedge))
-			return
-		case m.busy:
-		case now.Before(m.retryAt):
-			e.wakeAt(m.retryAt)
-		case best < 0 || i == k.last:
-			best = i
-		}
-	}
-	if best >= 0 {
-		c.ask(best, readLists, now, e)
-		e.wakeAt(now.Add(c.hedge))
-	}
-}
-
-// covered reports whether a manager speaks for the node.
-func (c *core) covered(node string) bool {
-	for _, k := range c.swarms {
-		if slices.ContainsFunc(k.nodes, func(n container.Node) bool { return n.ID == node }) {
-			return true
-		}
-	}
-	return false
-}
-
-// mayBeCovered reports whether another member may turn out to be a manager that speaks for the worker.
-func (c *core) mayBeCovered(m *member) bool {
-	return slices.ContainsFunc(c.members, func(o *member) bool { return o != m && !o.settled && o.role != worker })
-}
-
-// renewNodes gathers the nodes of all Swarms.
-func (c *core) renewNodes(e *effects) {
-	hosts := map[string]container.HostID{}
-	for _, m := range c.members {
-		if m.node != "" {
-			hosts[m.node] = m.host
-		}
-	}
-	var all []container.Node
-	for _, id := range slices.Sorted(maps.Keys(c.swarms)) {
-		for _, n := range c.swarms[id].nodes {
-			n.Host = hosts[n.ID]
-			all = append(all, n)
-		}
-	}
-	if !slices.Equal(all, c.nodes) {
-		c.nodes, e.nodes = all, true
-	}
-}
-
-func (c *core) ask(i int, what kind, now time.Time, e *effects) {
-	m := c.members[i]
-	m.busy, m.kind, m.asked = true, what, now
-	e.asks = append(e.asks, ask{i, what, m.node})
-}
-
-// wakeAt has the core woken by then.
-func (e *effects) wakeAt(at time.Time) {
-	if e.wake.IsZero() || at.Before(e.wake) {
-		e.wake = at
-	}
-}
-
-func later(a, b time.Time) time.Time {
-	if b.After(a) {
-		return b
-	}
-	return a
 }
