@@ -1,6 +1,7 @@
 package container
 
 import (
+	"iter"
 	"net/netip"
 	"unique"
 )
@@ -91,6 +92,17 @@ func (n *Networks) Shared(name string) bool {
 
 // Spans reports whether the network of the name spans hosts.
 func (n *Networks) Spans(name string) bool { return n.named(name).Spans }
+
+// Spanning yields the networks that span hosts.
+func (n *Networks) Spanning() iter.Seq[*Network] {
+	return func(yield func(*Network) bool) {
+		for _, known := range n.byName {
+			if known.Spans && !yield(known) {
+				return
+			}
+		}
+	}
+}
 
 // Gateways returns the host's addresses in the network of the name.
 func (n *Networks) Gateways(name string) []netip.Addr { return n.named(name).Gateways }

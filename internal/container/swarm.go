@@ -4,11 +4,16 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 )
 
 // SwarmID tells Swarms apart: what its managers call it, or of a worker that no manager speaks for "worker:" and its node's ID.
 type SwarmID string
+
+// Host returns what stands for the Swarm where there are hosts: it tells of its services as they of their containers. The zero
+// SwarmID's stands for all Swarms.
+func (id SwarmID) Host() HostID { return HostID("swarm:" + id) }
 
 // Service is what a Swarm says of one of its services, and of its tasks that serve. A Service that has been handed on is never
 // changed: a new state is a new Service.
@@ -23,6 +28,7 @@ type Service struct {
 	ContainerLabels map[string]string
 	// RoundRobin is set if its endpoint mode is dnsrr: it has no virtual addresses, and tasks answer for it.
 	RoundRobin bool
+	Replicas   int              // how many tasks it is to have; 0 for a global one
 	Networks   []ServiceNetwork // by ID
 	Ports      []ServicePort    // that it publishes, by protocol, number and published port
 	Tasks      []Task           // that serve, by slot, node and ID
@@ -104,7 +110,7 @@ type SwarmState struct {
 // Equal reports whether s and o are the same facts.
 func (s *Service) Equal(o *Service) bool {
 	return s.Swarm == o.Swarm && s.ID == o.ID && s.Name == o.Name && s.Stack == o.Stack &&
-		s.RoundRobin == o.RoundRobin && s.Partial == o.Partial &&
+		s.RoundRobin == o.RoundRobin && s.Replicas == o.Replicas && s.Partial == o.Partial &&
 		maps.Equal(s.Labels, o.Labels) && maps.Equal(s.ContainerLabels, o.ContainerLabels) &&
 		slices.EqualFunc(s.Networks, o.Networks, ServiceNetwork.equal) &&
 		slices.Equal(s.Ports, o.Ports) && slices.EqualFunc(s.Tasks, o.Tasks, Task.equal)
@@ -128,4 +134,27 @@ func (c TaskConnection) Equal(o TaskConnection) bool {
 // Equal reports whether a and o are the same facts.
 func (a Attached) Equal(o Attached) bool {
 	return a.Swarm == o.Swarm && a.Name == o.Name && a.Node == o.Node && a.TaskConnection.Equal(o.TaskConnection)
+}
+
+// Short returns the service's name in its stack, "" if it is in none.
+func (s *Service) Short() string {
+	if short, ok := strings.CutPrefix(s.Name, s.Stack+"_"); ok && s.Stack != "" {
+		return short
+	}
+	return ""
+}
+
+// VIPs returns the virtual addresses at which the service's neighbours reach it.
+func (s *Service) VIPs() (vips []netip.Addr) {
+	for i := range s.Networks {
+		if !s.Networks[i].Ingress {
+			vips = append(vips, s.Networks[i].VIPs...)
+		}
+	}
+	return vips
+}
+
+// Mesh reports whether the service publishes ports in the routing mesh.
+func (s *Service) Mesh() bool {
+	return slices.ContainsFunc(s.Ports, func(p ServicePort) bool { return p.Mesh })
 }

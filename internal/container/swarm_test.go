@@ -28,7 +28,7 @@ func TestServiceEqual(t *testing.T) {
 		"Swarm": func(s *Service) { s.Swarm = "x" }, "ID": func(s *Service) { s.ID = "2" }, "Name": func(s *Service) { s.Name = "x" },
 		"Stack": func(s *Service) { s.Stack = "" }, "Labels": func(s *Service) { s.Labels["a"] = "x" },
 		"ContainerLabels": func(s *Service) { s.ContainerLabels["c"] = "x" }, "RoundRobin": func(s *Service) { s.RoundRobin = true },
-		"Partial": func(s *Service) { s.Partial = true },
+		"Partial": func(s *Service) { s.Partial = true }, "Replicas": func(s *Service) { s.Replicas = 1 },
 		"network": func(s *Service) { s.Networks = nil }, "its ID": func(s *Service) { s.Networks[0].ID = "x" },
 		"its name": func(s *Service) { s.Networks[0].Name = "" }, "alias": func(s *Service) { s.Networks[0].Aliases[0] = "y" },
 		"VIP": func(s *Service) { s.Networks[0].VIPs = nil }, "ingress": func(s *Service) { s.Networks[0].Ingress = true },

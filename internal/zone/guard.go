@@ -91,9 +91,9 @@ func countFunc[T any](all []T, counts func(T) bool) (n int) {
 	return n
 }
 
-// sameProject reports whether both are of one Compose project, which is one host's.
+// sameProject reports whether both are of one Compose project, which is one host's, of one stack of a Swarm's, or of one service.
 func (entry *Entry) sameProject(o *Entry) bool {
-	return entry.Project != "" && entry.Project == o.Project && entry.Host == o.Host
+	return entry.Project != "" && entry.Project == o.Project && entry.ToldBy() == o.ToldBy() || entry.sameService(o)
 }
 
 // ambiguous reports whether the claim may make the name mean several things. Records say for
@@ -149,6 +149,6 @@ func (g guard) keeps(c *claimant, v *View) bool {
 	case v.Asker == Container && c.on(v.Networks):
 		return g.who == everyone
 	default:
-		return g.who != nobody || v.Project != "" && c.entry.Project != "" && !v.ofProject(c.entry)
+		return g.who != nobody || v.member() && c.entry.Project != "" && !v.ofProject(c.entry)
 	}
 }

@@ -270,10 +270,10 @@ func (n *node) expectant(v *View) bool {
 	expects := false
 	for _, h := range n.preferred(v) {
 		switch {
-		case h.entry.Held:
+		case h.entry.Held, h.claim.Part == NoPart:
 			expects = true
 		case !h.claim.addresses():
-		case h.entry.HostNetwork || slices.ContainsFunc(h.entry.Addresses, h.claim.gives):
+		case h.entry.HostNetwork || h.entry.meshed() || slices.ContainsFunc(h.entry.Addresses, h.claim.gives):
 			return false
 		default:
 			expects = true
@@ -328,16 +328,16 @@ func (s *Snapshot) reliesOn(n *node, v *View) (worst HostState) {
 			worst = max(worst, state)
 		}
 		return worst
-	case !slices.ContainsFunc(n.claims, func(c claimant) bool { return s.hosts[c.entry.Host] != Current }):
+	case !slices.ContainsFunc(n.claims, func(c claimant) bool { return s.hosts[c.entry.ToldBy()] != Current }):
 		return Current // the usual case
 	}
 	all := n.reach(s, nil, v)
 	for i := range all {
-		worst = max(worst, s.hosts[all[i].entry.Host])
+		worst = max(worst, s.hosts[all[i].entry.ToldBy()])
 	}
 	if len(all) == 0 {
 		for i := range n.claims[:n.winners] {
-			worst = max(worst, s.hosts[n.claims[i].entry.Host])
+			worst = max(worst, s.hosts[n.claims[i].entry.ToldBy()])
 		}
 	}
 	return worst

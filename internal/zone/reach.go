@@ -72,13 +72,16 @@ func sameAddrs(all []reached, ips []netip.Addr) bool {
 //     addresses or to the ports that it publishes
 //   - to the Docker host, of its own containers: their addresses, as far as it has a way there
 //   - to who is elsewhere, and of other hosts' containers: what is reached from there
+//   - of a Swarm's services: the nodes that take their ports
 func (n *node) reach(s *Snapshot, all []reached, v *View) []reached {
 	g := n.guard(v)
 	if v.Asker == Container {
 		all = n.each(all, v, g, true)
 	}
 	if len(all) == 0 && (v.Asker != Container || !v.Isolate) {
-		all = n.each(all, v, g, false)
+		if all = n.each(all, v, g, false); len(all) == 0 {
+			all = n.mesh(all, v, g)
+		}
 	}
 	if v.why != nil {
 		n.unreached(all, v, g)
@@ -112,14 +115,16 @@ func (n *node) each(all []reached, v *View, g guard, shared bool) []reached {
 	return all
 }
 
-// reach adds the addresses at which the view reaches the container by a name that stands for all of it.
-func (entry *Entry) reach(all []reached, v *View) []reached {
-	whole := [...]claimant{{entry, noClaim}}
+// reach adds the addresses at which the view reaches the container by a name that stands for the part of it.
+func (entry *Entry) reach(all []reached, v *View, p Part) []reached {
+	whole := [...]claimant{{entry, &partClaims[p]}}
 	if v.Asker == Container {
 		all = v.shared(all, guard{}, whole[:])
 	}
 	if len(all) == 0 && (v.Asker != Container || !v.Isolate) {
-		all = v.apart(all, guard{}, whole[:])
+		if all = v.apart(all, guard{}, whole[:]); len(all) == 0 {
+			all = v.mesh(all, entry)
+		}
 	}
 	return all
 }
@@ -208,7 +213,7 @@ func (v *View) apart(all []reached, g guard, claims []claimant) []reached {
 // an alias on a network that the container has left is only there until its facts are known.
 func (g guard) reaches(claims []claimant, v *View) bool {
 	for i := range claims {
-		if c := &claims[i]; g.usable(c, v) && (c.claim.Network == noNetwork || slices.ContainsFunc(c.entry.Addresses, c.claim.gives)) {
+		if c := &claims[i]; g.usable(c, v) && (c.claim.Network == noNetwork || c.entry.Swarm != nil || slices.ContainsFunc(c.entry.Addresses, c.claim.gives)) {
 			return true
 		}
 	}
@@ -282,6 +287,11 @@ func (v *View) hostAddrs(entry *Entry) []netip.Addr {
 	switch {
 	case !v.beyond(entry):
 		return v.gateways(entry.Host)
+	case entry.Swarm != nil && len(entry.Swarm.Node) > 0:
+		if v.confined() {
+			return nil
+		}
+		return entry.Swarm.Node
 	case v.Server != nil && !v.confined():
 		return v.Server.HostAddrs(entry.Host)
 	default:
@@ -305,10 +315,10 @@ func (v *View) gateways(host container.HostID) []netip.Addr {
 func selected[T interface{ owner() *Entry }](s *Snapshot, all []T, n *node, v *View) []T {
 	all = prefer(all, v, Unwell, true, func(e *Entry) bool { return !e.RequireWell || v.well(e) })
 	if v.Hosts != nil {
-		all = prefer(all, v, OtherHost, n.expected(v), v.local)
+		all = prefer(all, v, OtherHost, n.expected(v), v.near)
 	}
 	if s.away > 0 {
-		all = prefer(all, v, HostAway, false, func(e *Entry) bool { return s.hosts[e.Host] != Away })
+		all = prefer(all, v, HostAway, false, func(e *Entry) bool { return s.hosts[e.ToldBy()] != Away })
 	}
 	return prefer(all, v, Unwell, false, v.well)
 }
@@ -329,7 +339,9 @@ func prefer[T interface{ owner() *Entry }](all []T, v *View, reason Reason, must
 }
 
 // addresses reports whether the claim is answered with addresses.
-func (c *Claim) addresses() bool { return c.Data == nil }
+func (c *Claim) addresses() bool { return c.Data == nil && c.Part != NoPart }
 
 // gives reports whether the claim lets the address answer.
-func (c *Claim) gives(a Address) bool { return c.Network == noNetwork || c.Network == a.Network }
+func (c *Claim) gives(a Address) bool {
+	return (c.Network == noNetwork || c.Network == a.Network) && (c.Part == Whole || c.Part.has(a))
+}

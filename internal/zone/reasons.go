@@ -25,6 +25,8 @@ const (
 	Hidden                     // the name does not exist for who asks: it is isolated, or a name of others' in zone .
 	CNAMEBeside                // a CNAME gives way to anything else at its name
 	Nameless                   // its service has no target: each of its names is another container's
+	NoTask                     // it is a Swarm's service, of which no task serves
+	ByOthers                   // others of its service answer in its place: the tasks for the service, or its virtual address for these
 )
 
 // Hindrance says what keeps an address of a container's from who asks.
@@ -163,13 +165,17 @@ func (n *node) unreached(all []reached, v *View, g guard) {
 		for end = i; end < len(winners) && winners[end].entry == entry; end++ {
 			addresses = addresses || winners[end].claim.addresses()
 		}
+		if by := entry.inPlace(winners[i:end], all); by != Answers {
+			v.why.out(entry, by)
+			continue
+		}
 		switch {
 		case entry.Held:
 			v.why.out(entry, HasEnded)
 		case !addresses, slices.ContainsFunc(all, func(o reached) bool { return o.entry == entry }):
 		case !g.whole(winners[i:end], v):
 			v.why.out(entry, Ambiguous)
-		case len(entry.Addresses) == 0 && !entry.HostNetwork:
+		case len(entry.Addresses) == 0 && !entry.HostNetwork && entry.Swarm == nil:
 			v.why.out(entry, NoAddress)
 		case v.Asker == Container && v.Isolate:
 			v.why.out(entry, OtherNetwork)
@@ -256,6 +262,9 @@ func (v *View) keptBy(a Address, entry *Entry, claims []claimant) Hindrance {
 
 // portsKeptBy says what keeps the ports that the container publishes from the view.
 func (v *View) portsKeptBy(entry *Entry) Hindrance {
+	if entry.IsService() {
+		return v.unmeshed(entry)
+	}
 	by := v.unpublished(entry)
 	if by == Given && v.Server != nil && len(v.published(nil, entry)) == 0 {
 		return NoHostAddr

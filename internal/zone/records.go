@@ -201,7 +201,7 @@ func (s *Snapshot) services(q *Query, n *node, answer []dns.RR) []dns.RR {
 	ttl := s.ttl(q, n.records.serviceTTL(s.store.config.TTL))
 	for _, h := range s.serving(n, &q.View) {
 		target := s.serviceTarget(h, &q.View)
-		for _, port := range h.entry.ports(h.claim.Data.Service, &q.View) {
+		for _, port := range h.entry.ports(h.claim.Data.Service, &q.View, h.claim.Part) {
 			srv := &dns.SRV{Hdr: header(q.Spelled, dns.TypeSRV, ttl), Port: port, Target: target}
 			if !slices.ContainsFunc(answer, func(o dns.RR) bool { return dns.IsDuplicate(o, srv) }) {
 				answer = append(answer, srv)
@@ -214,13 +214,13 @@ func (s *Snapshot) services(q *Query, n *node, answer []dns.RR) []dns.RR {
 // serving returns the claims to services that answer the view, as addresses do.
 func (s *Snapshot) serving(n *node, v *View) []claimant {
 	guard := n.guard(v)
-	return selected(s, slices.DeleteFunc(slices.Clone(n.records.services), func(h claimant) bool {
+	return selected(s, unlessMesh(v, slices.DeleteFunc(slices.Clone(n.records.services), func(h claimant) bool {
 		service := h.claim.Data.Service
 		var reason Reason
 		switch {
 		case guard.keeps(&h, v):
 			reason = Ambiguous
-		case len(h.entry.ports(service, v)) == 0:
+		case len(h.entry.ports(service, v, h.claim.Part)) == 0:
 			reason = NotReachable
 		case s.serviceTarget(h, v) == "": // its names are others'
 			reason = Nameless
@@ -231,7 +231,7 @@ func (s *Snapshot) serving(n *node, v *View) []claimant {
 			v.why.out(h.entry, reason)
 		}
 		return true
-	}), n, v)
+	})), n, v)
 }
 
 // serviceTarget returns the container's first name that answers the view with its addresses, and with none of another host's,
@@ -256,14 +256,14 @@ func (s *Snapshot) serviceTarget(h claimant, v *View) (target string) {
 
 // ports returns the ports at which the view reaches the container's service: those that go with the addresses that it is
 // given.
-func (entry *Entry) ports(s *Service, v *View) (ports []uint16) {
+func (entry *Entry) ports(s *Service, v *View, part Part) (ports []uint16) {
 	add := func(port uint16) {
 		if !slices.Contains(ports, port) {
 			ports = append(ports, port)
 		}
 	}
 	var buf [8]reached
-	for _, r := range entry.reach(buf[:0], v) {
+	for _, r := range entry.reach(buf[:0], v, part) {
 		switch r.ports {
 		case allPorts:
 			add(s.Port)

@@ -75,7 +75,7 @@ func (s *Snapshot) target(n *node, v *View) string {
 // mayResolve reports whether the view may get a name for the address when all is known: a container that it means is of a host
 // that has not been reconciled.
 func (s *Snapshot) mayResolve(n *node, v *View) bool {
-	return s.uncertain > 0 && slices.ContainsFunc(n.claims, func(c claimant) bool { return !s.isCertain(c.entry.Host) && s.means(n, c.entry, v) })
+	return s.uncertain > 0 && slices.ContainsFunc(n.claims, func(c claimant) bool { return !s.isCertain(c.entry.ToldBy()) && s.means(n, c.entry, v) })
 }
 
 // meant reports whether the view can mean one of the containers that have the address. A name that stands for several

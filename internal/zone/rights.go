@@ -17,12 +17,17 @@ const (
 	ByName                // a container's name, one label below the zone
 	ByID                  // a container's short ID
 	ByTwin                // its name with hyphens for underscores
-	ByProject             // made of two: of a project, stack or network and what is called so in it
+	ByService             // the names of a Swarm's service: who may start containers can't claim these
+	ByTask                // those of its tasks, and with hyphens
+	ByProject             // made of two: of a project or network and what is called so in it
 	Shared                // anything else
 )
 
 // alone reports whether of one host's claims of the rank only one answers.
 func (r Rank) alone() bool { return r < ByTwin }
+
+// ofService reports whether claims of the rank answer together with those of the same service alone.
+func (r Rank) ofService() bool { return r == ByService || r == ByTask }
 
 // own reports whether the name is the container's own, be it its ID or another spelling: nobody has names of his choice
 // below it.
@@ -56,6 +61,7 @@ func (n *node) best(lords []Key) (won []*Entry) {
 		case c.rank() > n.rank:
 			return won
 		case n.rank.alone() && slices.ContainsFunc(won, func(e *Entry) bool { return e.Host == c.entry.Host }), slices.Contains(won, c.entry):
+		case n.rank.ofService() && !won[0].sameService(c.entry): // of two of one name, with hyphens or of two Swarms
 		default:
 			won = append(won, c.entry)
 		}

@@ -108,7 +108,7 @@ func (s *Snapshot) lords(n *node, v *View, nearest circle) []Key {
 // reconciled; or the name is the container's ID; or its own, of which a container that asks must know that it is on its
 // network. To that, another host's name is certain too: its own project's names are its host's.
 func (s *Snapshot) certain(n *node, entry *Entry, v *View) bool {
-	if s.isCertain(entry.Host) {
+	if s.isCertain(entry.ToldBy()) {
 		return true
 	}
 	return slices.ContainsFunc(n.claims, func(c claimant) bool {

@@ -77,7 +77,7 @@ type claimant struct {
 }
 
 // noClaim stands for a container's right to its address's name.
-var noClaim = &Claim{}
+var noClaim = &partClaims[Whole]
 
 // NewStore returns a Store without containers.
 func NewStore(c Config) *Store {

@@ -17,6 +17,7 @@ type View struct {
 	// Networks are those of the container that asks, Project and Service Compose's for it.
 	Networks         []container.NetworkID
 	Project, Service string
+	Stack            string // of the Swarm's service whose task asks
 	// Outbound says what the container that asks reaches of other networks of its host.
 	Outbound container.Outbound
 	// Families are those of the addresses from which it does so. None are not known, and stand for both.
@@ -31,15 +32,22 @@ type View struct {
 	why *verdicts // nil unless they are to be noted
 }
 
-// local reports whether the asker counts as the container's host, or is on it.
+// local reports whether the asker counts as the container's host, or is on it. A Swarm's service is on all hosts.
 func (v *View) local(entry *Entry) bool {
-	return v.Hosts == nil || slices.Contains(v.Hosts, entry.Host)
+	return v.Hosts == nil || slices.Contains(v.Hosts, entry.Host) || entry.IsService()
 }
 
-// ofProject reports whether the container is of the asker's Compose project, which is one host's.
+// ofProject reports whether the container is of the asker's Compose project, which is one host's, or of its stack, which is a
+// Swarm's.
 func (v *View) ofProject(entry *Entry) bool {
+	if entry.Swarm != nil {
+		return v.Stack != "" && v.Stack == entry.Project
+	}
 	return v.Project != "" && v.Project == entry.Project && v.local(entry)
 }
+
+// member reports whether the asker is of a project or stack.
+func (v *View) member() bool { return v.Project != "" || v.Stack != "" }
 
 // well reports whether the container is well, as the view has it: members of a Compose
 // service need to find each other before they can be healthy.

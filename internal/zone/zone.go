@@ -61,6 +61,9 @@ type Entry struct {
 	// unspecified (0.0.0.0 or ::) for all of a family.
 	Published []netip.Addr
 
+	// Swarm is set for a Swarm's service, and for one of its tasks.
+	Swarm *Member
+
 	// Claims are the names, the one by which the container is best known first: an
 	// address resolves back to the first name that the container holds.
 	Claims []Claim
@@ -84,6 +87,7 @@ type Claim struct {
 	Name    string              // owner name: absolute, lower case
 	Network container.NetworkID // only the addresses on this network answer; all if zero
 	Rank    Rank
+	Part    Part // of the entry's addresses: of all if zero
 	// Bare is set for a network's alias without the network's name, and for a host name. Projects
 	// and networks may call things alike that have nothing to do with each other: see guard.
 	Bare bool
