@@ -17,7 +17,8 @@ type Client struct {
 	Families zone.Families
 	Project  string // Compose's, and its service
 	Service  string
-	feed     *Feed // of its host, nil if the host is not known
+	Stack    string // of the Swarm's service whose task it is, "" if it is of none
+	feed     *Feed  // of its host, nil if the host is not known
 
 	network  container.NetworkID // from whose address it asks
 	gateways []netip.Addr        // at which it reaches its host from there, one of each family at most
@@ -27,7 +28,7 @@ type Client struct {
 func newClient(f *Feed, facts *container.Container) Client {
 	c := Client{
 		Container: facts, Networks: make([]container.NetworkID, 0, len(facts.Endpoints)),
-		Project: naming.Project(facts), Service: naming.Service(facts), feed: f,
+		Project: naming.Project(facts), Service: naming.Service(facts), Stack: naming.Stack(facts), feed: f,
 	}
 	networks := f.networks()
 	for i := range facts.Endpoints {

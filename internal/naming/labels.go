@@ -6,8 +6,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-
-	"github.com/dockerdiscovery/dockerdiscovery/internal/container"
 )
 
 // DefaultLabelPrefix is what the keys of our labels begin with.
@@ -61,22 +59,22 @@ type labels struct {
 	ownTTL  bool // ttl is the container's wish, and not the zone's
 }
 
-// labels reads the container's labels under the prefix. A bad one is as one that is not there.
-func (r *Rules) labels(c *container.Container, refused *refusals) *labels {
+// labels reads the labels under the prefix that a container has, or a service. A bad one is as one that is not there.
+func (r *Rules) labels(all map[string]string, refused *refusals) *labels {
 	l := &labels{health: r.Health, ttl: r.TTL}
 	if r.OptIn {
 		l.leftOut = NotOptedIn
 	}
 	prefix := r.labelPrefix()
 	var keys []string
-	for key := range c.Labels {
+	for key := range all {
 		if strings.HasPrefix(key, prefix) {
 			keys = append(keys, key)
 		}
 	}
 	slices.Sort(keys)
 	for _, key := range keys {
-		value := c.Labels[key]
+		value := all[key]
 		key = key[len(prefix):]
 		if !slices.Contains(labelKeys, key) {
 			refused.add(Skipped{Label, "key", key, "no such label; there are " + strings.Join(labelKeys, ", ")})
@@ -130,18 +128,23 @@ func (l *labels) set(key, value string) (reason string) {
 }
 
 func byLabel(c *subject) []name {
-	return c.written(Label, strings.FieldsFunc(c.labels.host, func(r rune) bool { return r == ',' }))
+	return c.refused.written(Label, hosts(c.labels.host))
 }
 
-// written returns the names that somebody wrote for the container, as many as one may have.
-func (c *subject) written(source Source, texts []string) []name {
+// hosts splits a label's list of names.
+func hosts(text string) []string {
+	return strings.FieldsFunc(text, func(r rune) bool { return r == ',' })
+}
+
+// written returns the names that somebody wrote for a container, as many as one may have.
+func (f *refusals) written(source Source, texts []string) []name {
 	var names []name
 	for _, text := range texts {
 		if text = strings.TrimSpace(text); text == "" {
 			continue
 		}
 		if len(names) == maxHosts {
-			c.refused.add(Skipped{Source: source, Name: text, Reason: fmt.Sprintf("more than %d names", maxHosts)})
+			f.add(Skipped{Source: source, Name: text, Reason: fmt.Sprintf("more than %d names", maxHosts)})
 			break
 		}
 		names = append(names, written(text))

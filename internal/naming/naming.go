@@ -25,6 +25,7 @@ const (
 	Host      Source = "host"      // its name below its host's, if that has one
 	Hostname  Source = "hostname"  // its host name
 	Compose   Source = "compose"   // <service>.<project>
+	Swarm     Source = "swarm"     // a Swarm's services and their tasks
 	Alias     Source = "alias"     // its aliases on each network
 	Label     Source = "label"     // what its labels say
 	Template  Source = "template"  // what the Corefile's templates say
@@ -40,6 +41,7 @@ var sources = []struct {
 	{Host, byHost},
 	{Hostname, byHostname},
 	{Compose, byCompose},
+	{Swarm, func(*subject) []name { return nil }}, // Rules.Service's
 	{Alias, byAlias},
 	{Label, byLabel},
 	{Template, byTemplate},
@@ -88,7 +90,7 @@ type Rules struct {
 // network it uses: itself, or the one that it has joined, nil if that does not run.
 func (r *Rules) Entry(on *container.Networks, c, provider *container.Container) (*zone.Entry, LeftOut, []Skipped) {
 	var refused refusals
-	l := r.labels(c, &refused)
+	l := r.labels(c.Labels, &refused)
 	if l.leftOut != LetIn {
 		return nil, l.leftOut, refused.all()
 	}
@@ -119,26 +121,43 @@ func (r *Rules) Entry(on *container.Networks, c, provider *container.Container) 
 
 // named returns the claims to names that answer with the container's addresses.
 func (r *Rules) named(a *subject) claims {
-	var claims claims
-	var twins []name
+	all := namer{rules: r, refused: a.refused}
 	for _, s := range sources {
 		if !slices.Contains(r.Sources, s.source) {
 			continue
 		}
 		for _, n := range s.names(a) {
-			n = r.standing(n)
-			if reason := claims.add(r, n); reason != "" {
-				a.refused.add(Skipped{Source: s.source, Name: n.text, Reason: reason})
-			} else if strings.Contains(n.text, "_") {
-				twins = append(twins, n.twin())
-			}
+			all.add(s.source, n)
 		}
 	}
-	// Twins come last: of two spellings the real one is the better known.
-	for _, n := range twins {
-		claims.add(r, n) // as valid as the name with underscores
+	return all.claims()
+}
+
+// namer collects the names of one container, or of a Swarm's service or task.
+type namer struct {
+	rules   *Rules
+	refused *refusals
+	have    claims
+	twins   []name
+}
+
+// add claims the name, or notes why it can't be one.
+func (all *namer) add(source Source, n name) {
+	n = all.rules.standing(n)
+	if reason := all.have.add(all.rules, n); reason != "" {
+		all.refused.add(Skipped{Source: source, Name: n.text, Reason: reason})
+	} else if strings.Contains(n.text, "_") {
+		all.twins = append(all.twins, n.twin())
 	}
-	return claims
+}
+
+// claims returns all claims. Twins come last: of two spellings the real one is the better known.
+func (all *namer) claims() claims {
+	for _, n := range all.twins {
+		all.have.add(all.rules, n) // as valid as the name with underscores
+	}
+	all.twins = nil
+	return all.have
 }
 
 // addresses returns where the container is reached, and the networks: on the network that the

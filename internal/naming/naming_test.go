@@ -43,12 +43,18 @@ func only(sources ...Source) *Rules {
 
 // describe writes a claim as NAME RANK NETWORK, and what it is besides.
 func describe(claims []zone.Claim) string {
-	ranks := [...]string{zone.ByHost: "host", zone.ByName: "name", zone.ByID: "id", zone.ByTwin: "twin", zone.ByProject: "project", zone.Shared: "shared"}
+	ranks := [...]string{zone.ByHost: "host", zone.ByName: "name", zone.ByID: "id", zone.ByTwin: "twin", zone.ByService: "service", zone.ByTask: "task", zone.ByProject: "project", zone.Shared: "shared"}
 	var out []string
 	for _, c := range claims {
 		fields := []string{c.Name, ranks[c.Rank]}
 		if c.Network != noNetwork {
 			fields = append(fields, c.Network.String())
+		}
+		switch c.Part {
+		case zone.HostPart:
+			fields = append(fields, "host's part")
+		case zone.NoPart:
+			fields = append(fields, "no part")
 		}
 		if c.Bare {
 			fields = append(fields, "bare")

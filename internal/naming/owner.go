@@ -16,6 +16,7 @@ type name struct {
 	text    string
 	rank    zone.Rank
 	network container.NetworkID // the zero one is all
+	part    zone.Part           // zone.Claim's
 	bare    bool                // zone.Claim's
 	// own is the container's own name. It is exclusive with one label below the zone.
 	own bool
@@ -54,8 +55,11 @@ func (n name) twin() name {
 	if !n.written { // else it may end with a dot
 		n.text = strings.TrimSuffix(n.text, ".")
 	}
-	if n.rank == zone.ByName || n.rank == zone.ByHost {
+	switch n.rank {
+	case zone.ByName, zone.ByHost:
 		n.rank = zone.ByTwin
+	case zone.ByService:
+		n.rank = zone.ByTask
 	}
 	return n
 }
@@ -187,7 +191,7 @@ func (cs *claims) add(r *Rules, n name) (reason string) {
 		owner, why := r.ownerName(n, z)
 		switch {
 		case owner != "":
-			cs.claim(zone.Claim{Name: owner, Rank: n.rankIn(z, owner), Network: n.network, Bare: n.bare, Scoped: n.composed && z == "."})
+			cs.claim(zone.Claim{Name: owner, Rank: n.rankIn(z, owner), Network: n.network, Part: n.part, Bare: n.bare, Scoped: n.composed && z == "."})
 			placed = true
 		case z == ".":
 			unfit = why
@@ -237,9 +241,9 @@ func (cs *claims) claim(c zone.Claim) {
 }
 
 // covers reports whether b adds nothing to a: they are of one name, and a is the
-// stronger, or as strong and neither for fewer networks nor for fewer askers.
+// stronger, or as strong and neither for fewer networks nor for fewer askers, and with no less of the addresses.
 func covers(a, b *zone.Claim) bool {
-	if a.Name != b.Name || a.Rank > b.Rank {
+	if a.Name != b.Name || a.Rank > b.Rank || a.Part > b.Part {
 		return false
 	}
 	return a.Rank < b.Rank || (a.Network == noNetwork || a.Network == b.Network) && (!a.Bare || b.Bare)

@@ -49,6 +49,9 @@ const (
 // Project returns the container's Compose project, "" if it has none.
 func Project(c *container.Container) string { return c.Labels[composeProject] }
 
+// Stack returns the stack of the Swarm's service whose task the container is, "" if it has none.
+func Stack(c *container.Container) string { return c.Labels["com.docker.stack.namespace"] }
+
 // oneOff reports whether the container is one of "compose run".
 func oneOff(c *container.Container) bool { return strings.EqualFold(c.Labels[composeOneoff], "true") }
 

@@ -123,7 +123,7 @@ func byTemplate(c *subject) []name {
 		}
 		texts = append(texts, names...)
 	}
-	return c.written(Template, texts)
+	return c.refused.written(Template, texts)
 }
 
 func (c *subject) facts() facts {

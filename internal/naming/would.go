@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/dockerdiscovery/dockerdiscovery/internal/container"
+	"github.com/dockerdiscovery/dockerdiscovery/internal/zone"
 )
 
 // Would returns the source by which the container would have the owner name if nothing left it out, "" if none would give it
@@ -23,8 +24,7 @@ func (r *Rules) Would(on *container.Networks, c, provider *container.Container, 
 		one.Sources = []Source{s.source}
 		e, _, _ := one.Entry(on, &in, provider)
 		for i := range e.Claims {
-			name := e.Claims[i].Name
-			if name == owner || strings.HasPrefix(name, "*.") && strings.HasSuffix(owner, name[1:]) {
+			if gives(e.Claims[i].Name, owner) {
 				return s.source
 			}
 		}
@@ -59,3 +59,26 @@ func head(name string) string {
 
 // hyphened is the text as its twin has it.
 func hyphened(text string) string { return strings.ReplaceAll(text, "_", "-") }
+
+// WouldService is Would for a service. It tells of the service's own names, and not of those of its tasks alone.
+func (r *Rules) WouldService(s *container.Service, around *Surroundings, owner string) Source {
+	in := *s
+	in.Labels, in.ContainerLabels, in.Tasks = maps.Clone(s.Labels), maps.Clone(s.ContainerLabels), nil
+	delete(in.Labels, r.labelPrefix()+labelEnable)
+	delete(in.ContainerLabels, r.labelPrefix()+labelEnable)
+	one := *r
+	one.OptIn = false
+	for _, source := range []Source{Swarm, Label} {
+		one.Sources = []Source{source}
+		entries, _, _ := one.Service(&in, around)
+		if slices.ContainsFunc(entries[0].Claims, func(c zone.Claim) bool { return gives(c.Name, owner) }) {
+			return source
+		}
+	}
+	return ""
+}
+
+// gives reports whether the owner name is the claim's, or one for which its wildcard stands.
+func gives(name, owner string) bool {
+	return name == owner || strings.HasPrefix(name, "*.") && strings.HasSuffix(owner, name[1:])
+}
