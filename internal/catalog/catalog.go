@@ -57,6 +57,7 @@ type Catalog struct {
 	changed  chan struct{} // has an item when the zones may have changed
 	changes  changes
 	arrivals *Arrivals
+	swarm    atomic.Pointer[Swarm] // nil unless one is asked for
 
 	mu    sync.Mutex // guards feeds; a feed's own lock is taken before it
 	feeds map[container.HostID]*Feed
@@ -118,6 +119,9 @@ func (cat *Catalog) count() {
 	for _, f := range cat.feeds {
 		complete = complete && f.settled.Load()
 	}
+	if s := cat.swarm.Load(); s != nil {
+		complete = complete && s.settled.Load()
+	}
 	cat.complete.Store(complete)
 }
 
@@ -169,20 +173,33 @@ func (cat *Catalog) publish(entries []zone.Change) {
 	}
 	for _, l := range cat.store.Apply(entries) {
 		if l.Loser.Key == l.Winner.Key {
-			cat.warnf("Container %s%s has a CNAME at %s, where it has other records too: the CNAME is left out", l.Loser.Name, cat.on(l.Loser.Host), l.Name)
+			cat.warnf("%s has a CNAME at %s, where it has other records too: the CNAME is left out", cat.subject(l.Loser), l.Name)
 			continue
 		}
-		cat.warnf("Container %s%s does not get the name %s: it is %s", l.Loser.Name, cat.on(l.Loser.Host), l.Name, cat.possessive(l.Winner))
+		if l.Loser.Swarm == nil || !l.Loser.Swarm.Task { // else its service says so
+			cat.warnf("%s does not get the name %s: it is %s", cat.subject(l.Loser), l.Name, cat.possessive(l.Winner))
+		}
 	}
 	cat.signal()
 }
 
 // possessive says for a message that something is the entry's.
 func (cat *Catalog) possessive(e *zone.Entry) string {
-	if e.IsHost() {
+	switch {
+	case e.IsHost():
 		return "host " + e.Name + "'s"
+	case e.Swarm != nil:
+		return "service " + e.Name + "'s"
 	}
 	return "container " + e.Name + "'s" + cat.on(e.Host)
+}
+
+// subject is the entry as what a message begins with.
+func (cat *Catalog) subject(e *zone.Entry) string {
+	if e.Swarm != nil {
+		return "Service " + e.Name
+	}
+	return "Container " + e.Name + cat.on(e.Host)
 }
 
 // on says for a message that something is on the host, where there are several.
@@ -207,6 +224,9 @@ func (cat *Catalog) signal() {
 func (cat *Catalog) Close() {
 	for _, f := range cat.all() {
 		f.close()
+	}
+	if s := cat.swarm.Load(); s != nil {
+		s.close()
 	}
 }
 

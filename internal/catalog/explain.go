@@ -16,7 +16,12 @@ type Explanation struct {
 	zone.Key
 	Name  string               // "" if it never could be read
 	Facts *container.Container // nil if it does not run, as far as is known
-	Entry *zone.Entry          // what it contributes to the zones, nil if that is nothing
+	// Service is set for a Swarm's service, and for each of its tasks, with Task and the Node on which that is, if it is known. Then
+	// there are no Facts, and a task has no Skipped and Events of its own.
+	Service *container.Service
+	Task    *container.Task
+	Node    *container.Node
+	Entry   *zone.Entry // what it contributes to the zones, nil if that is nothing
 	// HeldUntil is when the hold of the names ends of a container that has ended, the zero time if it has not.
 	HeldUntil time.Time
 
@@ -43,6 +48,11 @@ func (cat *Catalog) Explain(host container.HostID, ref string) []Explanation {
 
 // Of returns what is known of the container, and whether anything is.
 func (cat *Catalog) Of(key zone.Key) (Explanation, bool) {
+	if s := cat.swarm.Load(); s != nil {
+		if e, known := s.of(key); known {
+			return e, true
+		}
+	}
 	cat.mu.Lock()
 	f := cat.feeds[key.Host]
 	cat.mu.Unlock()
@@ -60,11 +70,18 @@ func (cat *Catalog) Of(key zone.Key) (Explanation, bool) {
 	return Explanation{}, false
 }
 
-// All yields what is known of all containers, by host and name.
+// All yields what is known of all containers, by host and name, and then of Swarms' services by name.
 func (cat *Catalog) All() iter.Seq[Explanation] {
 	return func(yield func(Explanation) bool) {
 		for _, f := range cat.all() {
 			for _, e := range f.explain(func(string, *history, *listing) bool { return true }) {
+				if !yield(e) {
+					return
+				}
+			}
+		}
+		if s := cat.swarm.Load(); s != nil {
+			for _, e := range s.explain() {
 				if !yield(e) {
 					return
 				}

@@ -95,6 +95,7 @@ func (f *Feed) Host(h container.Host) {
 	if len(affected) > 0 {
 		f.publish(f.renewAll(affected))
 	}
+	f.tellSwarm(nil)
 }
 
 // Apply implements engine.Sink. It publishes the entries of all that the changes affect, as one change of the zones.
@@ -147,6 +148,7 @@ func (f *Feed) Apply(changes []container.Change) {
 		entries = append(entries, f.passAll(ended)...)
 	}
 	f.publish(entries)
+	f.tellSwarm(changes)
 	f.arrive(changes)
 }
 

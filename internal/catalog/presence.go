@@ -71,6 +71,7 @@ func (f *Feed) SetAside(aside bool) {
 	}
 	f.aside = aside
 	f.settle()
+	f.tellSwarm(nil)
 	if aside {
 		f.cat.publish([]zone.Change{{Key: f.key("")}})
 		return

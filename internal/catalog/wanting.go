@@ -40,6 +40,9 @@ func (cat *Catalog) Wanting(owner string) (all []Wanting) {
 	for _, f := range cat.all() {
 		all = append(all, f.wanting(owner)...)
 	}
+	if s := cat.swarm.Load(); s != nil {
+		all = append(all, s.wanting(owner)...)
+	}
 	slices.SortStableFunc(all, func(a, b Wanting) int {
 		return cmp.Or(compareUnnamed(a, b), cmp.Compare(a.Lack, b.Lack), cmp.Compare(a.Name, b.Name), cmp.Compare(a.ID, b.ID))
 	})
