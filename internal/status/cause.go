@@ -33,6 +33,7 @@ const (
 	PublishOff   Cause = "publish_off"   // ports are published, and not to be answered for
 	NotReachable Cause = "not_reachable" // the asker reaches no address
 	NoAddress    Cause = "no_address"    // who has the name has no address
+	NoTask       Cause = "no_task"       // no task serves of the Swarm's service that has the name
 	Forwarded    Cause = "forwarded"     // a resolver in between asks: who asks it is not known
 
 	Unhealthy  Cause = "unhealthy"   // its health check fails
@@ -55,11 +56,11 @@ const (
 // deciding are the reasons why somebody who claims the name does not answer, those first that decide where there are several.
 // Those after the first ones decide only where nobody answers at all.
 var deciding = []zone.Reason{
-	zone.Unwell, zone.HasEnded, zone.NotReachable, zone.OtherNetwork, zone.NoAddress, zone.Ambiguous,
-	zone.Hidden, zone.NotCertain, zone.HostAway, zone.OtherHost, zone.Nearer, zone.LostTo, zone.CNAMEBeside, zone.Nameless,
+	zone.Unwell, zone.HasEnded, zone.NoTask, zone.NotReachable, zone.OtherNetwork, zone.NoAddress, zone.Ambiguous,
+	zone.Hidden, zone.NotCertain, zone.HostAway, zone.OtherHost, zone.Nearer, zone.LostTo, zone.CNAMEBeside, zone.Nameless, zone.ByOthers,
 }
 
-const certain = 6 // of deciding: with these somebody has the name
+const certain = 7 // of deciding: with these somebody has the name
 
 // finding is the cause with what there is to say of it.
 type finding struct {
@@ -107,7 +108,7 @@ func (e *Explanation) notReady() finding {
 	f := finding{NotReady, "a host has not told its containers yet", "wait: it is asked again and again"}
 	for i := range e.Hosts {
 		if h := &e.Hosts[i]; !h.Synced {
-			f.what = "host " + Quoted(string(h.ID)) + " has not told its containers yet"
+			f.what = h.yetToTell() + " yet"
 			if h.LastError != "" {
 				f.cure = h.trouble()
 			}
@@ -123,8 +124,8 @@ func (e *Explanation) answered() finding {
 	for i := range e.Claims {
 		switch c := &e.Claims[i]; {
 		case c.Reason != zone.Answers:
-		case e.Stale && e.away(c.Entry.Host) != nil:
-			return e.hostAway(e.away(c.Entry.Host), "its last state answers")
+		case e.Stale && e.away(c.Entry.ToldBy()) != nil:
+			return e.hostAway(e.away(c.Entry.ToldBy()), "its last state answers")
 		case !c.Entry.Sick && !c.Entry.Draining, len(c.Addrs) == 0, !e.forAddresses():
 			return finding{cause: Answered}
 		case unwell == nil:
@@ -149,13 +150,21 @@ func (e *Explanation) claimed() finding {
 		if i >= certain && has || i < certain && !e.forAddresses() && reason != zone.HasEnded {
 			continue
 		}
-		for j := range e.Claims {
-			if e.Claims[j].Reason == reason {
-				return e.out(&e.Claims[j])
-			}
+		if c := e.first(reason); c != nil {
+			return e.out(c)
 		}
 	}
 	return e.noType()
+}
+
+// first returns the first claim of the reason, nil if there is none: of those that are not reached one with ports that could be.
+func (e *Explanation) first(reason zone.Reason) (first *Claim) {
+	for i := range e.Claims {
+		if c := &e.Claims[i]; c.Reason == reason && (first == nil || first.Ports == zone.NoPorts && c.Ports > zone.NoPorts) {
+			first = c
+		}
+	}
+	return first
 }
 
 // forAddresses reports whether the answer depends on which addresses the asker reaches.
@@ -193,9 +202,9 @@ func (e *Explanation) unclaimed() finding {
 		case "away":
 			return e.hostAway(h, "nobody else has the name"+e.orMeant())
 		case "forgotten":
-			return finding{HostForgotten, "host " + Quoted(string(h.ID)) + " has been away for too long: its names have gone", h.trouble()}
+			return finding{HostForgotten, h.who() + " has been away for too long: its names have gone", h.trouble()}
 		case "overdue", "unsynced":
-			return finding{NotReady, "nobody is known to have the name, and host " + Quoted(string(h.ID)) + " has not told its containers", h.trouble()}
+			return finding{NotReady, "nobody is known to have the name, and " + h.yetToTell(), h.trouble()}
 		}
 	}
 	if unread != nil {

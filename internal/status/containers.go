@@ -21,12 +21,13 @@ import (
 // Container is what is shown of a container. Nothing of its environment is known here, and of its labels their effects alone.
 type Container struct {
 	Block    string           `json:"block"`
-	Host     container.HostID `json:"host"`
+	Kind     string           `json:"kind,omitempty"` // service for a Swarm's, else nothing
+	Host     container.HostID `json:"host"`           // of a service what stands for its Swarm
 	ID       string           `json:"id"`
 	Name     string           `json:"name"`
 	Project  string           `json:"project,omitempty"`
 	Service  string           `json:"service,omitempty"`
-	State    string           `json:"state"`          // running, healthy, unhealthy, health starting, paused, stopping, held, created, ended or unread
+	State    string           `json:"state"`          // running, healthy, unhealthy, health starting, paused, stopping, held, created, ended or unread; of a service its tasks that serve
 	Since    time.Time        `json:"since,omitzero"` // its last change, by our clock
 	Until    time.Time        `json:"until,omitzero"` // its names are held
 	Why      string           `json:"why,omitempty"`  // it has no names, or its facts can't be read
@@ -81,6 +82,9 @@ func containerOf(block string, e *catalog.Explanation) Container {
 		}
 		c.Why = leftOut[e.LeftOut]
 	}
+	if e.Service != nil {
+		c.Kind, c.Networks, c.Why = "service", networksOf(e.Service), leftOut[e.LeftOut]
+	}
 	if e.Unread != nil {
 		c.Why = "its facts can't be read: " + e.Unread.Error()
 	}
@@ -127,6 +131,8 @@ var happened = map[catalog.What]string{
 func stateOf(e *catalog.Explanation) string {
 	f := e.Facts
 	switch {
+	case e.Service != nil:
+		return tasksOf(e.Service)
 	case f == nil && e.Entry != nil:
 		return "held"
 	case f == nil && len(e.Events) > 0 && e.Events[len(e.Events)-1].What == catalog.Created:

@@ -18,6 +18,7 @@ var reasonWords = map[zone.Reason]string{
 	zone.Answers: "answers", zone.LostTo: "lost_to", zone.Nearer: "nearer", zone.Ambiguous: "ambiguous", zone.HasEnded: "ended", zone.NoAddress: "no_address",
 	zone.OtherNetwork: "other_network", zone.NotReachable: "not_reachable", zone.OtherHost: "other_host", zone.HostAway: "host_away", zone.Unwell: "unwell",
 	zone.NotCertain: "not_certain", zone.Hidden: "hidden", zone.CNAMEBeside: "cname_beside", zone.Nameless: "nameless",
+	zone.NoTask: "no_task", zone.ByOthers: "by_others",
 }
 
 // reasonTexts say it to people.
@@ -30,15 +31,17 @@ var reasonTexts = map[zone.Reason]string{
 	zone.Unwell: "does not answer, since it is not well", zone.NotCertain: "does not answer before its host has told all of its containers",
 	zone.Hidden: "is hidden from who asks", zone.CNAMEBeside: "does not answer, since a CNAME gives way to all else at its name",
 	zone.Nameless: "does not answer, since each of its own names is another container's",
+	zone.NoTask:   "does not answer, since none of its tasks serves", zone.ByOthers: "leaves the answer to others of its service",
 }
 
 // rightWords are by what right a name is claimed. They never change.
 var rightWords = map[zone.Rank]string{
-	zone.ByHost: "host", zone.ByName: "container_name", zone.ByID: "id", zone.ByTwin: "hyphen_twin", zone.ByProject: "project_or_network", zone.Shared: "shared",
+	zone.ByHost: "host", zone.ByName: "container_name", zone.ByID: "id", zone.ByTwin: "hyphen_twin", zone.ByService: "service", zone.ByTask: "task", zone.ByProject: "project_or_network", zone.Shared: "shared",
 }
 
 var rightTexts = map[zone.Rank]string{
 	zone.ByHost: "the name of a host in the Corefile", zone.ByName: "its container name", zone.ByID: "its ID", zone.ByTwin: "its container name with hyphens",
+	zone.ByService: "a name of its service", zone.ByTask: "a name of its service's tasks, or one with hyphens",
 	zone.ByProject: "a name of its project or network", zone.Shared: "an alias, host name, label, template or dotted name",
 }
 
@@ -88,6 +91,10 @@ func (e *Explanation) out(c *Claim) finding {
 		return finding{Held, who + " ended" + e.ago(c.About, catalog.Ended, catalog.Removed) + "; its name is held without an address", "start it, or wait: the name goes soon"}
 	case zone.NotReachable:
 		return e.notReached(c)
+	case zone.NoTask:
+		return e.noTask(c)
+	case zone.ByOthers:
+		return finding{NoType, who + " leaves the answer to others of its service", ""}
 	case zone.OtherNetwork:
 		return e.apart(c, Isolated)
 	case zone.NoAddress:
@@ -105,7 +112,7 @@ func (e *Explanation) out(c *Claim) finding {
 	case zone.NotCertain:
 		return e.notReady()
 	case zone.HostAway:
-		if h := e.away(c.Entry.Host); h != nil {
+		if h := e.away(c.Entry.ToldBy()); h != nil {
 			return e.hostAway(h, "other hosts have the name")
 		}
 		return finding{HostAway, "the engine of " + who + " can't be asked, and other hosts have the name", ""}
@@ -161,6 +168,8 @@ func (e *Explanation) notReached(c *Claim) finding {
 		return finding{NotReachable, "nothing leads out of the networks of " + e.asker() + ", which are internal, to " + who, "put both on one network"}
 	case zone.NoPorts:
 		switch {
+		case c.Entry.Swarm != nil:
+			return e.serviceNotReached(c)
 		case e.Asker != zone.Elsewhere:
 		case c.opens():
 			return finding{NotPublished, who + " publishes its ports on a loopback address alone", "publish them on an address of the host's, as in docker run -p 80:80"}
@@ -203,13 +212,9 @@ func (e *Explanation) apart(c *Claim, cause Cause) finding {
 		what += ", and isolate hides it"
 	}
 	cure := "put both on one network"
-	if c.About != nil && c.About.Facts != nil {
-		for _, ep := range c.About.Facts.Endpoints {
-			if ep.Network != "bridge" && ep.Network != "podman" { // where containers may not be put later
-				cure += ": docker network connect " + Quoted(ep.Network) + " " + Quoted(cmp.Or(e.Client, "CONTAINER"))
-				break
-			}
-		}
+	for _, network := range c.joinable() {
+		cure += ": docker network connect " + Quoted(network) + " " + Quoted(cmp.Or(e.Client, "CONTAINER"))
+		break
 	}
 	if e.Resolver {
 		cure += "; or, if " + e.From + " is a resolver that asks for others, name its address in forwarders"
@@ -287,7 +292,10 @@ func (e *Explanation) noType() finding {
 
 // lack is for a container that could be expected to have the name.
 func (e *Explanation) lack(w *catalog.Wanting) finding {
-	who := "container " + Quoted(cmp.Or(w.Name, short(w.ID))) + e.on(w.Host)
+	who := "container " + Quoted(cmp.Or(w.Name, short(w.ID))) + e.onHost(w.Host)
+	if w.Service != nil {
+		who = "service " + Quoted(w.Name)
+	}
 	switch w.Lack {
 	case catalog.LacksAll:
 		return e.leftOut(who, w)
@@ -339,12 +347,34 @@ func (e *Explanation) refused(who string, s *naming.Skipped) finding {
 
 // hostAway is for a host whose engine can't be asked.
 func (e *Explanation) hostAway(h *Host, so string) finding {
-	return finding{HostAway, fmt.Sprintf("the engine of host %s can't be asked%s: %s", Quoted(string(h.ID)), e.since(h.Since), so), h.trouble()}
+	who := "the engine of host " + Quoted(string(h.ID)) + " can't be asked"
+	if h.Swarm {
+		who = "no manager of the Swarm can be asked"
+	}
+	return finding{HostAway, who + e.since(h.Since) + ": " + so, h.trouble()}
+}
+
+// who is the host as a sentence has it.
+func (h *Host) who() string {
+	if h.Swarm {
+		return "the Swarm"
+	}
+	return "host " + Quoted(string(h.ID))
+}
+
+// yetToTell says that the host has not told what it has.
+func (h *Host) yetToTell() string {
+	if h.Swarm {
+		return "no Swarm has told its services"
+	}
+	return h.who() + " has not told its containers"
 }
 
 // trouble says what is wrong with a host, and what to do about it.
 func (h *Host) trouble() string {
 	switch {
+	case h.Swarm:
+		return "see that an endpoint of the docker block with swarm is a manager that runs: docker node ls"
 	case h.Cure != "":
 		return quotedText(h.Cure)
 	case h.LastError != "":

@@ -63,7 +63,8 @@ type Name struct {
 // Host is one whose containers are known.
 type Host struct {
 	ID         container.HostID `json:"host"`
-	Named      bool             `json:"named"` // in the Corefile
+	Named      bool             `json:"named"`           // in the Corefile
+	Swarm      bool             `json:"swarm,omitempty"` // it stands for a Swarm, whose managers tell of its services
 	Endpoint   string           `json:"endpoint"`
 	Engine     string           `json:"engine,omitempty"` // its name and version, once it has told
 	Connected  bool             `json:"connected"`

@@ -153,26 +153,45 @@ func (c *Claim) networkName(id container.NetworkID) string {
 			}
 		}
 	}
+	if name := c.serviceNetwork(id); name != "" {
+		return name
+	}
 	return id.String()
 }
 
 // who is an entry as a sentence has it.
 func (e *Explanation) who(entry *zone.Entry) string {
-	if entry.IsHost() {
-		return "host " + Quoted(entry.Name)
-	}
-	return "container " + Quoted(entry.Name) + e.on(entry.Host)
+	return e.kind(entry) + e.on(entry)
 }
 
 func (e *Explanation) possessive(entry *zone.Entry) string {
-	if entry.IsHost() {
-		return "host " + Quoted(entry.Name) + "'s"
+	return e.kind(entry) + "'s" + e.on(entry)
+}
+
+// kind is what the entry is, with its name.
+func (e *Explanation) kind(entry *zone.Entry) string {
+	name := Quoted(entry.Name)
+	switch {
+	case entry.IsHost():
+		return "host " + name
+	case entry.IsService():
+		return "service " + name
+	case entry.Swarm != nil && entry.Swarm.Service != "":
+		return "task " + name
+	default:
+		return "container " + name
 	}
-	return "container " + Quoted(entry.Name) + "'s" + e.on(entry.Host)
 }
 
 // on says whose a container is where there are several hosts.
-func (e *Explanation) on(host container.HostID) string {
+func (e *Explanation) on(entry *zone.Entry) string {
+	if entry.IsHost() || entry.Swarm != nil {
+		return ""
+	}
+	return e.onHost(entry.Host)
+}
+
+func (e *Explanation) onHost(host container.HostID) string {
 	if !e.Several {
 		return ""
 	}

@@ -1,6 +1,8 @@
 package dockerdiscovery
 
 import (
+	"cmp"
+	"slices"
 	"strings"
 
 	"github.com/coredns/coredns/plugin/pkg/transport"
@@ -46,6 +48,15 @@ func (d *Docker) Hosts() []status.Host {
 		}
 	}
 	return hosts
+}
+
+// swarms are the Swarms of which something is known, by ID.
+func (d *Docker) swarms() (all []status.Host) {
+	for id, p := range d.catalog.Swarms() {
+		all = append(all, status.Host{ID: id, Swarm: true, Synced: p.Synced, State: presenceName(p), Since: p.Since})
+	}
+	slices.SortFunc(all, func(a, b status.Host) int { return cmp.Compare(a.ID, b.ID) })
+	return all
 }
 
 // presenceName says how far a host can be relied on, as status.Host has it.

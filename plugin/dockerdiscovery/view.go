@@ -39,15 +39,27 @@ func (e *exchange) query(q *zone.Query, asked *dns.Question) {
 func (e *exchange) look(v *zone.View) {
 	v.Server = e
 	who := e.askers.Who(addr(e.w.RemoteAddr()))
-	v.Asker, v.Hosts, e.client, e.masked = who.Kind, who.Hosts, who.Client, who.Masked
+	v.Asker, v.Hosts, e.client, e.masked = who.Kind, e.ownHosts(who.Kind, who.Hosts), who.Client, who.Masked
 	if who.Here && len(e.hosts) > 1 {
 		v.Outside = e.outside()
 	}
 	if e.client != nil {
 		v.Networks, v.Isolate = e.client.Networks, e.config.zone.Isolate
 		v.Outbound, v.Families = e.client.Outbound, e.client.Families
-		v.Project, v.Service = e.client.Project, e.client.Service
+		v.Project, v.Service, v.Stack = e.client.Project, e.client.Service, e.client.Stack
 	}
+}
+
+// ownHosts returns the asker's own hosts for zone.View. Beside a Swarm these are never all: it has nodes that are not asked.
+func (d *Docker) ownHosts(who zone.Asker, hosts []container.HostID) []container.HostID {
+	if hosts != nil || who == zone.Elsewhere || !d.catalog.HasSwarm() {
+		return hosts
+	}
+	hosts = make([]container.HostID, len(d.hosts))
+	for i, h := range d.hosts {
+		hosts[i] = h.id
+	}
+	return hosts
 }
 
 // reply makes answer a reply to the query, without records, as its SetReply does.

@@ -30,6 +30,14 @@ func emptyDocker(change func(*config)) *Docker {
 
 // unreconciledDocker is emptyDocker before the first reconciliation.
 func unreconciledDocker(change func(*config)) *Docker {
+	d := unheardDocker(change)
+	machine("eth0 192.0.2.1/24", "br-a 10.1.0.1/16", "br-b 10.2.0.1/16", "br-c 10.3.0.1/16").at(&d.own)
+	d.hear(containertest.Host())
+	return d
+}
+
+// unheardDocker is a plugin that has heard of no network.
+func unheardDocker(change func(*config)) *Docker {
 	cfg := config{endpoints: make([]endpoint, 1), sources: naming.Sources(), health: naming.PreferHealth, hold: 10 * time.Second, startup: defaultStartup, forget: defaultForget}
 	cfg.zone = zone.Config{Zones: []string{"docker.", "10.in-addr.arpa."}, TTL: 5, NegativeTTL: 5}
 	if change != nil {
@@ -37,8 +45,6 @@ func unreconciledDocker(change func(*config)) *Docker {
 	}
 	d := newDocker(cfg, &instance{})
 	d.block.keys = []string{"docker.:53"}
-	machine("eth0 192.0.2.1/24", "br-a 10.1.0.1/16", "br-b 10.2.0.1/16", "br-c 10.3.0.1/16").at(&d.own)
-	d.hear(containertest.Host())
 	return d
 }
 

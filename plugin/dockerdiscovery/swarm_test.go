@@ -1,0 +1,153 @@
+package dockerdiscovery
+
+import (
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/miekg/dns"
+
+	"github.com/dockerdiscovery/dockerdiscovery/internal/container"
+	"github.com/dockerdiscovery/dockerdiscovery/internal/containertest"
+)
+
+// inSwarm returns a plugin on a Swarm's manager or worker, which knows containertest's services from a manager, the containers of
+// its own engine, and those of the other node's too if that is an endpoint. Beside the tasks there are containers that ask: att on
+// the overlay ov (172.18.0.50), front on st_front (172.18.0.51), and def on the default bridge (172.17.0.9).
+func inSwarm(node string, both bool, change func(*config)) *Docker {
+	d := unheardDocker(func(c *config) {
+		c.endpoints = []endpoint{{name: "here"}}
+		if both {
+			c.endpoints = append(c.endpoints, endpoint{name: "other"})
+		}
+		c.publish = true
+		if change != nil {
+			change(c)
+		}
+	})
+	own, others := containertest.ManagerAddr, containertest.WorkerAddr
+	other := containertest.Worker
+	if node != containertest.Manager {
+		own, others, other = others, own, containertest.Manager
+	}
+	machine("lo 127.0.0.1/8", "eth0 "+own+"/24", "docker0 172.17.0.1/16", "docker_gwbridge 172.18.0.1/16").at(&d.own)
+	ids := map[string]container.HostID{node: "here"}
+	d.hosts[0].id = "here"
+	if both {
+		ids[other], d.hosts[1].id = "other", "other"
+	}
+	services := containertest.Services()
+	s := d.catalog.Swarm()
+	s.Nodes(containertest.Nodes(ids[containertest.Manager], ids[containertest.Worker]))
+	var changes []container.ServiceChange
+	for _, service := range services {
+		changes = append(changes, container.ServiceChange{ID: service.ID, Service: service})
+	}
+	s.Apply(changes)
+	s.Synced()
+	s.Current(container.SwarmState{Swarm: "s", Current: true})
+	for i, at := range []string{node, other}[:len(d.hosts)] {
+		host, containers := containertest.Node(at, services)
+		sink := d.sink(d.hosts[i])
+		if i > 0 {
+			host.Peer = netip.MustParseAddr(others)
+			sink.askers.EngineAt([]netip.Addr{host.Peer})
+		}
+		sink.Host(host)
+		for n, asks := range []*container.Container{facts("att", "ov=10.0.1.10"), facts("front", "st_front=10.0.4.9"), facts("def", "bridge=172.17.0.9")} {
+			asks.ID = strings.Replace(asks.ID, "0", at[:1], 1)
+			for e := range asks.Endpoints {
+				asks.Endpoints[e].ID = asks.ID + "-" + asks.Endpoints[e].Network
+				if n < 2 {
+					asks.Endpoints[e].Gateways = nil
+				}
+			}
+			if n < 2 {
+				asks = containertest.WithGWBridge(asks, byte(50+n))
+			}
+			containers = append(containers, asks)
+		}
+		var changes []container.Change
+		for _, c := range containers {
+			changes = append(changes, container.Change{ID: c.ID, Container: c})
+		}
+		sink.Apply(changes)
+		sink.Synced()
+	}
+	return d
+}
+
+// swarmAskers are who may ask on a node, with the address from which the query comes.
+var swarmAskers = []struct{ name, from string }{
+	{"host", fromHost}, {"overlay", "172.18.0.50"}, {"front", "172.18.0.51"}, {"bridge", "172.17.0.9"}, {"lan", fromLAN}, {"other node", ""},
+}
+
+// TestSwarmMatrix has each kind of asker ask for each kind of service, on the manager and on the worker, with the other node's engine
+// as an endpoint and without: it gets an address that it reaches, or none.
+func TestSwarmMatrix(t *testing.T) {
+	const m, w = containertest.ManagerAddr, containertest.WorkerAddr
+	// The answers in the order of swarmAskers. {own} and {other} are the nodes' addresses.
+	type row struct{ name, answers string }
+	for _, at := range []struct {
+		node string
+		rows []row
+	}{
+		{containertest.Manager, []row{
+			{"web", "172.18.0.2,172.18.0.3|10.0.1.2|172.18.0.1|172.17.0.1|both|both"},
+			{"tasks.web", "172.18.0.2,172.18.0.3|10.0.1.3,10.0.1.4,10.0.1.5|none|none|none|none"},
+			{"3.web", "none|10.0.1.5|none|none|none|none"},
+			{"1.web", "172.18.0.2|10.0.1.3|none|none|none|none"},
+			{"frontend", "172.18.0.2,172.18.0.3|10.0.1.2|172.18.0.1|172.17.0.1|both|both"},
+			{"rr", "172.18.0.4|10.0.1.8,10.0.1.9|none|none|none|none"},
+			{"tasks.rr", "172.18.0.4|10.0.1.8,10.0.1.9|none|none|none|none"},
+			{"glob", "172.18.0.5|none|none|none|none|none"},
+			{"onlyport", "172.17.0.1|172.18.0.1|172.18.0.1|172.17.0.1|both|both"},
+			{"hostmode", "172.18.0.6|172.18.0.1|172.18.0.1|172.17.0.1|both|both"},
+			{"hostnet", "172.17.0.1|172.18.0.1|172.18.0.1|172.17.0.1|both|both"},
+			{"st_db", "172.18.0.8|none|none|none|none|none"},
+			{"db.st", "172.18.0.8|none|none|none|none|none"},
+			{"svc-label.db", "172.18.0.8|none|none|none|none|none"},
+			{"ctr-label.db", "172.18.0.8|none|none|none|none|none"},
+			{"app.st", "172.18.0.9|172.18.0.1|10.0.4.2|172.17.0.1|both|both"},
+			{"1.db.st", "none|none|none|none|none|none"}, // it is to begin
+			{"4.web", "NXDOMAIN|NXDOMAIN|NXDOMAIN|NXDOMAIN|NXDOMAIN|NXDOMAIN"},
+		}},
+		{containertest.Worker, []row{
+			{"web", "172.18.0.2|10.0.1.2|172.18.0.1|172.17.0.1|both|both"},
+			{"tasks.web", "172.18.0.2|10.0.1.3,10.0.1.4,10.0.1.5|none|none|none|none"},
+			{"rr", "172.18.0.3|10.0.1.8,10.0.1.9|none|none|none|none"},
+			{"glob", "172.18.0.4|none|none|none|none|none"},
+			{"onlyport", "172.18.0.5|172.18.0.1|172.18.0.1|172.17.0.1|both|both"},
+			{"hostmode", "172.18.0.6|172.18.0.1|172.18.0.1|172.17.0.1|both|both"},
+			{"hostnet", "172.17.0.1|172.18.0.1|172.18.0.1|172.17.0.1|both|both"},
+			{"db.st", "none|none|none|none|none|none"},
+			{"app.st", "172.17.0.1|172.18.0.1|10.0.4.2|172.17.0.1|both|both"},
+		}},
+	} {
+		for _, both := range []bool{false, true} {
+			d := inSwarm(at.node, both, nil)
+			other := w
+			if at.node != containertest.Manager {
+				other = m
+			}
+			for _, r := range at.rows {
+				answers := strings.Split(r.answers, "|")
+				for i, asker := range swarmAskers {
+					from, want := asker.from, strings.ReplaceAll(answers[i], ",", " ")
+					if from == "" {
+						from = other
+					}
+					if want == "both" {
+						want = m + " " + w
+					}
+					got := strings.Fields(dig(t, d, from, r.name+".docker.", dns.TypeA))
+					slices.Sort(got)
+					if got := strings.Join(got, " "); got != want {
+						t.Errorf("on %.4s, both nodes' engines %v: %s asks for %s: %s, want %s", at.node, both, asker.name, r.name, got, want)
+					}
+				}
+			}
+		}
+	}
+}
