@@ -53,6 +53,7 @@ type (
 				Networks      []jsonTarget
 			}
 			Networks     []jsonTarget // where clients of old have them
+			Mode         struct{ Replicated struct{ Replicas int } }
 			EndpointSpec struct{ Mode string }
 		}
 		Endpoint struct {

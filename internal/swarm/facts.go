@@ -111,8 +111,8 @@ func (s *jsonService) facts(swarm container.SwarmID, networks map[string]network
 	c := &container.Service{
 		Swarm: swarm, ID: s.ID, Name: s.Spec.Name,
 		Labels: labels(s.Spec.Labels), ContainerLabels: labels(s.Spec.TaskTemplate.ContainerSpec.Labels),
-		RoundRobin: s.Spec.EndpointSpec.Mode == "dnsrr",
-		Ports:      ports(s.Endpoint.Ports, func(container.ServicePort) bool { return true }),
+		RoundRobin: s.Spec.EndpointSpec.Mode == "dnsrr", Replicas: max(0, s.Spec.Mode.Replicated.Replicas),
+		Ports: ports(s.Endpoint.Ports, func(container.ServicePort) bool { return true }),
 	}
 	if stack := s.Spec.Labels[stackLabel]; stack != "" && strings.HasPrefix(c.Name, stack+"_") {
 		c.Stack = stack

@@ -128,6 +128,9 @@ func (r *recordings) row(t testing.TB, c task) json.RawMessage {
 func text(s *container.Service) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s stack=%s rr=%v", s.Name, s.Stack, s.RoundRobin)
+	if s.Replicas > 0 {
+		fmt.Fprintf(&b, " x%d", s.Replicas)
+	}
 	for _, n := range s.Networks {
 		fmt.Fprintf(&b, " net[%s %v %v ingress=%v]", n.Name, n.Aliases, n.VIPs, n.Ingress)
 	}
@@ -176,17 +179,17 @@ func TestRecordedFacts(t *testing.T) {
 		got[s.Name] = text(s)
 	}
 	for name, want := range map[string]string{
-		"onlyport": "onlyport stack= rr=false net[ingress [] [10.0.0.8] ingress=true] port[80/tcp 8090 mesh=true] task[1 wlbz33 jv9tkk 841e6fb50ea6 [10.0.0.9]]",
-		"web": "web stack= rr=false net[ingress [] [10.0.0.4] ingress=true] net[h5-ov [frontend] [10.0.1.2] ingress=false] port[80/tcp 8080 mesh=true]" +
+		"onlyport": "onlyport stack= rr=false x1 net[ingress [] [10.0.0.8] ingress=true] port[80/tcp 8090 mesh=true] task[1 wlbz33 jv9tkk 841e6fb50ea6 [10.0.0.9]]",
+		"web": "web stack= rr=false x3 net[ingress [] [10.0.0.4] ingress=true] net[h5-ov [frontend] [10.0.1.2] ingress=false] port[80/tcp 8080 mesh=true]" +
 			" task[1 s9b9i1 2wb0fs fec0575a8c40 [10.0.0.5] [10.0.1.3]] task[2 eefcq5 2wb0fs 80d9d529db4a [10.0.0.6] [10.0.1.4]] task[3 ppgs7y jv9tkk 7444ad6d0e7f [10.0.0.7] [10.0.1.5]]",
-		"rr": "rr stack= rr=true net[h5-ov [] [] ingress=false] task[1 nkxa3y jv9tkk c200a80c8da4 [10.0.1.8]] task[2 jjz3fv 2wb0fs f17fb08be18c [10.0.1.9]]",
+		"rr": "rr stack= rr=true x2 net[h5-ov [] [] ingress=false] task[1 nkxa3y jv9tkk c200a80c8da4 [10.0.1.8]] task[2 jjz3fv 2wb0fs f17fb08be18c [10.0.1.9]]",
 		"glob": "glob stack= rr=false net[h5-ov2 [] [10.0.2.2] ingress=false] task[0 k4w5av 2wb0fs ddda29bfca7d [10.0.2.3]]" +
 			" task[0 l9twt1 jv9tkk 3632067cfe7a [10.0.2.4]]",
 		"hostmode": "hostmode stack= rr=false net[h5-ov2 [] [10.0.2.7] ingress=false] port[80/tcp 8091 mesh=false]" +
 			" task[0 zfx260 2wb0fs e5578b17742b [10.0.2.8] 80/tcp:8091] task[0 qermqe jv9tkk b765177cbc92 [10.0.2.9] 80/tcp:8091]",
 		"hostnet": "hostnet stack= rr=false task[0 z7xxv5 2wb0fs 67f8695e5f06 host] task[0 4ypleu jv9tkk fab8a47c47b1 host]",
-		"h5st_db": "h5st_db stack=h5st rr=false net[h5st_back [database db] [10.0.3.2] ingress=false] task[2 rkip3y 2wb0fs 20c516236370 [10.0.3.4]]",
-		"h5st_app": "h5st_app stack=h5st rr=false net[ingress [] [10.0.0.10] ingress=true] net[h5st_back [app] [10.0.3.5] ingress=false] net[h5st_front [app] [10.0.4.2] ingress=false]" +
+		"h5st_db": "h5st_db stack=h5st rr=false x2 net[h5st_back [database db] [10.0.3.2] ingress=false] task[2 rkip3y 2wb0fs 20c516236370 [10.0.3.4]]",
+		"h5st_app": "h5st_app stack=h5st rr=false x1 net[ingress [] [10.0.0.10] ingress=true] net[h5st_back [app] [10.0.3.5] ingress=false] net[h5st_front [app] [10.0.4.2] ingress=false]" +
 			" port[80/tcp 8095 mesh=true] task[1 kcbhj2 2wb0fs 054294ba5f12 [10.0.0.11] [10.0.3.6] [10.0.4.3]]",
 	} {
 		if got[name] != want {

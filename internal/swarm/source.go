@@ -28,7 +28,7 @@ type Engine interface {
 type Member struct {
 	Engine Engine
 	Host   container.HostID
-	At     string // where it is, for messages: two members with the same are the same
+	At     string // where it is, for messages
 }
 
 // Source tells sinks what Swarms have, of which engines are nodes.
@@ -56,7 +56,7 @@ type Source struct {
 	sinks []Sink
 }
 
-// sources are the running sources. Those who have the same members share one: so do the server blocks of a Corefile, and so does
+// sources are the running sources. Those who have the same engines share one: so do the server blocks of a Corefile, and so does
 // a reloaded configuration with the one before, which then knows all at once even when no manager answers.
 var (
 	sourcesMu sync.Mutex
@@ -69,7 +69,7 @@ func Watch(members []Member, warnf func(format string, args ...any)) *Source {
 	members = slices.SortedFunc(slices.Values(members), func(a, b Member) int { return cmp.Compare(a.At, b.At) })
 	var key strings.Builder
 	for _, m := range members {
-		fmt.Fprintf(&key, "%q %q\n", m.At, m.Host)
+		fmt.Fprintf(&key, "%p %q\n", m.Engine, m.Host)
 	}
 	sourcesMu.Lock()
 	defer sourcesMu.Unlock()

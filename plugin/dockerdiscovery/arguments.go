@@ -155,6 +155,11 @@ func (cfg *config) setRouted([]string) error {
 	return nil
 }
 
+func (cfg *config) setSwarm([]string) error {
+	cfg.swarm = true
+	return nil
+}
+
 func (cfg *config) setPublish(args []string) (err error) {
 	cfg.publish = true
 	cfg.publishAddrs, err = parseAddrs(args)

@@ -17,6 +17,7 @@ import (
 
 	"github.com/dockerdiscovery/dockerdiscovery/internal/asker"
 	"github.com/dockerdiscovery/dockerdiscovery/internal/catalog"
+	"github.com/dockerdiscovery/dockerdiscovery/internal/swarm"
 	"github.com/dockerdiscovery/dockerdiscovery/internal/zone"
 )
 
@@ -42,6 +43,7 @@ type Docker struct {
 
 	hosts       []*watchedHost // as the Corefile has them
 	twins       *twins         // nil if there is but one
+	swarm       *swarm.Source  // nil if the Corefile has none
 	stopLookups func()         // of their addresses
 	arrivalWait time.Duration  // bounds how long a query waits for a name that is not known yet
 

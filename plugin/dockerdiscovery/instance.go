@@ -149,6 +149,7 @@ func (d *Docker) start() error {
 	for _, h := range d.hosts {
 		h.watcher.Subscribe(h.kin.sink, d.config.resync)
 	}
+	d.watchSwarm()
 	instancesMu.Lock()
 	active = append(active, d)
 	last := d.instance.whole()
@@ -164,9 +165,19 @@ func (d *Docker) start() error {
 	return err
 }
 
-// settle waits until all engines have told their containers or turned out to be away, but no longer for a dead one where
-// another has told.
+// settle waits until engines and Swarms have told what there is, or turned out to be away.
 func (d *Docker) settle() {
+	ctx, cancel := context.WithTimeout(context.Background(), startupTimeout)
+	defer cancel()
+	d.settleHosts(ctx.Done())
+	if !d.settleSwarm(ctx.Done()) {
+		log.Warning("No manager of the Swarm has told its services yet; starting without")
+	}
+}
+
+// settleHosts waits until all engines have told their containers or turned out to be away, but no longer for a dead one where
+// another has told.
+func (d *Docker) settleHosts(timeout <-chan struct{}) {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	settled := make(chan *watchedHost, len(d.hosts))
@@ -179,7 +190,7 @@ func (d *Docker) settle() {
 			}
 		}()
 	}
-	timeout, others := time.After(startupTimeout), (<-chan time.Time)(nil)
+	others := (<-chan time.Time)(nil)
 	waiting := slices.Clone(d.hosts)
 	for len(waiting) > 0 {
 		select {
@@ -212,6 +223,7 @@ func (d *Docker) stop() (err error) {
 	}
 	instancesMu.Unlock()
 	if i >= 0 {
+		d.leaveSwarm()
 		for _, h := range d.hosts {
 			h.watcher.Unsubscribe(h.kin.sink)
 			h.watcher.Release()

@@ -74,6 +74,7 @@ type config struct {
 	publishAddrs []netip.Addr
 	forwarders   []netip.Prefix
 	routed       bool
+	swarm        bool
 
 	labelPrefix string
 	optIn       bool
