@@ -101,15 +101,17 @@ func begin(t times, members []Member, warnf func(format string, args ...any)) *S
 	ctx, cancel := context.WithCancel(context.Background())
 	s := &Source{members: members, warnf: warnf, cancel: cancel, settled: make(chan struct{}), kick: make(chan struct{}, 1)}
 	var all []*member
-	for i, m := range members {
+	for _, m := range members {
 		all = append(all, &member{host: m.Host, at: m.At})
+	}
+	s.core = newCore(t, all)
+	for i, m := range members {
 		stirs, end := m.Engine.Stirs()
 		s.wg.Go(func() {
 			defer end()
 			s.hear(ctx, i, stirs)
 		})
 	}
-	s.core = newCore(t, all)
 	s.wg.Go(func() { s.run(ctx) })
 	return s
 }
