@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -20,29 +19,14 @@ import (
 
 // loadImage makes our image of the binary under test, has the engine load it, and returns its name.
 var loadImage = sync.OnceValues(func() (name string, err error) {
-	docs, out, version := filepath.Join(folder, "docs"), filepath.Join(folder, "images"), "e2e-"+theRun.ID
-	if err := os.MkdirAll(docs, 0o755); err != nil {
+	archive, name, err := theRun.BuildServerImage("../..", binary)
+	if err != nil {
 		return "", err
 	}
-	cmd := exec.Command("go", "run", ".", "-version", version, "-revision", "none", "-label", theRun.Label(), "-docs", docs, out, binary)
-	cmd.Dir, cmd.Env = "../../dist/image", append(os.Environ(), "SOURCE_DATE_EPOCH=0")
-	if said, err := cmd.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("making the image: %w: %s", err, said)
-	}
-	archives, err := filepath.Glob(filepath.Join(out, "*_oci.tar"))
-	if err == nil && len(archives) == 1 {
-		err = os.Remove(archives[0]) // what is left is for the engine
-	}
-	if err == nil {
-		archives, err = filepath.Glob(filepath.Join(out, "*.tar"))
-	}
-	if err != nil || len(archives) != 1 {
-		return "", fmt.Errorf("there are the archives %q: %w", archives, err)
-	}
-	if said, err := machine.output("load", "-i", archives[0]); err != nil {
+	if said, err := machine.output("load", "-i", archive); err != nil {
 		return "", fmt.Errorf("docker load: %w: %s", err, said)
 	}
-	return "dockerdiscovery:" + version, nil
+	return name, nil
 })
 
 // lockedDown are the options of a container that may do nothing but what its server needs.

@@ -81,13 +81,18 @@ func (e *example) adapt(path, content string) string {
 	}
 	content = e.known.apply(content)
 	if filepath.Ext(path) == ".yaml" {
-		if strings.Contains(content, "\nnetworks:") {
-			e.t.Fatalf("%s has networks: the test can't mark them", path)
+		if !strings.Contains(content, "\nnetworks:\n") {
+			content += "\nnetworks:\n  default:\n"
 		}
-		content += fmt.Sprintf("\nnetworks:\n  default:\n    labels:\n      %s: %q\n", rig.Mark, theRun.ID)
+		services, networks, _ := strings.Cut(content, "\nnetworks:\n")
+		mark := fmt.Sprintf("$0\n    labels:\n      %s: %q", rig.Mark, theRun.ID)
+		content = services + "\nnetworks:\n" + network.ReplaceAllString(networks, mark)
 	}
 	return content
 }
+
+// network finds the networks in that part of a Compose file, which is its last.
+var network = regexp.MustCompile(`(?m)^  [a-z]+:$`)
 
 // remove removes what the projects have left.
 func (e *example) remove() {

@@ -13,13 +13,14 @@ import (
 // examples has a test for each folder of examples/. They run one after the other: several
 // serve the same address.
 var examples = map[string]func(*testing.T){
-	"first-steps":  func(t *testing.T) { open(t, "first-steps", docker0(t)).run() },
-	"two-projects": func(t *testing.T) { open(t, "two-projects", docker0(t), "blue", "green").run() },
-	"secondary":    func(t *testing.T) { open(t, "secondary", bindings{}).run() },
-	"lan":          testLAN,
-	"split-dns":    testSplitDNS,
-	"two-hosts":    testTwoHosts,
-	"rabbitmq":     testRabbitMQ,
+	"first-steps":    func(t *testing.T) { open(t, "first-steps", docker0(t)).run() },
+	"two-projects":   func(t *testing.T) { open(t, "two-projects", docker0(t), "blue", "green").run() },
+	"secondary":      func(t *testing.T) { open(t, "secondary", bindings{}).run() },
+	"lan":            testLAN,
+	"split-dns":      testSplitDNS,
+	"two-hosts":      testTwoHosts,
+	"rabbitmq":       testRabbitMQ,
+	"in-a-container": testInAContainer,
 }
 
 func TestExamples(t *testing.T) {

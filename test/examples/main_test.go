@@ -33,7 +33,7 @@ func setUp(run rig.Run) error {
 	if os.Geteuid() != 0 {
 		return fmt.Errorf("the examples serve port 53: root is needed")
 	}
-	if err := rig.Need("busybox", "curl", "dig", "dnsmasq", "ip", "nsd", "ssh-keygen", "ssh-keyscan", rig.Sshd); err != nil {
+	if err := rig.Need("busybox", "curl", "dig", "dnsmasq", "haproxy", "ip", "nsd", "ssh-keygen", "ssh-keyscan", rig.Sshd); err != nil {
 		return err
 	}
 	binary = filepath.Join(run.Folder, "coredns")

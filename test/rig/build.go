@@ -41,3 +41,22 @@ func BuildImage(dir string) (tarball string, err error) {
 func (r Run) ImportImage(tarball, name string) []string {
 	return []string{"import", "--change", `ENTRYPOINT ["/image"]`, "--change", "LABEL " + r.Label(), tarball, name}
 }
+
+// BuildServerImage makes the container image of a binary as users get it, with the run's mark, in the folder. It returns the archive
+// for "docker load", and the name that the image has then.
+func (r Run) BuildServerImage(root, binary string) (archive, name string, err error) {
+	out, docs, version := filepath.Join(r.Folder, "images"), filepath.Join(r.Folder, "docs"), "e2e-"+r.ID
+	if err := os.MkdirAll(docs, 0o755); err != nil {
+		return "", "", err
+	}
+	cmd := exec.Command("go", "run", ".", "-version", version, "-revision", "none", "-label", r.Label(), "-docs", docs, out, binary)
+	cmd.Dir, cmd.Env = filepath.Join(root, "dist", "image"), append(os.Environ(), "SOURCE_DATE_EPOCH=0")
+	if said, err := cmd.CombinedOutput(); err != nil {
+		return "", "", fmt.Errorf("making the image: %w: %s", err, said)
+	}
+	archives, err := filepath.Glob(filepath.Join(out, "*_"+runtime.GOARCH+"*.tar"))
+	if err != nil || len(archives) != 1 {
+		return "", "", fmt.Errorf("there are the archives %q: %w", archives, err)
+	}
+	return archives[0], "dockerdiscovery:" + version, nil
+}
