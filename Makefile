@@ -23,9 +23,10 @@ BENCHSTAT = go run golang.org/x/perf/cmd/benchstat@v0.0.0-20260908200009-22c9c6c
 E2E = go test -race -count=1 -p 1 -timeout 20m -v ./test/e2e ./test/convergence ./test/soak
 HOSTS = go test -race -count=1 -timeout 15m -v ./test/hosts
 EXAMPLES = go test -race -count=1 -timeout 30m -v ./test/examples
+PACKAGES = go test -race -count=1 -timeout 20m -v ./test/packages
 BROWSER = $(PAGE) test -race -count=1 -timeout 15m -v .
 
-.PHONY: run build man dist test model e2e test-examples test-engines test-hosts test-alerts test-page page-large screenshots soak lint bench bench-scale bench-hosts bench-status bench-engine bench-crashes pgo
+.PHONY: run build man dist test model e2e test-examples test-engines test-hosts test-packages test-alerts test-page page-large screenshots soak lint bench bench-scale bench-hosts bench-status bench-engine bench-crashes pgo
 
 run: build
 	./coredns -conf Corefile.example
@@ -52,7 +53,7 @@ dist:
 
 test:
 	test/with-engine --need chromium sh -ec '\
-		go test -race $$(go list ./... | grep -vE "/test/(e2e|convergence|soak|hosts|examples)$$"); \
+		go test -race $$(go list ./... | grep -vE "/test/(e2e|convergence|soak|hosts|examples|packages)$$"); \
 		go test -race -tags lean .; \
 		$(BENCH) test -race ./...; \
 		$(ALERTS) test -race -count=1 -v ./...; \
@@ -61,7 +62,8 @@ test:
 		$(E2E); \
 		$(HOSTS); \
 		$(BROWSER); \
-		$(EXAMPLES)'
+		$(EXAMPLES); \
+		$(PACKAGES)'
 
 # All schedules of up to seven steps, and long ones at random: some minutes. What it prints is the same each time.
 model:
@@ -75,6 +77,9 @@ soak:
 
 test-examples:
 	test/with-engine $(EXAMPLES)
+
+test-packages:
+	test/with-engine $(PACKAGES)
 
 test-engines:
 	test/with-engine test/engines/suite
