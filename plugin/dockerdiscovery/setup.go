@@ -217,6 +217,7 @@ var properties = map[string]property{
 	"hold":          {form: fmt.Sprintf("hold DURATION, from 0s to %s", maxHold), min: 1, max: 1, set: (*config).setHold},
 	"isolate":       {form: "isolate", set: (*config).setIsolate},
 	"routed":        {form: "routed", set: (*config).setRouted},
+	"swarm":         {form: "swarm", set: (*config).setSwarm},
 	"publish":       {form: "publish [ADDRESS...]", max: unlimited, set: (*config).setPublish},
 	"forwarders":    {form: "forwarders CIDR..., each an address or a range, as in 192.0.2.53 or 127.0.0.0/8", min: 1, max: unlimited, adds: true, set: (*config).addForwarders},
 	"transfer_view": {form: "transfer_view host|lan", min: 1, max: 1, set: (*config).setTransferView},

@@ -80,6 +80,7 @@ func TestParse(t *testing.T) {
 		{"docker {\n health require\n}", []string{"docker."}, defaults(func(c *config) { c.health = naming.RequireHealth })},
 		{"docker {\n hold 0s\n}", []string{"docker."}, defaults(func(c *config) { c.hold = 0 })},
 		{"docker {\n isolate\n}", []string{"docker."}, defaults(func(c *config) { c.zone.Isolate = true })},
+		{"docker {\n swarm\n}", []string{"docker."}, defaults(func(c *config) { c.swarm = true })},
 		{"docker {\n publish\n}", []string{"docker."}, defaults(func(c *config) { c.publish = true })},
 		{"docker {\n forwarders 127.0.0.1 10.1.2.3/8\n forwarders 2001:db8::/32 ::1\n}", []string{"docker."}, defaults(func(c *config) {
 			for _, p := range []string{"127.0.0.1/32", "10.0.0.0/8", "2001:db8::/32", "::1/128"} {
@@ -148,7 +149,7 @@ func templates(t *testing.T, texts ...string) (all []*naming.NameTemplate) {
 func TestParseErrors(t *testing.T) {
 	block := func(property string) string { return "docker docker. {\n    template x\n    " + property + "\n}" }
 	for text, want := range map[string][]string{
-		block("cache 5"):                                       {":3", "unknown property 'cache'", "endpoint, fallthrough, forget, forwarders, health, hold, isolate, label_prefix, names, network, opt_in, publish, resync, routed, startup, status, template, tls, transfer_view, ttl"},
+		block("cache 5"):                                       {":3", "unknown property 'cache'", "endpoint, fallthrough, forget, forwarders, health, hold, isolate, label_prefix, names, network, opt_in, publish, resync, routed, startup, status, swarm, template, tls, transfer_view, ttl"},
 		block("ttl"):                                           {":3", "ttl has 0 arguments", "ttl SECONDS [NEGATIVE_SECONDS]"},
 		block("ttl 5 5 5"):                                     {":3", "ttl has 3 arguments", "ttl SECONDS [NEGATIVE_SECONDS]"},
 		block("ttl -1"):                                        {":3", "'-1' is not a TTL", "from 0 to 3600"},
