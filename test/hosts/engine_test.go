@@ -20,19 +20,21 @@ type engine struct {
 	netns  string // the name
 	socket string
 	pid    func() int
+	start  func()      // again, after its end
 	own    *rig.Engine // if it is of the machine's programs
 }
 
 // Docker before 27 has a firewall for IPv6 by these flags alone.
 var ip6tables = []string{"--experimental", "--ip6tables"}
 
-// startEngine starts an engine that lasts until the test's end: the machine's, or one that test/engines/engine has.
-func startEngine(t *testing.T, host, name string) engine {
+// startEngine starts an engine that lasts until the test's end: the machine's, with the flags, or one that test/engines/engine
+// has.
+func startEngine(t *testing.T, host, name string, flags ...string) engine {
 	t.Helper()
 	if name == "" {
-		e := theRun.NewEngine(t, host, append(ip6tables, "--live-restore")...)
+		e := theRun.NewEngine(t, host, append(flags, ip6tables...)...)
 		e.Start(patience)
-		return engine{e.Netns, e.Socket(), func() int { return e.Dockerd.Pid() }, e}
+		return engine{e.Netns, e.Socket(), func() int { return e.Dockerd.Pid() }, func() { e.Start(patience) }, e}
 	}
 	const instance = "hosts"
 	engineScript := func(verb string) {
@@ -53,7 +55,7 @@ func startEngine(t *testing.T, host, name string) engine {
 		text, _ := os.ReadFile(dir + "/pid")
 		pid, _ := strconv.Atoi(strings.TrimSpace(string(text)))
 		return pid
-	}, nil}
+	}, func() { engineScript("start") }, nil}
 }
 
 func (e engine) output(args ...string) (string, error) {

@@ -55,7 +55,7 @@ func newLab(t *testing.T) *lab {
 		{name: "beta", addrs: addrs("192.0.2.2", "2001:db8::2")},
 		{name: "gamma", addrs: addrs("2001:db8::3")},
 	} {
-		h.engine = startEngine(t, h.name, append([]string{""}, otherEngines()...)[i])
+		h.engine = startEngine(t, h.name, append([]string{""}, otherEngines()...)[i], "--live-restore")
 		t.Logf("%s has Docker %s", h.name, h.do(t, "version", "--format", "{{.Server.Version}}"))
 		var prefixes []string
 		for _, addr := range h.addrs {
@@ -162,8 +162,14 @@ func (h *host) serve(t *testing.T, l *lab) {
 			endpoints.WriteString(other.ssh.endpoint(other))
 		}
 	}
+	h.serveBlock(t, "publish\n"+endpoints.String())
+}
+
+// serveBlock starts the host's CoreDNS, whose docker block has these lines.
+func (h *host) serveBlock(t *testing.T, block string) {
+	t.Helper()
 	s, err := rig.Serve(rig.Config{Binary: binary, Dir: t.TempDir(), Port: 53, Via: []string{"nsenter", "--net=" + rig.NetnsPath(h.netns)},
-		Text: fmt.Sprintf("docker {\nerrors\nready 127.0.0.1:8181\nprometheus 127.0.0.1:9153\nloadbalance\ndocker {\npublish\n%s}\n}\n", &endpoints)})
+		Text: fmt.Sprintf("docker {\nerrors\nready 127.0.0.1:8181\nprometheus 127.0.0.1:9153\nloadbalance\ndocker {\n%s}\n}\n", block)})
 	if err != nil {
 		t.Fatal(err)
 	}

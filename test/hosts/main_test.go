@@ -19,6 +19,7 @@ import (
 var (
 	engineFlag = flag.String("hosts.engines", "", "the second and the third host's engines, as test/engines/engine names them; by default the machine's")
 	awayFlag   = flag.Duration("hosts.away", 0, "how long TestFaults leaves a fault at least, once it is noticed")
+	swarmFlag  = flag.Bool("hosts.swarm", false, "whether TestSwarm has faults that take minutes, and holds how late answers are against what is promised")
 	matrixFlag = flag.String("hosts.matrix", "", "a page in which TestMatrix writes what it saw")
 )
 

@@ -1,0 +1,90 @@
+package hosts
+
+import (
+	"fmt"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// faults has the Swarm lose its nodes, one way after the other. Each takes as long as it takes the managers to notice.
+func (l *swarmLab) faults(t *testing.T, c *lateness) {
+	t.Helper()
+	c.pause(true)
+	l.exists(t, "manager restarted", "glob", func() {
+		l.restartManager(t)
+		l.settles(t, "glob", 2)
+	})
+	l.settles(t, "web", 3)
+	c.pause(false)
+
+	l.segment.Cut(t, l.worker.port, true)
+	l.settles(t, "glob", 1)
+	l.settles(t, "web", 3)
+	l.segment.Cut(t, l.worker.port, false)
+	l.settles(t, "glob", 2)
+	l.settles(t, "web", 3)
+
+	l.manager.do(t, "node", "promote", l.worker.do(t, "info", "-f", "{{.Swarm.NodeID}}"))
+	c.pause(true)
+	l.stays(t, "two managers, of which one is away for 20s", "web", func() {
+		pid := l.worker.pid()
+		syscall.Kill(pid, syscall.SIGSTOP)
+		time.Sleep(20 * time.Second) // this is the fault
+		syscall.Kill(pid, syscall.SIGCONT)
+	})
+	l.settles(t, "web", 3)
+	l.manager.do(t, "node", "demote", l.worker.do(t, "info", "-f", "{{.Swarm.NodeID}}"))
+	l.settles(t, "web", 3)
+	c.pause(false)
+
+	syscall.Kill(l.worker.pid(), syscall.SIGKILL)
+	l.settles(t, "glob", 1)
+	l.settles(t, "web", 3)
+}
+
+// restartManager ends the manager's engine, and with it its tasks, and starts it anew.
+func (l *swarmLab) restartManager(t *testing.T) {
+	t.Helper()
+	pid := l.manager.pid()
+	syscall.Kill(pid, syscall.SIGTERM)
+	for end := time.Now().Add(patience); syscall.Kill(pid, 0) == nil && l.manager.runs(); time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("the manager's engine does not end")
+		}
+	}
+	l.manager.start()
+	l.manager.do(t, "start", "asker-over")
+	l.askers[0].netns = fmt.Sprintf("/proc/%s/ns/net", l.manager.do(t, "inspect", "-f", "{{.State.Pid}}", "asker-over"))
+}
+
+// exists asks the worker's server for a service while something lasts: it always exists there.
+func (l *swarmLab) exists(t *testing.T, what, service string, meanwhile func()) {
+	t.Helper()
+	a, stop, asked, denied := l.askers[1], make(chan struct{}), 0, 0
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for tick := time.NewTicker(5 * time.Millisecond); ; {
+			select {
+			case <-stop:
+				tick.Stop()
+				return
+			case <-tick.C:
+			}
+			if got, err := l.answer(a, "tasks."+service); err == nil {
+				asked++
+				if got == "NXDOMAIN" {
+					denied++
+				}
+			}
+		}
+	}()
+	meanwhile()
+	close(stop)
+	<-done
+	t.Logf("%s: %d answers, %d that there is no %s", what, asked, denied, service)
+	if asked == 0 || denied > 0 {
+		t.Errorf("%s: %d answers, %d that there is no %s", what, asked, denied, service)
+	}
+}
