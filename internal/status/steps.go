@@ -45,7 +45,7 @@ func (e *Explanation) Steps() []string {
 	}
 	for i := range e.Hosts {
 		h := &e.Hosts[i]
-		add("Host %s is %s%s", Quoted(string(h.ID)), h.State, e.since(h.Since))
+		add("%s is %s%s", sentence(h.who()), h.State, e.since(h.Since))
 	}
 	switch {
 	case e.Passed:

@@ -87,7 +87,7 @@ func (s *Snapshot) meant(n *node, v *View) bool {
 
 // means reports whether the container is one that the view can mean by the address. Of those of several hosts that have it
 // these are the containers of its own host, and those whose network leads there from the asker's. To who is elsewhere it
-// means nothing where several hosts have it.
+// means nothing where several hosts have it; nor does a Swarm's task's, on another node than the asker's.
 func (s *Snapshot) means(n *node, entry *Entry, v *View) bool {
 	if !s.several || v.Asker != Elsewhere && v.local(entry) {
 		return true
@@ -100,5 +100,5 @@ func (s *Snapshot) means(n *node, entry *Entry, v *View) bool {
 	if leads(entry) {
 		return true
 	}
-	return v.Asker == Elsewhere && !slices.ContainsFunc(n.claims, func(c claimant) bool { return c.entry.Host != entry.Host || leads(c.entry) })
+	return (v.Asker == Elsewhere || entry.Swarm != nil) && !slices.ContainsFunc(n.claims, func(c claimant) bool { return c.entry.Host != entry.Host || leads(c.entry) })
 }

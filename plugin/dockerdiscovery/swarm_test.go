@@ -151,3 +151,80 @@ func TestSwarmMatrix(t *testing.T) {
 		}
 	}
 }
+
+// TestSwarmRights has containers be called as services, stacks and what is in them. A container name of one label goes before a
+// service's; nothing else that somebody may give a container takes a service's name, or is mixed with it. On networks of its own a
+// container has what is called so there.
+func TestSwarmRights(t *testing.T) {
+	compose := func(project, service, addrs string) *container.Container {
+		return labelled(facts("thief", addrs), "project="+project, "service="+service)
+	}
+	alias := func(alias, addrs string) *container.Container {
+		c := facts("thief", addrs)
+		c.Endpoints[0].Aliases = []string{alias}
+		return c
+	}
+	called := func(name, addrs string) *container.Container {
+		c := facts(name, addrs)
+		c.ID = strings.Replace(c.ID, "0", "e", 1)
+		return c
+	}
+	task := facts("thief", "bridge=172.17.0.66")
+	task.Labels = map[string]string{
+		"com.docker.swarm.task.id": "task-web-1-2wb0", "com.docker.swarm.service.name": "web", "com.docker.swarm.service.id": "service-web",
+		"com.docker.swarm.task.name": "web.1.task-web-1-2wb0", "com.docker.stack.namespace": "st",
+	}
+	const thief = "172.17.0.66"
+	for _, c := range []struct {
+		what  string
+		thief *container.Container
+		want  map[string]string // by name: what the host, att on the overlay, and who is on the thief's bridge get
+	}{
+		{"nobody", nil, map[string]string{
+			"web": "172.18.0.2 172.18.0.3 | 10.0.1.2 | 172.17.0.1", "tasks.web": "172.18.0.2 172.18.0.3 | 10.0.1.3 10.0.1.4 10.0.1.5 | none",
+			"db.st": "172.18.0.8 | none | none", "st_db": "172.18.0.8 | none | none", "st-db": "172.18.0.8 | none | none", "db": "172.18.0.8 | none | none",
+		}},
+		{"a container called as a service", called("web", "bridge="+thief), map[string]string{
+			"web": thief + " | 10.0.1.2 | " + thief, "tasks.web": "172.18.0.2 172.18.0.3 | 10.0.1.3 10.0.1.4 10.0.1.5 | none", "1.web": "172.18.0.2 | 10.0.1.3 | none",
+		}},
+		{"a container called as a service, on its network", called("web", "ov=10.0.1.66"), map[string]string{
+			"web": "none | 10.0.1.66 | none", "tasks.web": "172.18.0.2 172.18.0.3 | 10.0.1.3 10.0.1.4 10.0.1.5 | none",
+		}},
+		{"a container called as a stack", called("st", "bridge="+thief), map[string]string{
+			"st": thief + " | none | " + thief, "db.st": "172.18.0.8 | none | none", "tasks.db.st": "172.18.0.8 | none | none",
+		}},
+		{"a container called as what is in a stack", called("db.st", "bridge="+thief), map[string]string{"db.st": "172.18.0.8 | none | " + thief}},
+		{"a project called as a stack", compose("st", "db", "bridge="+thief), map[string]string{"db.st": "172.18.0.8 | none | " + thief}},
+		{"a project called as a service", compose("web", "tasks", "bridge="+thief), map[string]string{
+			"tasks.web": "172.18.0.2 172.18.0.3 | 10.0.1.3 10.0.1.4 10.0.1.5 | " + thief,
+		}},
+		{"a project's slot", compose("web", "1", "ov=10.0.1.66"), map[string]string{"1.web": "172.18.0.2 | 10.0.1.3 | none"}},
+		{"an alias", alias("web", "bridge="+thief), map[string]string{"web": "172.18.0.2 172.18.0.3 | 10.0.1.2 | " + thief}},
+		{"an alias on its network", alias("web", "ov=10.0.1.66"), map[string]string{"web": "172.18.0.2 172.18.0.3 | 10.0.1.2 | 172.17.0.1"}},
+		{"an alias of its", alias("db", "bridge="+thief), map[string]string{"db": "none | none | " + thief, "db.st": "172.18.0.8 | none | none"}},
+		{"a label", labelled(facts("thief", "bridge="+thief), "host=web, tasks.web, db.st, st_db"), map[string]string{
+			"web": "172.18.0.2 172.18.0.3 | 10.0.1.2 | " + thief, "tasks.web": "172.18.0.2 172.18.0.3 | 10.0.1.3 10.0.1.4 10.0.1.5 | " + thief,
+			"db.st": "172.18.0.8 | none | " + thief, "st_db": "172.18.0.8 | none | " + thief,
+		}},
+		{"a name with hyphens", called("st-db", "bridge="+thief), map[string]string{"st-db": thief + " | none | " + thief, "st_db": "172.18.0.8 | none | none"}},
+		{"labels of a task's", task, map[string]string{
+			"web": "172.18.0.2 172.18.0.3 | 10.0.1.2 | 172.17.0.1", "1.web": "172.18.0.2 | 10.0.1.3 | none", "db.st": "172.18.0.8 | none | none",
+		}},
+	} {
+		d := inSwarm(containertest.Manager, false, nil)
+		if c.thief != nil {
+			d.apply([]container.Change{{ID: c.thief.ID, Container: c.thief}})
+		}
+		for name, want := range c.want {
+			var got []string
+			for _, from := range []string{fromHost, "172.18.0.50", "172.17.0.9"} {
+				answer := strings.Fields(dig(t, d, from, name+".docker.", dns.TypeA))
+				slices.Sort(answer)
+				got = append(got, strings.Join(answer, " "))
+			}
+			if got := strings.Join(got, " | "); got != want {
+				t.Errorf("%s: %s is %s, want %s", c.what, name, got, want)
+			}
+		}
+	}
+}
