@@ -68,7 +68,6 @@ func (s *Swarm) resee(refs []string) {
 	if attached {
 		s.renewAttached()
 	}
-	s.forgetEnded()
 }
 
 // see notes what the host tells of the container, and returns the IDs by which that is known, none if it is no matter of a Swarm's.
@@ -85,7 +84,7 @@ func (s *Swarm) see(f *Feed, id string) (refs []string) {
 		for ref, all := range s.seen {
 			for i := range all {
 				if at := &all[i]; at.on.Host() == f.host && at.facts != nil && at.facts.ID == id {
-					at.facts = nil
+					at.facts, at.ended = nil, s.cat.now()
 					refs = append(refs, ref)
 				}
 			}
@@ -104,7 +103,7 @@ func (s *Swarm) see(f *Feed, id string) (refs []string) {
 	}
 	for _, ref := range refs {
 		s.forget(ref, f.host)
-		s.seen[ref] = append(s.seen[ref], sighting{f.networks, facts})
+		s.seen[ref] = append(s.seen[ref], sighting{on: f.networks, facts: facts})
 	}
 	return refs
 }
@@ -117,14 +116,17 @@ func (s *Swarm) forget(ref string, host container.HostID) {
 	}
 }
 
-// forgetEnded forgets containers that have ended, and that are no task's any more. The caller holds mu.
+// forgetEnded forgets containers that have ended a while ago, and are no task's any more: a manager that lags behind others may tell
+// of them still. The caller holds mu.
 func (s *Swarm) forgetEnded() {
+	now := s.cat.now()
 	for ref, all := range s.seen {
-		if _, task := s.tasks[ref]; !task {
-			all = slices.DeleteFunc(all, func(at sighting) bool { return at.facts == nil })
-			if s.seen[ref] = all; len(all) == 0 {
-				delete(s.seen, ref)
-			}
+		if _, task := s.tasks[ref]; task {
+			continue
+		}
+		all = slices.DeleteFunc(all, func(at sighting) bool { return at.facts == nil && now.Sub(at.ended) >= container.KeepNames })
+		if s.seen[ref] = all; len(all) == 0 {
+			delete(s.seen, ref)
 		}
 	}
 }

@@ -52,6 +52,7 @@ type serviceListing struct {
 type sighting struct {
 	on    *container.Networks
 	facts *container.Container // nil if it has ended
+	ended time.Time            // when it had, by our clock
 }
 
 // Swarm returns what takes the facts of Swarms. From the first call on names that nobody has can't be denied before these are

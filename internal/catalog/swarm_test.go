@@ -112,10 +112,13 @@ func TestSwarmJoins(t *testing.T) {
 		}
 		r.tell(withTasks(rr, rr.Tasks[0], containertest.Task("rr", 2, containertest.Worker, "ov=10.0.1.12")))
 		r.expect(t, "another one", "2.rr", "none | 10.0.1.12")
+		r.tell(rr)
+		r.expect(t, "a manager lags behind", "2.rr", "none | none")
+		r.wait(container.KeepNames)
+		r.Swarm.Apply([]container.ServiceChange{{ID: rr.ID}})
 		if len(r.seen) > 0 {
 			t.Errorf("%d sightings of a container that has ended", len(r.seen))
 		}
-		r.Swarm.Apply([]container.ServiceChange{{ID: rr.ID}})
 		r.expect(t, "removed", "rr", "NXDOMAIN | NXDOMAIN")
 		if s := r.zones.Snapshot(); len(r.services)+len(r.tasks) > 0 || s.Records > 0 {
 			t.Errorf("after all has gone: %d services, %d tasks, %d records", len(r.services), len(r.tasks), s.Records)

@@ -47,7 +47,7 @@ func entry(id string, age int, addrs string, names ...string) *Entry {
 			e.Networks = append(e.Networks, on(network))
 		}
 	}
-	ranks := map[string]Rank{"host": ByHost, "name": ByName, "id": ByID, "twin": ByTwin, "project": ByProject, "": Shared, "shared": Shared}
+	ranks := map[string]Rank{"host": ByHost, "name": ByName, "id": ByID, "twin": ByTwin, "service": ByService, "task": ByTask, "project": ByProject, "": Shared, "shared": Shared}
 	for _, n := range names {
 		parts := append(strings.Split(n, "/"), "", "")
 		e.Claims = append(e.Claims, Claim{Name: parts[0], Rank: ranks[parts[1]], Network: on(parts[2])})

@@ -178,7 +178,9 @@ func (m model) claims(name string) (best []claimant) {
 		return cmp.Or(int(a.claim.Rank)-int(b.claim.Rank), a.entry.compare(b.entry))
 	})
 	for _, c := range all {
-		if first := all[0]; c.claim.Rank == first.claim.Rank && (c.entry == first.entry || first.claim.Rank >= ByTwin) {
+		first := all[0]
+		together := first.claim.Rank >= ByTwin && (!first.claim.Rank.ofService() || c.entry.sameService(first.entry))
+		if c.claim.Rank == first.claim.Rank && (c.entry == first.entry || together) {
 			best = append(best, c)
 		}
 	}
@@ -189,7 +191,7 @@ func (m model) addresses(name string) string {
 	var ips []string
 	for _, c := range m.claims(name) {
 		for _, a := range c.entry.Addresses {
-			if ip := a.IP.String(); c.claim.gives(a) && !slices.Contains(ips, ip) {
+			if ip := a.IP.String(); c.claim.addresses() && c.claim.gives(a) && !slices.Contains(ips, ip) {
 				ips = append(ips, ip)
 			}
 		}
@@ -209,12 +211,12 @@ func (m model) exists(name string) bool {
 	return false
 }
 
-// TestStoreAgainstModel does random changes and compares the store with the model.
+// TestStoreAgainstModel does random changes, of containers and of tasks of a Swarm's, and compares the store with the model.
 func TestStoreAgainstModel(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(7, 7))
 	s, m := newStore(), model{}
 	names := []string{"a.docker.", "b.docker.", "a.b.docker.", "c.a.b.docker.", "d.docker.", "x.d.docker."}
-	ranks := []string{"name", "id", "twin", "project", "shared"}
+	ranks := []string{"name", "id", "twin", "service", "task", "project", "shared"}
 	for i := range 3000 {
 		var changes []Change
 		for range 1 + rnd.IntN(3) {
@@ -230,6 +232,12 @@ func TestStoreAgainstModel(t *testing.T) {
 			}
 			addrs := fmt.Sprintf("n=172.17.0.%d", 1+rnd.IntN(20))
 			m[id] = entry(id, rnd.IntN(5), addrs, claims...)
+			if rnd.IntN(3) == 0 { // a task of one of two services
+				m[id].Swarm = &Member{By: "s", Service: fmt.Sprint(rnd.IntN(2)), Task: true}
+				for i := range m[id].Claims {
+					m[id].Claims[i].Part = Part(rnd.IntN(3))
+				}
+			}
 			changes = append(changes, Change{m[id].Key, m[id]})
 		}
 		s.Apply(changes)

@@ -25,7 +25,7 @@ import (
 func FuzzExplain(f *testing.F) {
 	for seed := range uint64(300) {
 		rnd := rand.New(rand.NewPCG(seed, 16))
-		data := make([]byte, 200)
+		data := make([]byte, 400)
 		for i := range data {
 			data[i] = byte(rnd.Uint32())
 		}
@@ -130,6 +130,9 @@ func newScene(data draw) *scene {
 	for i := range 1 + w.draw.intN(6) {
 		w.add(i, w.hosts[w.draw.intN(len(w.hosts))])
 	}
+	if w.draw.one(3) {
+		w.addSwarm()
+	}
 	for _, h := range w.hosts {
 		if !w.draw.one(6) {
 			w.sink(h).Synced()
@@ -226,10 +229,53 @@ func (w *scene) add(i int, h *watchedHost) {
 	w.sink(h).Apply(changes)
 }
 
+// addSwarm adds services, some of whose tasks are containers that there are.
+func (w *scene) addSwarm() {
+	s := w.catalog.Swarm()
+	nodes := containertest.Nodes(w.hosts[len(w.hosts)-1].id, "")
+	nodes[0].Ready, nodes[1].Ready = !w.draw.one(4), !w.draw.one(4)
+	s.Nodes(nodes)
+	for i := range 1 + w.draw.intN(3) {
+		service := &container.Service{Swarm: "s", ID: fmt.Sprint("service", i), Name: w.word(), Replicas: w.draw.intN(3), RoundRobin: w.draw.one(3), Partial: w.draw.one(6)}
+		if w.draw.one(3) {
+			service.Stack = w.draw.of("shop", "a")
+			service.Name = service.Stack + "_" + service.Name
+		}
+		if !w.draw.one(4) {
+			on := container.ServiceNetwork{ID: "over", Name: "over", Aliases: []string{w.word()}}
+			if !service.RoundRobin {
+				on.VIPs = []netip.Addr{netip.AddrFrom4([4]byte{10, 4, 1, byte(i)})}
+			}
+			service.Networks = append(service.Networks, on)
+		}
+		if w.draw.one(2) {
+			service.Ports = []container.ServicePort{{Number: 80, Proto: "tcp", Published: 8080, Mesh: !service.RoundRobin}}
+		}
+		if w.draw.one(4) {
+			service.Labels = map[string]string{"coredns.dockerdiscovery." + w.draw.of("host", "enable", "records"): w.draw.of("www", "false", "@ TXT hello")}
+		}
+		for n := range w.draw.intN(3) {
+			task := container.Task{ID: fmt.Sprint("task", i, n), Slot: n + 1, Node: nodes[w.draw.intN(2)].ID, HostNetwork: w.draw.one(6)}
+			if w.draw.one(2) {
+				task.Container = w.all[w.draw.intN(len(w.all))].ID
+			}
+			if !task.HostNetwork {
+				task.Connections = []container.TaskConnection{{Network: "over", Addrs: []netip.Addr{netip.AddrFrom4([4]byte{10, 4, 2, byte(10*i + n)})}}}
+			}
+			service.Tasks = append(service.Tasks, task)
+		}
+		s.Apply([]container.ServiceChange{{ID: service.ID, Service: service}})
+	}
+	if !w.draw.one(6) {
+		s.Synced()
+		s.Current(container.SwarmState{Swarm: "s", Current: !w.draw.one(5), Since: time.Now()})
+	}
+}
+
 // question asks for a name that is somebody's, or like one, from anywhere.
 func (w *scene) question() status.Question {
 	c := w.all[w.draw.intN(len(w.all))]
-	label := w.draw.of(c.Name, c.Hostname, c.Labels["com.docker.compose.service"]+"."+c.Labels["com.docker.compose.project"], c.ShortID(), "www", "db.web", "x.web", "c.web", "c."+c.Name, "_80._tcp."+c.Name, "nas", "web.nas", "cady", "nope", "")
+	label := w.draw.of(c.Name, c.Hostname, c.Labels["com.docker.compose.service"]+"."+c.Labels["com.docker.compose.project"], c.ShortID(), "www", "tasks.web", "1.web", "web.shop", "tasks.a.shop", "shop_db", "db.web", "x.web", "c.web", "c."+c.Name, "_80._tcp."+c.Name, "nas", "web.nas", "cady", "nope", "")
 	name := strings.TrimPrefix(label+w.draw.of(".docker.", ".docker.", ".docker", ".", ".sub.docker.", ".docker.loc"), ".")
 	if w.draw.one(12) {
 		name = w.draw.of("10.1.0.2", "10.2.0.3", "192.0.2.10", "docker", ".", "ns.dns.docker", "2.0.1.10.in-addr.arpa.")
