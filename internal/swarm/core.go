@@ -189,7 +189,7 @@ func (c *core) looked(m *member, i *jsonInfo, now time.Time, e *effects) {
 		m.lookAt = now.Add(c.retry)
 		return
 	}
-	m.settled = m.settled || m.role == none
+	m.settled = m.settled || m.role == none || m.role == manager && !c.swarms[m.swarm].ended.IsZero()
 	if m.role != before {
 		switch m.role {
 		case none:
@@ -250,6 +250,9 @@ func (c *core) listed(i int, l lists, now time.Time, e *effects) {
 		before := k.facts
 		k.facts = before.read(m.swarm, l)
 		e.services = append(e.services, changes(before.services, k.services)...)
+	}
+	for _, o := range c.members { // its other managers would say the same
+		o.settled = o.settled || o.swarm == m.swarm
 	}
 	k.lists, k.tasks, k.svcs, k.nods, k.last = l, tasks, services, nodes, i
 	k.asked, k.ended = m.asked, now
