@@ -47,7 +47,7 @@ dist:
 	$(MAN) run . $(CURDIR)/out/man
 	$(PACK) run . -targets "$(TARGETS)" $(CURDIR)/out
 	version=$$(dist/version) && for full in "" -full; do \
-		$(IMAGE) run . -version "$$version" -revision "$(REVISION)" $$full -docs $(CURDIR)/out/licences/dockerdiscovery$$full/linux $(CURDIR)/out $(CURDIR)/out/bin/dockerdiscovery$$full-linux-* || exit; \
+		$(IMAGE) run . -latest -version "$$version" -revision "$(REVISION)" $$full -docs $(CURDIR)/out/licences/dockerdiscovery$$full/linux $(CURDIR)/out $(CURDIR)/out/bin/dockerdiscovery$$full-linux-* || exit; \
 	done
 	cd out && sums=$$(find . -maxdepth 1 -type f -printf '%P\n' | LC_ALL=C sort | xargs sha256sum) && echo "$$sums" >SHA256SUMS
 

@@ -17,9 +17,9 @@ import (
 	"github.com/dockerdiscovery/dockerdiscovery/test/rig"
 )
 
-// loadImage makes our image of the binary under test, has the engine load it, and returns its name.
+// loadImage makes our image, has the engine load it, and returns its name.
 var loadImage = sync.OnceValues(func() (name string, err error) {
-	archive, name, err := theRun.BuildServerImage("../..", binary)
+	archive, name, err := theRun.BuildServerImage("../..")
 	if err != nil {
 		return "", err
 	}
@@ -32,7 +32,8 @@ var loadImage = sync.OnceValues(func() (name string, err error) {
 // lockedDown are the options of a container that may do nothing but what its server needs.
 var lockedDown = []string{"--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges"}
 
-// runImage starts a container of our image, locked down, with the engine's socket and a Corefile, until the test's end.
+// runImage starts a container of our image, locked down, with the engine's socket, until the test's end. Without a Corefile it
+// serves the image's own.
 func runImage(t *testing.T, corefile string, options ...string) (id string) {
 	t.Helper()
 	if podman {
@@ -42,14 +43,16 @@ func runImage(t *testing.T, corefile string, options ...string) (id string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	file := filepath.Join(t.TempDir(), "Corefile")
-	if err := os.WriteFile(file, []byte(corefile), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	// A read-only root takes no files, and an engine with a root of its own has not ours: so it is a volume.
+	// A read-only root takes no files, and an engine with a root of its own has not ours: so the Corefile is in a volume.
 	id = machine.do(t, slices.Concat([]string{"create", "-v", socketInside(t) + ":/var/run/docker.sock", "-v", "/etc/dockerdiscovery"}, lockedDown, options, []string{name})...)
 	t.Cleanup(func() { machine.output("rm", "-f", "-v", id) })
-	machine.do(t, "cp", file, id+":/etc/dockerdiscovery/Corefile")
+	if corefile != "" {
+		file := filepath.Join(t.TempDir(), "Corefile")
+		if err := os.WriteFile(file, []byte(corefile), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		machine.do(t, "cp", file, id+":/etc/dockerdiscovery/Corefile")
+	}
 	machine.do(t, "start", id)
 	return id
 }
@@ -170,11 +173,11 @@ func TestImageOnHostNetwork(t *testing.T) {
 	}
 }
 
-// The image's health check finds a server that hangs.
+// The image's health check finds a server that hangs, which serves the image's own Corefile.
 func TestImageHangs(t *testing.T) {
 	t.Parallel()
 	options := append(socketGroup(t), "--network", machine.network(t), "--health-interval", "1s", "--health-retries", "2")
-	id := runImage(t, ".:53 {\ndocker docker. {\nstatus\n}\n}\n", options...)
+	id := runImage(t, "", options...)
 	pid := machine.inspect(t, id).State.Pid
 	for _, step := range []struct {
 		signal syscall.Signal

@@ -13,7 +13,7 @@ import (
 
 // testInAContainer has the host's port 53 at a loopback address that nobody else is likely to have.
 func testInAContainer(t *testing.T) {
-	archive, image, err := theRun.BuildServerImage(root, binary)
+	archive, image, err := theRun.BuildServerImage(root)
 	if err != nil {
 		t.Fatal(err)
 	}

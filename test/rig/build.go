@@ -9,12 +9,15 @@ import (
 )
 
 // Build makes coredns as users get it, by the build.sh in the repository's root.
-func Build(root, binary string) error {
+func Build(root, binary string) error { return build(root, binary) }
+
+// build runs build.sh.
+func build(root string, args ...string) error {
 	script, err := filepath.Abs(filepath.Join(root, "build.sh")) // a name without a folder is looked for in $PATH
 	if err != nil {
 		return err
 	}
-	if out, err := exec.Command(script, binary).CombinedOutput(); err != nil {
+	if out, err := exec.Command(script, args...).CombinedOutput(); err != nil {
 		return fmt.Errorf("build.sh: %w\n%s", err, out)
 	}
 	return nil
@@ -42,14 +45,17 @@ func (r Run) ImportImage(tarball, name string) []string {
 	return []string{"import", "--change", `ENTRYPOINT ["/image"]`, "--change", "LABEL " + r.Label(), tarball, name}
 }
 
-// BuildServerImage makes the container image of a binary as users get it, with the run's mark, in the folder. It returns the archive
-// for "docker load", and the name that the image has then.
-func (r Run) BuildServerImage(root, binary string) (archive, name string, err error) {
-	out, docs, version := filepath.Join(r.Folder, "images"), filepath.Join(r.Folder, "docs"), "e2e-"+r.ID
+// BuildServerImage makes the container image as users get it, of the lean binary, with the run's mark. It returns the archive for
+// "docker load", and the name that the image has then.
+func (r Run) BuildServerImage(root string) (archive, name string, err error) {
+	out, docs, lean, version := filepath.Join(r.Folder, "images"), filepath.Join(r.Folder, "docs"), filepath.Join(r.Folder, "lean"), "e2e-"+r.ID
 	if err := os.MkdirAll(docs, 0o755); err != nil {
 		return "", "", err
 	}
-	cmd := exec.Command("go", "run", ".", "-version", version, "-revision", "none", "-label", r.Label(), "-docs", docs, out, binary)
+	if err := build(root, "-lean", lean); err != nil {
+		return "", "", err
+	}
+	cmd := exec.Command("go", "run", ".", "-version", version, "-revision", "none", "-label", r.Label(), "-docs", docs, out, lean)
 	cmd.Dir, cmd.Env = filepath.Join(root, "dist", "image"), append(os.Environ(), "SOURCE_DATE_EPOCH=0")
 	if said, err := cmd.CombinedOutput(); err != nil {
 		return "", "", fmt.Errorf("making the image: %w: %s", err, said)
