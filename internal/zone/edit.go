@@ -99,7 +99,7 @@ func (e *edit) publish() *Snapshot {
 	if len(e.changed) > 0 {
 		e.serials = maps.Clone(e.serials)
 		for apex := range e.changed {
-			e.serials[apex] = nextSerial(apex)
+			e.serials[apex] = NextSerial(apex)
 		}
 	}
 	return e.Snapshot

@@ -354,18 +354,18 @@ func header(name string, rrtype uint16, ttl uint32) dns.RR_Header {
 	return dns.RR_Header{Name: name, Rrtype: rrtype, Class: dns.ClassINET, Ttl: ttl}
 }
 
-// Secondaries learn of changes by NOTIFY. These are for one that hears none: containers
+// Secondaries learn of changes by NOTIFY. These seconds are for one that hears none: containers
 // live for minutes, so it asks each minute, and gives up an hour after it lost us.
 const (
-	refresh = 60
-	retry   = 15
+	Refresh = 60
+	Retry   = 15
 	expire  = 3600
 )
 
 func (s *Snapshot) soa(name string, o *origin, ttl uint32) []dns.RR {
 	rr := &singleSOA{SOA: dns.SOA{
 		Hdr: header(name, dns.TypeSOA, ttl), Ns: o.ns, Mbox: o.mbox, Serial: s.serial(o.name),
-		Refresh: refresh, Retry: retry, Expire: expire, Minttl: s.store.config.NegativeTTL,
+		Refresh: Refresh, Retry: Retry, Expire: expire, Minttl: s.store.config.NegativeTTL,
 	}}
 	rr.rrs[0] = &rr.SOA
 	return rr.rrs[:]

@@ -229,13 +229,13 @@ var issued = struct {
 	last map[string]uint64
 }{last: map[string]uint64{}}
 
-// nextSerial returns a serial for the zone that is greater, in the arithmetic of
+// NextSerial returns a serial for the zone that is greater, in the arithmetic of
 // RFC 1982, than any that this process or an earlier one gave out for it.
 //
 // It counts hundredths of a second since 1970 modulo 2³². So the clock carries it over
 // a restart, unless a process publishes more than a hundred changes a second all its
 // life, and a secondary may lag behind by 248 days.
-func nextSerial(apex string) uint32 {
+func NextSerial(apex string) uint32 {
 	issued.Lock()
 	defer issued.Unlock()
 	next := max(issued.last[apex]+1, uint64(time.Now().UnixMilli()/10))

@@ -90,7 +90,7 @@ func (v *Version) follow(before *Version) {
 		}
 		z := v.zones[apex]
 		v.zones[apex] = &transferred{
-			serial: nextSerial(apex), size: z.size + octets(d.added) - octets(d.removed),
+			serial: NextSerial(apex), size: z.size + octets(d.added) - octets(d.removed),
 			journal: z.journal.append(step{z.serial, *d}),
 		}
 	}

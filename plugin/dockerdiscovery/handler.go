@@ -53,8 +53,9 @@ type Docker struct {
 	recursion bool // is offered by the server block
 	transfers bool // are given by the plugin transfer
 
-	publishing   sync.Mutex    // held by who makes a version for secondaries; guards the following
-	surroundings *surroundings // of the last one
+	catalogZone  atomic.Pointer[catalogZone] // nil if there is none, or its members are not known yet
+	publishing   sync.Mutex                  // held by who makes a version for secondaries; guards the following
+	surroundings *surroundings               // of the last one
 
 	explaining *allowance // of answers, to who asks for these
 
@@ -84,6 +85,9 @@ func (d *Docker) ServeDNS(ctx context.Context, w dns.ResponseWriter, r *dns.Msg)
 	}
 
 	e := &exchange{Docker: d, w: w}
+	if d.isCatalogs(r.Question[0].Name) {
+		return d.answerForCatalog(e, r)
+	}
 	var q zone.Query
 	var res zone.Result
 	e.query(&q, &r.Question[0])
@@ -176,7 +180,16 @@ func (d *Docker) zoneTransfer(ctx context.Context, w dns.ResponseWriter, r *dns.
 	if !d.transfers && d.has(r.Question[0].Name) {
 		return dns.RcodeRefused, nil
 	}
-	return d.next(ctx, w, r)
+	return d.next(ctx, compressing{w}, r)
+}
+
+// compressing has messages compressed: in a transfer most owner names end alike.
+type compressing struct{ dns.ResponseWriter }
+
+// WriteMsg implements dns.ResponseWriter.
+func (w compressing) WriteMsg(m *dns.Msg) error {
+	m.Compress = true
+	return w.ResponseWriter.WriteMsg(m)
 }
 
 // others reports whether a name in our zones that no container has is for others to answer or deny.

@@ -113,7 +113,7 @@ func (i *instance) whole() bool {
 func (d *Docker) delegate() {
 	var beside []string // zones of blocks that listen where we do
 	for _, other := range d.instance.plugins {
-		if other == d || slices.ContainsFunc(other.listens, func(at string) bool { return slices.Contains(d.listens, at) }) {
+		if other.listensWith(d) {
 			beside = append(beside, other.config.zone.Zones...)
 		}
 	}
@@ -127,6 +127,11 @@ func (d *Docker) delegate() {
 			d.store.Delegate(zone)
 		}
 	}
+}
+
+// listensWith reports whether there is an address at which both are asked.
+func (d *Docker) listensWith(other *Docker) bool {
+	return d == other || slices.ContainsFunc(d.listens, func(at string) bool { return slices.Contains(other.listens, at) })
 }
 
 // start begins to watch the engines. It returns when the names of all running containers are known, or after a while without.

@@ -20,6 +20,9 @@ const (
 	// notifyInterval is the least time between two NOTIFYs about changes of a zone.
 	notifyInterval = time.Second
 
+	// retellAfter is how long the old instance has to end after a reload.
+	retellAfter = 2 * time.Second
+
 	// surroundingsInterval is how often it is looked whether this machine's addresses have changed: of that nobody tells.
 	surroundingsInterval = 10 * time.Second
 
@@ -35,17 +38,36 @@ const (
 // notifier sends secondaries a NOTIFY for each change, RFC 1996, and repeats it until the secondary acknowledges the
 // newest serial. Each secondary and zone has a goroutine, so that one without an answer delays nobody.
 type notifier struct {
-	cancel context.CancelFunc // nil if no zone is transferred
+	ctx    context.Context // nil if no zone is transferred
+	cancel context.CancelFunc
 }
 
 // start has the notifications sent until stop. What the catalog has when it is complete is published.
 func (n *notifier) start(cat *catalog.Catalog, publish func() *zone.Version, all []*notification) {
-	var ctx context.Context
-	ctx, n.cancel = context.WithCancel(context.Background())
+	ctx := n.context()
 	for _, one := range all {
 		go one.run(ctx)
 	}
 	go watchSerials(ctx, cat, publish, all)
+}
+
+// tell has the notifications of one serial sent. It is told once more after a while: where a reload has brought it, a secondary may have
+// asked the server before it for the serial.
+func (n *notifier) tell(serial uint32, all []*notification) {
+	ctx := n.context()
+	for _, one := range all {
+		go one.run(ctx)
+		one.mark(serial)
+		time.AfterFunc(retellAfter, func() { one.repeat() })
+	}
+}
+
+// context returns that of all notifications, which stop ends.
+func (n *notifier) context() context.Context {
+	if n.ctx == nil {
+		n.ctx, n.cancel = context.WithCancel(context.Background())
+	}
+	return n.ctx
 }
 
 func (n *notifier) stop() {
@@ -97,6 +119,11 @@ func (n *notification) mark(serial uint32) {
 		return
 	}
 	n.serial = serial
+	n.repeat()
+}
+
+// repeat makes the serial due once more.
+func (n *notification) repeat() {
 	select {
 	case n.due <- struct{}{}:
 	default: // the serial before waits still: one NOTIFY will do for both

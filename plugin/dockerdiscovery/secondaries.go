@@ -39,19 +39,50 @@ func onEvent(event caddy.EventName, info any) error {
 
 	instancesMu.Lock()
 	defer instancesMu.Unlock()
+	given := map[*Docker][]transferBlock{}
 	for _, d := range active {
 		if d.instance != instance || d.block.index >= len(blocks) {
 			continue
 		}
-		transfers, err := parseTransfers(caddyfile.NewDispenserTokens(corefile.Path(), blocks[d.block.index].Tokens["transfer"]), d.block.keys)
+		given[d], err = parseTransfers(caddyfile.NewDispenserTokens(corefile.Path(), blocks[d.block.index].Tokens["transfer"]), d.block.keys)
 		if err != nil {
 			return err
 		}
+	}
+	for d, transfers := range given {
 		if len(transfers) > 0 {
 			d.notifier.start(d.catalog, d.publish, notifications(d.config.zone.Zones, transfers))
 		}
+		d.listMembers(given)
 	}
 	return nil
+}
+
+// listMembers fills the catalog zone, if there is one: with the zones that somebody gets who asks where it stands. Its secondaries are
+// told.
+func (d *Docker) listMembers(given map[*Docker][]transferBlock) {
+	name := d.config.catalogZone
+	if name == "" {
+		return
+	}
+	var members []string
+	for other, transfers := range given {
+		if !other.listensWith(d) {
+			continue
+		}
+		for _, zone := range other.config.zone.Zones {
+			if b := transferOf(zone, transfers); zone != "." && b != nil {
+				members = append(members, zone)
+			}
+		}
+	}
+	z := newCatalogZone(name, members, d.config.zone.TTL)
+	d.catalogZone.Store(z)
+	if transferOf(name, given[d]) == nil {
+		d.warnf("No plugin transfer gives the catalog zone %s to anybody: name its secondaries in a transfer block for it", name)
+		return
+	}
+	d.notifier.tell(z.soa.Serial, notifications([]string{name}, given[d]))
 }
 
 // transferBlock is a transfer plugin's block.
@@ -91,23 +122,29 @@ func parseTransfers(c caddyfile.Dispenser, keys []string) (all []transferBlock, 
 	return all, nil
 }
 
-// notifications returns a notification for each zone and each of its secondaries. A zone's block is the one with the
-// longest match, as in the transfer plugin.
+// notifications returns a notification for each zone and each of its secondaries.
 func notifications(zones []string, transfers []transferBlock) (all []*notification) {
 	for _, zone := range zones {
 		if zone == "." { // which is not transferred
 			continue
 		}
-		var longest string
-		var secondaries []*secondary
-		for _, b := range transfers {
-			if match := b.zones.Matches(zone); len(match) > len(longest) {
-				longest, secondaries = match, b.secondaries
+		if b := transferOf(zone, transfers); b != nil {
+			for _, s := range b.secondaries {
+				all = append(all, newNotification(zone, s))
 			}
-		}
-		for _, s := range secondaries {
-			all = append(all, newNotification(zone, s))
 		}
 	}
 	return all
+}
+
+// transferOf returns the block by which the zone is transferred, nil if there is none: that with the longest match, as in the transfer
+// plugin.
+func transferOf(zone string, transfers []transferBlock) (best *transferBlock) {
+	var longest string
+	for i, b := range transfers {
+		if match := b.zones.Matches(zone); len(match) > len(longest) {
+			longest, best = match, &transfers[i]
+		}
+	}
+	return best
 }

@@ -81,6 +81,7 @@ type config struct {
 	templates   []*naming.NameTemplate
 
 	transferAsker transferAsker
+	catalogZone   string // "" if there is none
 
 	status *statusLine // nil if there is none
 }
@@ -220,6 +221,7 @@ var properties = map[string]property{
 	"swarm":         {form: "swarm", set: (*config).setSwarm},
 	"publish":       {form: "publish [ADDRESS...]", max: unlimited, set: (*config).setPublish},
 	"forwarders":    {form: "forwarders CIDR..., each an address or a range, as in 192.0.2.53 or 127.0.0.0/8", min: 1, max: unlimited, adds: true, set: (*config).addForwarders},
+	"catalog_zone":  {form: catalogForm, min: 1, max: 1, set: (*config).setCatalogZone},
 	"transfer_view": {form: "transfer_view host|lan", min: 1, max: 1, set: (*config).setTransferView},
 	"status":        {form: statusForm, max: unlimited, set: (*config).setStatus},
 	"resync":        {form: fmt.Sprintf("resync DURATION, at least %s", minResync), min: 1, max: 1, set: (*config).setResync},
@@ -247,13 +249,17 @@ func parse(c *caddy.Controller) (config, error) {
 		if i > 0 {
 			return cfg, c.Errf("docker stands in this server block already; want it once, with all zones as its arguments")
 		}
-		zones, err := parseZones(c, c.RemainingArgs())
+		args := c.RemainingArgs()
+		zones, err := parseZones(c, args)
 		if err != nil {
 			return cfg, err
 		}
 		cfg.zone.Zones = zones
 		if err := cfg.parseBlock(c); err != nil {
 			return cfg, err
+		}
+		if err := cfg.checkCatalogZone(len(args) > 0, c.ServerBlockKeys); err != nil {
+			return cfg, c.Err(err.Error())
 		}
 	}
 	if len(cfg.sources) == 0 {

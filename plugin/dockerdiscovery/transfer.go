@@ -19,6 +19,12 @@ var errNotSynced = errors.New("not all containers are known yet")
 // Transfer implements transfer.Transferer: what has changed since the serial, RFC 1995, or else the whole zone, from one version.
 func (d *Docker) Transfer(apex string, serial uint32) (<-chan []dns.RR, error) {
 	apex = plugin.Name(apex).Normalize()
+	if apex == d.config.catalogZone {
+		if z := d.catalogZone.Load(); z != nil {
+			return z.transfer(serial), nil
+		}
+		return nil, errNoMembers
+	}
 	if apex == "." || !slices.Contains(d.config.zone.Zones, apex) {
 		return nil, transfer.ErrNotAuthoritative
 	}
@@ -89,7 +95,7 @@ func isTransfer(r *dns.Msg) bool {
 // has reports whether the name lies in one of our zones other than zone ".".
 func (d *Docker) has(name string) bool {
 	apex := plugin.Zones(d.config.zone.Zones).Matches(name)
-	return apex != "" && apex != "."
+	return apex != "" && apex != "." || d.isCatalogs(name)
 }
 
 // newer compares serials, RFC 1982 §3.2.
