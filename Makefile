@@ -22,11 +22,12 @@ BENCHSTAT = go run golang.org/x/perf/cmd/benchstat@v0.0.0-20260908200009-22c9c6c
 # Always anew: Go's test cache cannot know the engine's state. Verbose: latencies and skips are reported.
 E2E = go test -race -count=1 -p 1 -timeout 20m -v ./test/e2e ./test/convergence ./test/soak
 HOSTS = go test -race -count=1 -timeout 15m -v ./test/hosts
+SECONDARIES = go test -race -count=1 -timeout 30m -v ./test/secondaries
 EXAMPLES = go test -race -count=1 -timeout 30m -v ./test/examples
 PACKAGES = go test -race -count=1 -timeout 20m -v ./test/packages
 BROWSER = $(PAGE) test -race -count=1 -timeout 15m -v .
 
-.PHONY: run build man dist test model e2e test-examples test-engines test-hosts test-packages test-alerts test-page page-large screenshots soak lint bench bench-scale bench-hosts bench-status bench-engine bench-crashes pgo
+.PHONY: run build man dist test model e2e test-examples test-engines test-hosts test-secondaries test-packages test-alerts test-page page-large screenshots soak lint bench bench-scale bench-hosts bench-status bench-engine bench-crashes pgo
 
 run: build
 	./coredns -conf Corefile.example
@@ -87,6 +88,10 @@ test-engines:
 # Three hosts with engines of three versions. In make test all have the machine's.
 test-hosts:
 	test/with-engine $(HOSTS) -hosts.engines docker-trixie,docker-sid -hosts.away 1m
+
+# Ten thousand changes for BIND, Knot and maps. In make test there are a few hundred.
+test-secondaries:
+	test/with-engine $(SECONDARIES) -secondaries.changes 10000 -secondaries.points 100
 
 # In make test a fake engine is away, and minutes are seconds.
 test-alerts:

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"net"
+	"slices"
 
 	"github.com/coredns/caddy"
 	"github.com/coredns/caddy/caddyfile"
@@ -12,7 +13,12 @@ import (
 	"github.com/coredns/coredns/plugin/pkg/transport"
 )
 
-func init() { caddy.RegisterEventHook(pluginName, onEvent) }
+// hearEvents registers onEvent, unless that is done. CoreDNS forgets it when it reloads the Corefile at a signal.
+func hearEvents() {
+	if !slices.Contains(caddy.ListPlugins()["event_hooks"], pluginName) {
+		caddy.RegisterEventHook(pluginName, onEvent)
+	}
+}
 
 // serverBlock says where in the Corefile a plugin stands.
 type serverBlock struct {

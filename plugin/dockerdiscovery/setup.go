@@ -104,6 +104,7 @@ func setup(c *caddy.Controller) error {
 	d.block = serverBlock{c.ServerBlockIndex, c.ServerBlockKeys}
 	d.listens = listens(dnsserver.GetConfig(c), c.ServerBlockKeys)
 	i.plugins = append(i.plugins, d)
+	hearEvents()
 
 	first := false // and no reload
 	c.OnFirstStartup(func() error {

@@ -141,12 +141,20 @@ func TestTransfer(t *testing.T) {
 		}
 		return nil
 	})
-	got, err := s.transfer(new(dns.Msg).SetIxfr("docker.", s.serial()-1, "ns.dns.docker.", "hostmaster.docker."), nil)
+	const before = 1_000_000 // hours ago: none of ours
+	got, err := s.transfer(new(dns.Msg).SetIxfr("docker.", s.serial()-before, "ns.dns.docker.", "hostmaster.docker."), nil)
 	if err == nil {
 		err = framed(got)
 	}
 	if err != nil {
-		t.Errorf("IXFR from an older serial: %v", err)
+		t.Errorf("IXFR from a serial that is not known: %v", err)
+	}
+	serial := s.serial()
+	late := machine.run(t)
+	s.soon(late[:12]+".docker.", dns.TypeA, machine.addr(t, late))
+	got, err = s.transfer(new(dns.Msg).SetIxfr("docker.", serial, "ns.dns.docker.", "hostmaster.docker."), nil)
+	if err != nil || len(got) < 5 || framed(got) == nil || got[1].(*dns.SOA).Serial != serial || !slices.Equal(data(got, late[:12]+".docker.", dns.TypeA), []string{machine.addr(t, late)}) {
+		t.Errorf("IXFR from serial %d, before a container was started: %v\n%v", serial, err, got)
 	}
 }
 
