@@ -88,7 +88,8 @@ func (s *system) boot() {
 	}
 	cmd := exec.Command("systemd-nspawn", "--quiet", "--boot", "--directory", s.root, "--machine", s.machine(),
 		"--register=no", "--keep-unit", "--network-namespace-path", rig.NetnsPath(s.engine.Netns), "--bind", s.sockets()+":/run/engine",
-		"--resolv-conf=off", "--timezone=off", "--link-journal=no", "--console=pipe")
+		"--resolv-conf=off", "--timezone=off", "--link-journal=no", "--console=pipe",
+		"--setenv", theRun.Environ()) // by which the reaper knows the first process: it outlives a systemd-nspawn that is killed
 	cmd.Env = append(os.Environ(), "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1") // systemd 257 knows no other
 	var err error
 	if s.nspawn, err = rig.Start(cmd); err != nil {
