@@ -8,6 +8,16 @@ import (
 	"github.com/dockerdiscovery/dockerdiscovery/internal/zone"
 )
 
+// Count returns the numbers of services, and of those of their tasks that serve.
+func (s *Swarm) Count() (services, tasks int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, l := range s.services {
+		tasks += len(l.facts.Tasks)
+	}
+	return len(s.services), tasks
+}
+
 // explain returns what is known of the services, by name.
 func (s *Swarm) explain() (all []Explanation) {
 	s.mu.Lock()

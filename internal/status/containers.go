@@ -172,13 +172,21 @@ func (s *Server) containerTable(r *http.Request) (view, error) {
 		}
 		t := newTable(w, len(blocks) > 1, "ID", "CONTAINER", "HOST", "STATE", "SINCE", "ADDRESSES", "NAMES")
 		for _, c := range shown.Rows {
-			t.rowOf(c.Block, c.ShortID(), c.Name, string(c.Host), c.State, ago(c.Since), strings.Join(c.addresses(), ", "), list(c.namesOrWhy()))
+			t.rowOf(c.Block, c.ShortID(), c.Name, c.on(), c.State, ago(c.Since), strings.Join(c.addresses(), ", "), list(c.namesOrWhy()))
 		}
 		if err := t.Flush(); err != nil {
 			return err
 		}
 		return shown.more(w, r)
 	}}, nil
+}
+
+// on is where the container is, or that it is a Swarm's service, which is on all hosts.
+func (c *Container) on() string {
+	if c.Kind != "" {
+		return "swarm"
+	}
+	return string(c.Host)
 }
 
 func (c *Container) addresses() (all []string) {
@@ -276,6 +284,11 @@ func claims(b Block, c *Container) ([]ClaimedName, error) {
 				claim.Answers, claim.Why = v.Reason == zone.Answers, e.why(v)
 			}
 		}
+		if c.Kind != "" && slices.ContainsFunc(e.Claims, func(v Claim) bool {
+			return v.Reason == zone.Answers && v.Entry.Swarm != nil && v.Entry.Swarm.Service == c.ID
+		}) {
+			claim.Answers, claim.Why = true, ""
+		}
 		all = append(all, claim)
 	}
 	return all, nil
@@ -284,7 +297,11 @@ func claims(b Block, c *Container) ([]ClaimedName, error) {
 // write writes the container for a terminal.
 func (c *ContainerDetail) write(w io.Writer) error {
 	t := newColumns(w, 1)
-	t.row("Container:", c.Name)
+	if c.Kind == "" {
+		t.row("Container:", c.Name)
+	} else {
+		t.row("Service:", c.Name)
+	}
 	t.row("ID:", c.ID)
 	t.row("Host:", string(c.Host))
 	t.row("Block:", c.Block)

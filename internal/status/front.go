@@ -151,7 +151,7 @@ func (v *seen) line(c Container, e *catalog.Explanation) line {
 		Container: c, Key: lineKey(e.Key),
 		Link: link("/containers/"+url.PathEscape(e.ID), "block", v.info.Key),
 	}
-	if v.several {
+	if v.several && c.Kind == "" {
 		l.On = string(e.Host)
 	}
 	if e.Entry == nil {
@@ -198,7 +198,7 @@ func (v *seen) answers(e *zone.Entry) (addrs []netip.Addr, why string) {
 		return nil, ""
 	}
 	for _, claim := range ex.Claims {
-		if claim.Entry.Key == e.Key {
+		if claim.Entry.Key == e.Key || e.IsService() && claim.Entry.SameService(e) {
 			addrs = append(addrs, claim.Addrs...)
 		}
 	}
@@ -208,8 +208,11 @@ func (v *seen) answers(e *zone.Entry) (addrs []netip.Addr, why string) {
 	return addrs, why
 }
 
-// stateClass is the class of style of a container's state, or a host's.
+// stateClass is the class of style of a container's state, a service's, or a host's.
 func stateClass(state string) string {
+	if tasks, _, ok := strings.Cut(state, " "); ok && strings.HasSuffix(strings.TrimSuffix(state, "s"), "task") {
+		return map[bool]string{true: "warn", false: "good"}[tasks == "0"]
+	}
 	switch state {
 	case "running", "healthy", "health starting", "current":
 		return "good"

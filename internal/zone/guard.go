@@ -93,7 +93,7 @@ func countFunc[T any](all []T, counts func(T) bool) (n int) {
 
 // sameProject reports whether both are of one Compose project, which is one host's, of one stack of a Swarm's, or of one service.
 func (entry *Entry) sameProject(o *Entry) bool {
-	return entry.Project != "" && entry.Project == o.Project && entry.ToldBy() == o.ToldBy() || entry.sameService(o)
+	return entry.Project != "" && entry.Project == o.Project && entry.ToldBy() == o.ToldBy() || entry.SameService(o)
 }
 
 // ambiguous reports whether the claim may make the name mean several things. Records say for

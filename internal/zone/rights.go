@@ -61,7 +61,7 @@ func (n *node) best(lords []Key) (won []*Entry) {
 		case c.rank() > n.rank:
 			return won
 		case n.rank.alone() && slices.ContainsFunc(won, func(e *Entry) bool { return e.Host == c.entry.Host }), slices.Contains(won, c.entry):
-		case n.rank.ofService() && !won[0].sameService(c.entry): // of two of one name, with hyphens or of two Swarms
+		case n.rank.ofService() && !won[0].SameService(c.entry): // of two of one name, with hyphens or of two Swarms
 		default:
 			won = append(won, c.entry)
 		}

@@ -179,7 +179,7 @@ func (m model) claims(name string) (best []claimant) {
 	})
 	for _, c := range all {
 		first := all[0]
-		together := first.claim.Rank >= ByTwin && (!first.claim.Rank.ofService() || c.entry.sameService(first.entry))
+		together := first.claim.Rank >= ByTwin && (!first.claim.Rank.ofService() || c.entry.SameService(first.entry))
 		if c.claim.Rank == first.claim.Rank && (c.entry == first.entry || together) {
 			best = append(best, c)
 		}

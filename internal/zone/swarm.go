@@ -59,8 +59,8 @@ func (entry *Entry) ToldBy() container.HostID {
 // IsService reports whether the entry is a Swarm's service's.
 func (entry *Entry) IsService() bool { return entry.Swarm != nil && !entry.Swarm.Task }
 
-// sameService reports whether both are of one service of a Swarm's, as it and its tasks are.
-func (entry *Entry) sameService(o *Entry) bool {
+// SameService reports whether both are of one service of a Swarm's, as it and its tasks are.
+func (entry *Entry) SameService(o *Entry) bool {
 	return entry.Swarm != nil && o.Swarm != nil && entry.Swarm.Service != "" &&
 		entry.Swarm.By == o.Swarm.By && entry.Swarm.Service == o.Swarm.Service
 }
@@ -152,7 +152,7 @@ func (entry *Entry) inPlace(claims []claimant, all []reached) Reason {
 	for i := range claims {
 		least = min(least, claims[i].claim.Part)
 	}
-	others := func(r reached) bool { return r.entry != entry && r.entry.sameService(entry) }
+	others := func(r reached) bool { return r.entry != entry && r.entry.SameService(entry) }
 	switch {
 	case entry.idle():
 		return NoTask
@@ -168,7 +168,7 @@ func (entry *Entry) inPlace(claims []claimant, all []reached) Reason {
 func unlessMesh(v *View, claims []claimant) []claimant {
 	all := slices.Clone(claims)
 	return slices.DeleteFunc(claims, func(c claimant) bool {
-		tasks := func(o claimant) bool { return o.entry != c.entry && o.entry.sameService(c.entry) }
+		tasks := func(o claimant) bool { return o.entry != c.entry && o.entry.SameService(c.entry) }
 		if !c.entry.meshed() || !slices.ContainsFunc(all, tasks) || c.entry.virtual(v) {
 			return false
 		}

@@ -67,6 +67,8 @@ var (
 	recordsDesc    = desc("records", "Number of address and PTR records.")
 	lostDesc       = desc("lost_claims", "Number of claims to a name that another container keeps for itself.", "host")
 	skippedDesc    = desc("skipped_names", "Number of containers' names that can't be names in DNS.", "host")
+	servicesDesc   = desc("services", "Number of services of Swarms.")
+	tasksDesc      = desc("tasks", "Number of the services' tasks that serve.")
 	leftOutDesc    = desc("left_out_containers", "Number of containers without names. The reason is disabled, not_opted_in, no_name or unread.", "host", "reason")
 )
 
@@ -77,7 +79,7 @@ func init() { prometheus.MustRegister(live{}) }
 
 // Describe implements prometheus.Collector.
 func (live) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{connectedDesc, reconciledDesc, containersDesc, namesDesc, recordsDesc, lostDesc, skippedDesc, leftOutDesc} {
+	for _, d := range []*prometheus.Desc{connectedDesc, reconciledDesc, containersDesc, namesDesc, recordsDesc, lostDesc, skippedDesc, leftOutDesc, servicesDesc, tasksDesc} {
 		ch <- d
 	}
 }
@@ -108,13 +110,17 @@ func (live) Collect(ch chan<- prometheus.Metric) {
 			gauge(reconciledDesc, float64(s.Reconciled.UnixNano())/1e9, host)
 		}
 	}
-	var names, records int
+	var names, records, services, tasks int
 	lost, skipped := map[container.HostID]int{}, map[container.HostID]int{}
 	leftOut := map[container.HostID]map[string]int{}
 	for _, d := range running() {
 		s := d.store.Snapshot()
 		names += s.Names
 		records += s.Records
+		if d.catalog.HasSwarm() {
+			has, serving := d.catalog.Swarm().Count()
+			services, tasks = services+has, tasks+serving
+		}
 		for host, n := range d.catalog.Skipped() {
 			skipped[host] += n
 			lost[host] += s.Lost()[host]
@@ -134,6 +140,8 @@ func (live) Collect(ch chan<- prometheus.Metric) {
 	}
 	gauge(namesDesc, float64(names))
 	gauge(recordsDesc, float64(records))
+	gauge(servicesDesc, float64(services))
+	gauge(tasksDesc, float64(tasks))
 	for host, n := range skipped {
 		gauge(skippedDesc, float64(n), string(host))
 		gauge(lostDesc, float64(lost[host]), string(host))

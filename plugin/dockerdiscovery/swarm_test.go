@@ -1,12 +1,14 @@
 package dockerdiscovery
 
 import (
+	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/miekg/dns"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/dockerdiscovery/dockerdiscovery/internal/container"
 	"github.com/dockerdiscovery/dockerdiscovery/internal/containertest"
@@ -14,7 +16,8 @@ import (
 
 // inSwarm returns a plugin on a Swarm's manager or worker, which knows containertest's services from a manager, the containers of
 // its own engine, and those of the other node's too if that is an endpoint. Beside the tasks there are containers that ask: att on
-// the overlay ov (172.18.0.50), front on st_front (172.18.0.51), and def on the default bridge (172.17.0.9).
+// the overlay ov (172.18.0.50), front on st_front (172.18.0.51), all on the services' networks (172.18.0.52), and def on the default
+// bridge (172.17.0.9).
 func inSwarm(node string, both bool, change func(*config)) *Docker {
 	d := unheardDocker(func(c *config) {
 		c.endpoints = []endpoint{{name: "here"}}
@@ -55,15 +58,17 @@ func inSwarm(node string, both bool, change func(*config)) *Docker {
 			sink.askers.EngineAt([]netip.Addr{host.Peer})
 		}
 		sink.Host(host)
-		for n, asks := range []*container.Container{facts("att", "ov=10.0.1.10"), facts("front", "st_front=10.0.4.9"), facts("def", "bridge=172.17.0.9")} {
+		for n, asks := range []*container.Container{
+			facts("att", "ov=10.0.1.10"), facts("front", "st_front=10.0.4.9"), facts("all", "ov=10.0.1.20 ov2=10.0.2.20 st_back=10.0.3.20"), facts("def", "bridge=172.17.0.9"),
+		} {
 			asks.ID = strings.Replace(asks.ID, "0", at[:1], 1)
 			for e := range asks.Endpoints {
 				asks.Endpoints[e].ID = asks.ID + "-" + asks.Endpoints[e].Network
-				if n < 2 {
+				if n < 3 {
 					asks.Endpoints[e].Gateways = nil
 				}
 			}
-			if n < 2 {
+			if n < 3 {
 				asks = containertest.WithGWBridge(asks, byte(50+n))
 			}
 			containers = append(containers, asks)
@@ -226,5 +231,85 @@ func TestSwarmRights(t *testing.T) {
 				t.Errorf("%s: %s is %s, want %s", c.what, name, got, want)
 			}
 		}
+	}
+}
+
+// TestSwarmDocumented keeps the manual's table of who is given what: it has a row for each service, and a column for each asker.
+func TestSwarmDocumented(t *testing.T) {
+	manual := readFile(t, "../../docs/swarm.md")
+	word := func(ip string) string {
+		addr := netip.MustParseAddr(ip)
+		vip := slices.ContainsFunc(containertest.Services(), func(s *container.Service) bool { return slices.Contains(s.VIPs(), addr) })
+		switch {
+		case vip:
+			return "virtual"
+		case ip == containertest.ManagerAddr, ip == containertest.WorkerAddr:
+			return "nodes"
+		case strings.HasSuffix(ip, ".0.1"):
+			return "gateway"
+		case strings.HasPrefix(ip, "172.18."):
+			return "bridge"
+		default:
+			return "tasks"
+		}
+	}
+	for _, name := range []string{"web", "tasks.web", "3.web", "rr", "glob", "hostmode", "hostnet", "onlyport", "st_db", "db.st"} {
+		row := []string{"", "`" + name + "`"}
+		for _, from := range []string{fromHost, "172.18.0.52", "172.17.0.9", fromLAN} {
+			for _, node := range []string{containertest.Manager, containertest.Worker} {
+				var words []string
+				for ip := range strings.FieldsSeq(dig(t, inSwarm(node, false, nil), from, name+".docker.", dns.TypeA)) {
+					if w := "–"; ip == "none" {
+						words = append(words, w)
+					} else if w = word(ip); !slices.Contains(words, w) {
+						words = append(words, w)
+					}
+				}
+				row = append(row, strings.Join(words, ", "))
+				if from == fromLAN { // to whom both are alike
+					break
+				}
+			}
+		}
+		if want := strings.TrimSpace(strings.Join(append(row, ""), " | ")); !strings.Contains(manual, want) {
+			t.Errorf("the manual lacks the row %s", want)
+		}
+	}
+}
+
+// TestSwarmMetrics counts services and tasks, with a Swarm and without.
+func TestSwarmMetrics(t *testing.T) {
+	count := func() string {
+		families, err := prometheus.DefaultGatherer.Gather()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var all []string
+		for _, f := range families {
+			if name, ours := strings.CutPrefix(f.GetName(), "coredns_docker_"); ours && (name == "services" || name == "tasks") {
+				all = append(all, fmt.Sprint(name, " ", f.GetMetric()[0].GetGauge().GetValue()))
+			}
+		}
+		return strings.Join(all, ", ")
+	}
+	running := func(d *Docker) func() {
+		instancesMu.Lock()
+		defer instancesMu.Unlock()
+		before := active
+		active = []*Docker{d}
+		return func() {
+			instancesMu.Lock()
+			defer instancesMu.Unlock()
+			active = before
+		}
+	}
+	stop := running(emptyDocker(nil))
+	if got, want := count(), "services 0, tasks 0"; got != want {
+		t.Errorf("without a Swarm: %s, want %s", got, want)
+	}
+	stop()
+	defer running(inSwarm(containertest.Manager, false, nil))()
+	if got, want := count(), "services 8, tasks 14"; got != want {
+		t.Errorf("got %s, want %s", got, want)
 	}
 }

@@ -1,6 +1,7 @@
 package dockerdiscovery
 
 import (
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
@@ -166,5 +167,38 @@ func TestSwarmExplained(t *testing.T) {
 		}
 		sameAsServed(t, d, q, x)
 		checkExplanation(t, q, x)
+	}
+}
+
+// TestSwarmListed has services stand among the containers, with their names and with who answers.
+func TestSwarmListed(t *testing.T) {
+	d := inSwarm(containertest.Manager, false, nil)
+	idle := containertest.Services()[1]
+	idle.Tasks = nil
+	d.catalog.Swarm().Apply([]container.ServiceChange{{ID: idle.ID, Service: idle}})
+	s := status.New(func() []status.Block { return []status.Block{d} }, nil)
+	for _, c := range []struct {
+		path, accept string
+		want         []string
+	}{
+		{"/containers?q=service-web", "text/plain", []string{"service-web", "swarm", "3 of 3 tasks", "10.0.1.2", "web.docker."}},
+		{"/containers?q=service-rr", "application/json", []string{`"kind":"service"`, `"state":"0 of 2 tasks"`}},
+		{"/containers/web", "text/plain", []string{"Service:", "web", "3 of 3 tasks", "web.docker.        answers", "ov 10.0.1.2"}},
+		{"/containers/rr", "text/plain", []string{"no task of service rr runs and is healthy, of 2 that it is to have"}},
+		{"/names?q=tasks.web", "text/plain", []string{"web.1, web.2, web.3", "A 172.18.0.2"}},
+		{"/?q=service-web", "text/html", []string{"3 of 3 tasks", "state good", "172.18.0.2"}},
+		{"/?q=service-rr", "text/html", []string{"0 of 2 tasks", "state warn", "no task of service rr"}},
+		{"/containers/service-web", "text/html", []string{"3 of 3 tasks", "answers"}},
+	} {
+		r := httptest.NewRequest("GET", c.path, nil)
+		r.Host = "localhost:9180"
+		r.Header.Set("Accept", c.accept)
+		w := httptest.NewRecorder()
+		s.ServeHTTP(w, r)
+		for _, want := range c.want {
+			if !strings.Contains(w.Body.String(), want) {
+				t.Errorf("%s as %s lacks %q:\n%s", c.path, c.accept, want, w.Body)
+			}
+		}
 	}
 }
