@@ -27,7 +27,7 @@ EXAMPLES = go test -race -count=1 -timeout 30m -v ./test/examples
 PACKAGES = go test -race -count=1 -timeout 20m -v ./test/packages
 BROWSER = $(PAGE) test -race -count=1 -timeout 15m -v .
 
-.PHONY: run build man dist test model e2e test-examples test-engines test-hosts test-secondaries test-packages test-alerts test-page page-large screenshots soak lint bench bench-scale bench-hosts bench-status bench-engine bench-crashes pgo
+.PHONY: run build man dist test model e2e test-examples test-engines test-hosts test-swarm test-secondaries test-packages test-alerts test-page page-large screenshots soak lint bench bench-scale bench-hosts bench-status bench-swarm bench-engine bench-crashes pgo
 
 run: build
 	./coredns -conf Corefile.example
@@ -93,6 +93,12 @@ test-hosts:
 test-secondaries:
 	test/with-engine $(SECONDARIES) -secondaries.changes 10000 -secondaries.points 100
 
+# A Swarm of Docker 28.5 and 26.1 that loses its nodes in turn, and 500 replays of a recorded one, with faults. In make test it has
+# the machine's engine and one fault, and there are 16 replays.
+test-swarm:
+	go test -race -count=1 -timeout 20m ./internal/swarm -run TestSeeds -swarm.seeds 500
+	test/with-engine go test -race -count=1 -timeout 30m -v ./test/hosts -run 'TestSwarm$$' -hosts.engines docker-trixie,docker-sid -hosts.swarm
+
 # In make test a fake engine is away, and minutes are seconds.
 test-alerts:
 	test/with-engine $(ALERTS) test -count=1 -timeout 20m -v -run TestEngineAwayFires -alerts.real
@@ -133,6 +139,9 @@ bench-hosts:
 
 bench-status:
 	test/with-engine --need dnsperf $(BENCH) run . status
+
+bench-swarm:
+	$(BENCH) run . swarm
 
 bench-engine:
 	test/with-engine $(BENCH) run . engine

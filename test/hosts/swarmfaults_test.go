@@ -25,7 +25,9 @@ func (l *swarmLab) faults(t *testing.T, c *lateness) {
 	l.settles(t, "glob", 2)
 	l.settles(t, "web", 3)
 
-	l.manager.do(t, "node", "promote", l.worker.do(t, "info", "-f", "{{.Swarm.NodeID}}"))
+	node := l.worker.do(t, "info", "-f", "{{.Swarm.NodeID}}")
+	l.manager.do(t, "node", "promote", node)
+	l.awaitsManagers(t, node, "reachable", "true")
 	c.pause(true)
 	l.stays(t, "two managers, of which one is away for 20s", "web", func() {
 		pid := l.worker.pid()
@@ -34,13 +36,30 @@ func (l *swarmLab) faults(t *testing.T, c *lateness) {
 		syscall.Kill(pid, syscall.SIGCONT)
 	})
 	l.settles(t, "web", 3)
-	l.manager.do(t, "node", "demote", l.worker.do(t, "info", "-f", "{{.Swarm.NodeID}}"))
+	l.awaitsManagers(t, node, "reachable", "true")
+	l.manager.do(t, "node", "demote", node)
+	l.awaitsManagers(t, node, "", "false")
 	l.settles(t, "web", 3)
 	c.pause(false)
 
 	syscall.Kill(l.worker.pid(), syscall.SIGKILL)
 	l.settles(t, "glob", 1)
 	l.settles(t, "web", 3)
+}
+
+// awaitsManagers waits until the managers say so of the worker, and it of itself.
+func (l *swarmLab) awaitsManagers(t *testing.T, node, reachability, itself string) {
+	t.Helper()
+	for end := time.Now().Add(patience); ; time.Sleep(100 * time.Millisecond) {
+		says, err := l.manager.output("node", "inspect", "-f", "{{with .ManagerStatus}}{{.Reachability}}{{end}}", node)
+		own, ownErr := l.worker.output("info", "-f", "{{.Swarm.ControlAvailable}}")
+		if err == nil && ownErr == nil && says == reachability && own == itself {
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatalf("the manager says that the worker is %q, and it %q: %v, %v", says, own, err, ownErr)
+		}
+	}
 }
 
 // restartManager ends the manager's engine, and with it its tasks, and starts it anew.
