@@ -19,6 +19,7 @@ var examples = map[string]func(*testing.T){
 	"lan":            testLAN,
 	"split-dns":      testSplitDNS,
 	"two-hosts":      testTwoHosts,
+	"swarm":          testSwarm,
 	"rabbitmq":       testRabbitMQ,
 	"in-a-container": testInAContainer,
 }
