@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -252,6 +253,33 @@ func TestJournalBounds(t *testing.T) {
 	if rrs := v.Since("docker.", half); rrs != nil {
 		t.Errorf("the whole zone is smaller than %v", rrs)
 	}
+}
+
+// TestJournalMemory fills a journal with containers' records, and looks at what it takes of the heap.
+func TestJournalMemory(t *testing.T) {
+	const most = 4 << 20
+	heap := func() uint64 {
+		runtime.GC()
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return m.HeapAlloc
+	}
+	before := heap()
+	var j journal
+	for n := 0; len(j.steps) == n; n++ { // until one has gone
+		var d difference
+		for i := range 8 {
+			r := fmt.Sprintf("name%04d.project.docker.%020d", i, n) // as long as most
+			d.added, d.removed = append(d.added, r), append(d.removed, r+"x")
+		}
+		j = j.append(step{uint32(n), d})
+	}
+	took := int64(heap() - before)
+	t.Logf("%d steps of %d octets take %d octets of the heap", len(j.steps), j.octets, took)
+	if took > most || j.octets < maxJournalOctets/2 {
+		t.Errorf("want %d at most, for %d octets", most, maxJournalOctets)
+	}
+	runtime.KeepAlive(j)
 }
 
 // FuzzJournal is the same with seeds that the fuzzer chooses.
