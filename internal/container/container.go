@@ -24,6 +24,8 @@ type Container struct {
 	Created    time.Time
 	Started    time.Time // this time, by the engine's clock; zero if the engine has not told
 	Labels     map[string]string
+	// Untold are keys of further labels, of which the host that tells of the container keeps the values to itself.
+	Untold []string
 
 	// NetworkMode is the engine's HostConfig.NetworkMode: the first network's name,
 	// or "host", "none", "container:<id>", "default", "bridge".
@@ -138,6 +140,11 @@ type Host struct {
 	// Routed is false where the host can't reach containers by their addresses, since
 	// the engine runs in a virtual machine or in a network namespace of a user's.
 	Routed bool
+	// Engine is what the engine calls itself, by which it is known again at another address and after a restart, "" if it has
+	// nothing of that kind.
+	Engine string
+	// Addrs are the addresses at which a host is reached that tells of itself; nil if we ask its engine. It is elsewhere.
+	Addrs []netip.Addr
 	// Peer is the address at which the engine is reached, the zero Addr if that is a socket.
 	Peer netip.Addr
 }
@@ -203,7 +210,7 @@ func (c *Container) Equal(o *Container) bool {
 		c.Image == o.Image && c.Created.Equal(o.Created) && c.Started.Equal(o.Started) && c.NetworkMode == o.NetworkMode && c.IPv6Off == o.IPv6Off &&
 		c.Paused == o.Paused && c.Health == o.Health && c.Stopping == o.Stopping &&
 		c.StopSignal == o.StopSignal && c.StopTimeout == o.StopTimeout &&
-		maps.Equal(c.Labels, o.Labels) &&
+		maps.Equal(c.Labels, o.Labels) && slices.Equal(c.Untold, o.Untold) &&
 		slices.EqualFunc(c.Ports, o.Ports, func(a, b Port) bool {
 			return a.Number == b.Number && a.Proto == b.Proto && a.Open == b.Open && slices.Equal(a.Published, b.Published)
 		}) &&

@@ -46,6 +46,11 @@ const (
 	composeNumber  = "com.docker.compose.container-number"
 )
 
+// SharedLabels are the prefixes of other tools' labels from which names are made.
+func SharedLabels() []string {
+	return []string{"com.docker.compose.", "com.docker.stack.", "com.docker.swarm."}
+}
+
 // Project returns the container's Compose project, "" if it has none.
 func Project(c *container.Container) string { return c.Labels[composeProject] }
 

@@ -2,7 +2,9 @@ package naming
 
 import (
 	"errors"
+	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"text/template"
 	"unicode"
@@ -35,7 +37,7 @@ var errNoLabel = errors.New("no such label")
 func (f facts) Label(key string) (string, error) {
 	value, ok := f.Labels[key]
 	if !ok {
-		return "", errNoLabel
+		return "", fmt.Errorf("%w: %q", errNoLabel, key)
 	}
 	return value, nil
 }
@@ -99,6 +101,18 @@ func lacksLabel(err error) bool {
 	return errors.Is(err, errNoLabel) || strings.Contains(err.Error(), "map has no entry for key")
 }
 
+// untoldLabel returns the key of the label that the template failed for, if the container has it and its host does not tell it.
+func untoldLabel(err error, untold []string) (key string, found bool) {
+	if err == nil || !lacksLabel(err) {
+		return "", false
+	}
+	i := slices.IndexFunc(untold, func(key string) bool { return strings.HasSuffix(err.Error(), strconv.Quote(key)) })
+	if i < 0 {
+		return "", false
+	}
+	return untold[i], true
+}
+
 // lacksPart reports whether something of which the name is made was empty, as the service is
 // in {{.Service}}-{{.Number}} for a container that is not Compose's.
 func lacksPart(text string) bool {
@@ -118,7 +132,11 @@ func byTemplate(c *subject) []name {
 	var texts []string
 	for _, t := range c.rules.Templates {
 		names, err := t.execute(f)
-		if err != nil && !lacksLabel(err) {
+		switch key, untold := untoldLabel(err, c.Untold); {
+		case err == nil:
+		case untold:
+			c.refused.add(Skipped{Source: Template, Name: t.text, Reason: fmt.Sprintf("its host does not tell the label %q: add its prefix there to 'labels' of 'share'", key)})
+		case !lacksLabel(err):
 			c.refused.add(Skipped{Source: Template, Name: t.text, Reason: err.Error()})
 		}
 		texts = append(texts, names...)

@@ -23,6 +23,8 @@ func TestTemplates(t *testing.T) {
 		{"{{.Labels.role}}", compose, "r.docker. shared", ""},
 		{"{{.Labels.role}}", nil, "", ""},
 		{"{{.Label `role`}}", oneoff, "", ""},
+		{"{{.Label `of.host`}}", compose, "", "template name \"{{.Label `of.host`}}\": its host does not tell the label \"of.host\": add its prefix there to 'labels' of 'share'"},
+		{"{{.Labels.untold}}", nil, "", `template name "{{.Labels.untold}}": its host does not tell the label "untold": add its prefix there to 'labels' of 'share'`},
 		{"{{with .Service}}{{.}}{{else}}none{{end}}", nil, "none.docker. shared", ""},
 		{"{{.Name}}, {{.Hostname}}\n*.{{.Network}}.docker.", nil,
 			"my_web.docker. shared\nhost.docker. shared\n*.net.docker. shared\nmy-web.docker. shared", ""},
@@ -42,7 +44,7 @@ func TestTemplates(t *testing.T) {
 		r := only(Template)
 		r.Templates = []*NameTemplate{tmpl}
 		e, _, skipped := r.Entry(here, &container.Container{
-			ID: id, Name: "my_web", Hostname: "host", Image: "reg/web:1", Labels: c.labels,
+			ID: id, Name: "my_web", Hostname: "host", Image: "reg/web:1", Labels: c.labels, Untold: []string{"of.host", "untold"},
 			Endpoints: []container.Endpoint{{Network: "net"}},
 		}, nil)
 		if got := describe(e.Claims); got != c.want || reasons(skipped) != c.skipped {
