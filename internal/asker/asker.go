@@ -82,6 +82,20 @@ func (x *Index) Feed(host container.HostID) *Feed {
 	return f
 }
 
+// Remove forgets the host. Its feed takes no more facts.
+func (x *Index) Remove(host container.HostID) {
+	x.mu.Lock()
+	f := x.feed(host)
+	if f != nil {
+		feeds := slices.DeleteFunc(slices.Clone(*x.feeds.Load()), func(o *Feed) bool { return o == f })
+		x.feeds.Store(&feeds)
+		x.strays.Add(-int64(len(f.strays)))
+		x.version.Add(1)
+	}
+	x.mu.Unlock()
+	x.sortNetworks()
+}
+
 // feed returns the host's feed, nil if there is none.
 func (x *Index) feed(host container.HostID) *Feed {
 	for _, f := range *x.feeds.Load() {

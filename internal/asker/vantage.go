@@ -113,7 +113,7 @@ func (s *surroundings) survey(feeds []*Feed) {
 func (f *Feed) distance() int {
 	known := f.known.Load()
 	switch {
-	case *f.engineAt.Load() != nil || known.host.Peer.IsValid(): // over the network
+	case known.host.Addrs != nil || *f.engineAt.Load() != nil || known.host.Peer.IsValid(): // over the network
 		return 2
 	case known.told && !known.host.Routed:
 		return 1
@@ -127,6 +127,10 @@ func (f *Feed) distance() int {
 func (s *surroundings) stand(f *Feed, free []netip.Addr) *Vantage {
 	known := f.known.Load()
 	v := &Vantage{Host: f.host, feed: f, bridges: f.gateways.Load()}
+	if at := known.host.Addrs; at != nil { // it tells of itself, and whatever it says it is not this machine
+		v.Remote, v.Elsewhere = at, true
+		return v
+	}
 	for _, ip := range free {
 		if c := f.client(ip); c != nil && ip.IsGlobalUnicast() {
 			v.Inside = c.Container

@@ -92,23 +92,47 @@ func (cat *Catalog) Arrivals() *Arrivals { return cat.arrivals }
 
 // Feed returns the host's feed, begun if there is none: the host is then unsynced until the feed is, and has its own name.
 func (cat *Catalog) Feed(host container.HostID) *Feed {
-	f, begun := cat.feed(host)
+	return cat.begun(host, false)
+}
+
+// Told is Feed for a host that tells of itself: nothing is known of it before it does, so nobody waits for it.
+func (cat *Catalog) Told(host container.HostID) *Feed {
+	return cat.begun(host, true)
+}
+
+func (cat *Catalog) begun(host container.HostID, told bool) *Feed {
+	f, begun := cat.feed(host, told)
 	if begun {
 		f.begin()
 	}
 	return f
 }
 
+// Remove takes the host out of the zones, at once: nothing of its is held. Its feed takes no more facts.
+func (cat *Catalog) Remove(host container.HostID) {
+	cat.mu.Lock()
+	f := cat.feeds[host]
+	delete(cat.feeds, host)
+	cat.count()
+	cat.mu.Unlock()
+	if f != nil {
+		f.remove()
+		cat.store.SetHost(host, zone.Current) // it has nothing that could be otherwise
+	}
+}
+
 // feed is Feed but for the host's own name, and reports whether the feed is new.
-func (cat *Catalog) feed(host container.HostID) (f *Feed, begun bool) {
+func (cat *Catalog) feed(host container.HostID, told bool) (f *Feed, begun bool) {
 	cat.mu.Lock()
 	defer cat.mu.Unlock()
 	if f = cat.feeds[host]; f != nil {
 		return f, false
 	}
 	f = newFeed(cat, host)
+	f.synced = told
+	f.settled.Store(told)
 	cat.feeds[host] = f
-	cat.store.SetHost(host, zone.Unsynced)
+	cat.store.SetHost(host, f.state())
 	cat.count()
 	return f, true
 }

@@ -256,10 +256,25 @@ func (f *Feed) expire(id string, k *listing, e *end) {
 	f.publish([]zone.Change{f.pass(id, k, SuccessorGone)})
 }
 
+// remove takes all that is published back.
+func (f *Feed) remove() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.closeNow()
+	f.cat.publish(append(f.all(false), zone.Change{Key: f.key("")}))
+	f.cat.arrivals.endHost(f.host)
+	f.cat.changes.noteAll()
+}
+
 // close stops the timers. What is published stays.
 func (f *Feed) close() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.closeNow()
+}
+
+// closeNow is close. The caller holds mu.
+func (f *Feed) closeNow() {
 	f.closed = true
 	f.stopTimer()
 	for _, k := range f.listings {

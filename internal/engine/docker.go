@@ -56,6 +56,7 @@ type info struct {
 	now         time.Time     // its clock; zero if it does not say
 	ahead       time.Duration // by so much, as far as is known, its clock is ahead of ours
 	routed      bool          // container.Host's
+	id          string        // container.Host's Engine
 	peer        netip.Addr    // container.Host's
 	quirks      quirks
 }
@@ -168,9 +169,9 @@ func (d *docker) info(ctx context.Context) (_ info, err error) {
 	began := time.Now()
 	defer d.timed("info", began, &err)
 	var i struct {
-		ServerVersion, OperatingSystem, SystemTime string
-		SecurityOptions                            []string
-		Plugins                                    struct{ Log []string }
+		ID, ServerVersion, OperatingSystem, SystemTime string
+		SecurityOptions                                []string
+		Plugins                                        struct{ Log []string }
 	}
 	var peer netip.Addr
 	traced := httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(c httptrace.GotConnInfo) {
@@ -208,6 +209,7 @@ func (d *docker) info(ctx context.Context) (_ info, err error) {
 		ahead:       ahead,
 		peer:        peer,
 		routed:      i.OperatingSystem != "Docker Desktop" && !slices.Contains(i.SecurityOptions, "name=rootless"),
+		id:          d.quirks.stableID(i.ID),
 		quirks:      d.quirks,
 	}, nil
 }

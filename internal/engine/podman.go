@@ -45,6 +45,17 @@ func quirksOf(logDrivers []string) quirks {
 	return quirks{}
 }
 
+// stableID returns the ID that the engine calls itself by, "" if that is another one each time: Podman makes one up for each call.
+func (q quirks) stableID(id string) string {
+	if q.libpod || len(id) > maxEngineID {
+		return ""
+	}
+	return id
+}
+
+// maxEngineID bounds what an engine may call itself, in octets: Docker's IDs have 36 or 59.
+const maxEngineID = 128
+
 // podmanKinds are what those actions mean that Podman calls by another name than Docker.
 var podmanKinds = map[string]tracker.Kind{"died": tracker.Ended, "remove": tracker.Removed, "cleanup": tracker.Lessened}
 

@@ -97,7 +97,7 @@ func (s *session) readNetworks() error {
 	if err != nil {
 		return err
 	}
-	host := &container.Host{Networks: networks, Routed: s.routed, Peer: s.peer}
+	host := &container.Host{Networks: networks, Routed: s.routed, Peer: s.peer, Engine: s.id}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.host == nil || !reflect.DeepEqual(s.host, host) {

@@ -35,6 +35,7 @@ type session struct {
 	ahead          time.Duration // info's, as the following
 	routed, late   bool
 	peer           netip.Addr
+	id             string
 	networksDue    chan struct{}   // has an item when networks may have changed
 	newest         time.Time       // the newest event's, by the engine's clock; guarded by mu
 	reconciliation *reconciliation // the last that has begun; guarded by mu

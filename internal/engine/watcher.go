@@ -204,7 +204,7 @@ func (w *Watcher) session(ctx context.Context) error {
 		return err
 	}
 	defer events.stop()
-	s.ahead, s.routed, s.late, s.peer = info.ahead, info.routed, info.quirks.late, info.peer
+	s.ahead, s.routed, s.late, s.peer, s.id = info.ahead, info.routed, info.quirks.late, info.peer, info.id
 	if s.late {
 		w.onDemand.Store(s.refresher)
 		defer w.onDemand.Store(nil)
