@@ -27,7 +27,7 @@ EXAMPLES = go test -race -count=1 -timeout 30m -v ./test/examples
 PACKAGES = go test -race -count=1 -timeout 20m -v ./test/packages
 BROWSER = $(PAGE) test -race -count=1 -timeout 15m -v .
 
-.PHONY: run build man dist test model e2e test-examples test-engines test-hosts test-swarm test-secondaries test-packages test-alerts test-page page-large screenshots soak lint bench bench-scale bench-hosts bench-status bench-swarm bench-engine bench-crashes pgo
+.PHONY: run build man dist test model e2e test-examples test-engines test-hosts test-share test-swarm test-secondaries test-packages test-alerts test-page page-large screenshots soak lint bench bench-scale bench-hosts bench-status bench-swarm bench-engine bench-crashes pgo
 
 run: build
 	./coredns -conf Corefile.example
@@ -98,6 +98,10 @@ test-secondaries:
 test-swarm:
 	go test -race -count=1 -timeout 20m ./internal/swarm -run TestSeeds -swarm.seeds 500
 	test/with-engine go test -race -count=1 -timeout 30m -v ./test/hosts -run 'TestSwarm$$' -hosts.engines docker-trixie,docker-sid -hosts.swarm
+
+# Two hundred schedules of faults of etcd's and the hosts'. In make test it is three.
+test-share:
+	test/with-engine go test -race -count=1 -timeout 60m -v -run TestConverges ./internal/share -share.seeds 200
 
 # In make test a fake engine is away, and minutes are seconds.
 test-alerts:

@@ -86,7 +86,7 @@ func TestEndpointsOfBlocks(t *testing.T) {
 			if parseErr != nil {
 				t.Fatal(parseErr)
 			}
-			err = i.add(cfg.endpoints, cfg.status)
+			err = i.add(&cfg)
 		}
 		if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.HasPrefix(err.Error(), c.want)) {
 			t.Errorf("%s and %s: %v, want %q", c.first, c.second, err, c.want)

@@ -44,6 +44,7 @@ type Docker struct {
 	hosts       []*watchedHost // as the Corefile has them
 	twins       *twins         // nil if there is but one
 	swarm       *swarm.Source  // nil if the Corefile has none
+	fleet       fleet          // the hosts that tell of themselves
 	stopLookups func()         // of their addresses
 	arrivalWait time.Duration  // bounds how long a query waits for a name that is not known yet
 

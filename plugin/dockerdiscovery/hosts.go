@@ -29,8 +29,11 @@ func (d *Docker) hostName(id container.HostID) string {
 	if h := d.host(id); h != nil {
 		return h.name
 	}
-	return ""
+	return d.fleet.name(id)
 }
+
+// several reports whether there may be several hosts.
+func (d *Docker) several() bool { return len(d.hosts) > 1 || d.config.share != nil }
 
 // host returns the host of the ID, nil if there is none.
 func (d *Docker) host(id container.HostID) *watchedHost {

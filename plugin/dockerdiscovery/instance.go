@@ -30,10 +30,15 @@ type instance struct {
 	plugins   []*Docker
 	endpoints []endpoint
 	status    *statusLine // nil if none has it
+	shares    []*shareLine
 }
 
 // add adds what a server block says, or tells why that can't be in one Corefile with what others say.
-func (i *instance) add(endpoints []endpoint, status *statusLine) error {
+func (i *instance) add(cfg *config) error {
+	endpoints, status := cfg.endpoints, cfg.status
+	if err := i.addShare(cfg.share); err != nil {
+		return err
+	}
 	switch {
 	case status == nil:
 	case i.status == nil:
@@ -155,6 +160,7 @@ func (d *Docker) start() error {
 		h.watcher.Subscribe(h.kin.sink, d.config.resync)
 	}
 	d.watchSwarm()
+	d.join()
 	instancesMu.Lock()
 	active = append(active, d)
 	last := d.instance.whole()
@@ -175,6 +181,7 @@ func (d *Docker) settle() {
 	ctx, cancel := context.WithTimeout(context.Background(), startupTimeout)
 	defer cancel()
 	d.settleHosts(ctx.Done())
+	d.settleOthers(ctx.Done())
 	if !d.settleSwarm(ctx.Done()) {
 		log.Warning("No manager of the Swarm has told its services yet; starting without")
 	}
@@ -228,6 +235,7 @@ func (d *Docker) stop() (err error) {
 	}
 	instancesMu.Unlock()
 	if i >= 0 {
+		d.leave()
 		d.leaveSwarm()
 		for _, h := range d.hosts {
 			h.watcher.Unsubscribe(h.kin.sink)

@@ -79,7 +79,7 @@ func init() { prometheus.MustRegister(live{}) }
 
 // Describe implements prometheus.Collector.
 func (live) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{connectedDesc, reconciledDesc, containersDesc, namesDesc, recordsDesc, lostDesc, skippedDesc, leftOutDesc, servicesDesc, tasksDesc} {
+	for _, d := range []*prometheus.Desc{connectedDesc, reconciledDesc, containersDesc, namesDesc, recordsDesc, lostDesc, skippedDesc, leftOutDesc, servicesDesc, tasksDesc, shareReachedDesc, shareOwnedDesc, shareSkippedDesc} {
 		ch <- d
 	}
 }
@@ -138,6 +138,8 @@ func (live) Collect(ch chan<- prometheus.Metric) {
 			leftOut[host]["unread"] += l.Unread
 		}
 	}
+	collectOthers(gauge)
+	collectShares(gauge)
 	gauge(namesDesc, float64(names))
 	gauge(recordsDesc, float64(records))
 	gauge(servicesDesc, float64(services))

@@ -84,6 +84,7 @@ type config struct {
 	catalogZone   string // "" if there is none
 
 	status *statusLine // nil if there is none
+	share  *shareLine  // nil if there is none
 }
 
 func setup(c *caddy.Controller) error {
@@ -95,7 +96,7 @@ func setup(c *caddy.Controller) error {
 	}
 	i := instanceOf(c)
 	if err == nil {
-		err = i.add(cfg.endpoints, cfg.status)
+		err = i.add(&cfg)
 	}
 	if err != nil {
 		return plugin.Error(pluginName, err)
@@ -225,6 +226,7 @@ var properties = map[string]property{
 	"catalog_zone":  {form: catalogForm, min: 1, max: 1, set: (*config).setCatalogZone},
 	"transfer_view": {form: "transfer_view host|lan", min: 1, max: 1, set: (*config).setTransferView},
 	"status":        {form: statusForm, max: unlimited, set: (*config).setStatus},
+	"share":         {form: shareForm, min: 2, max: unlimited, set: (*config).setShare, block: shareProperties},
 	"resync":        {form: fmt.Sprintf("resync DURATION, at least %s", minResync), min: 1, max: 1, set: (*config).setResync},
 	"startup":       {form: fmt.Sprintf("startup DURATION, from %s to %s", minStartup, maxStartup), min: 1, max: 1, set: (*config).setStartup},
 	"forget":        {form: fmt.Sprintf("forget DURATION, at least %s", minForget), min: 1, max: 1, set: (*config).setForget},
@@ -274,7 +276,10 @@ func (cfg *config) parseBlock(c *caddy.Controller) error {
 	if err != nil {
 		return err
 	}
-	return cfg.completeEndpoints(c, lines)
+	if err := cfg.completeEndpoints(c, lines); err != nil {
+		return err
+	}
+	return cfg.completeShare(c)
 }
 
 // parseProperties reads a block's properties, to each of which next leads. It returns the lines of those that were given.

@@ -149,7 +149,7 @@ func templates(t *testing.T, texts ...string) (all []*naming.NameTemplate) {
 func TestParseErrors(t *testing.T) {
 	block := func(property string) string { return "docker docker. {\n    template x\n    " + property + "\n}" }
 	for text, want := range map[string][]string{
-		block("cache 5"):                                       {":3", "unknown property 'cache'", "catalog_zone, endpoint, fallthrough, forget, forwarders, health, hold, isolate, label_prefix, names, network, opt_in, publish, resync, routed, startup, status, swarm, template, tls, transfer_view, ttl"},
+		block("cache 5"):                                       {":3", "unknown property 'cache'", "catalog_zone, endpoint, fallthrough, forget, forwarders, health, hold, isolate, label_prefix, names, network, opt_in, publish, resync, routed, share, startup, status, swarm, template, tls, transfer_view, ttl"},
 		block("ttl"):                                           {":3", "ttl has 0 arguments", "ttl SECONDS [NEGATIVE_SECONDS]"},
 		block("ttl 5 5 5"):                                     {":3", "ttl has 3 arguments", "ttl SECONDS [NEGATIVE_SECONDS]"},
 		block("ttl -1"):                                        {":3", "'-1' is not a TTL", "from 0 to 3600"},
@@ -239,6 +239,7 @@ func parseFails(t *testing.T, text string, want []string) {
 func TestPropertiesAreDocumented(t *testing.T) {
 	readme := readFile(t, "README.md")
 	all := slices.AppendSeq(slices.Collect(maps.Keys(properties)), maps.Keys(endpointProperties))
+	all = slices.AppendSeq(all, maps.Keys(shareProperties))
 	for _, property := range all {
 		if !strings.Contains(readme, "    "+property+" ") && !strings.Contains(readme, "    "+property+"\n") {
 			t.Errorf("README.md's syntax lacks %s", property)

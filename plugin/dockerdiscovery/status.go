@@ -17,7 +17,7 @@ import (
 func (d *Docker) Info() status.Info {
 	return status.Info{
 		Key:   strings.TrimPrefix(d.block.keys[0], transport.DNS+"://"),
-		Zones: d.config.zone.Zones, Listen: d.listens, Warnings: d.reported.list(),
+		Zones: d.config.zone.Zones, Listen: d.listens, Warnings: append(d.reported.list(), d.shareTroubles()...),
 	}
 }
 
@@ -47,7 +47,7 @@ func (d *Docker) Hosts() []status.Host {
 			}
 		}
 	}
-	return hosts
+	return append(hosts, d.otherHosts()...)
 }
 
 // swarms are the Swarms of which something is known, by ID.

@@ -34,7 +34,7 @@ func (cfg *config) setTransferView(args []string) error {
 func (d *Docker) transferFrom() questioner {
 	as := d.config.transferAsker
 	if as == transferUsual {
-		if as = transferHost; len(d.hosts) > 1 || d.config.publish || d.askers.Vantage(d.hosts[0].id).Remote != nil {
+		if as = transferHost; d.several() || d.config.publish || d.askers.Vantage(d.hosts[0].id).Remote != nil {
 			as = transferLAN
 		}
 	}

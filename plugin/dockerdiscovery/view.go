@@ -40,7 +40,7 @@ func (e *exchange) look(v *zone.View) {
 	v.Server = e
 	who := e.askers.Who(addr(e.w.RemoteAddr()))
 	v.Asker, v.Hosts, e.client, e.masked = who.Kind, e.ownHosts(who.Kind, who.Hosts), who.Client, who.Masked
-	if who.Here && len(e.hosts) > 1 {
+	if who.Here && e.several() {
 		v.Outside = e.outside()
 	}
 	if e.client != nil {

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/dockerdiscovery/dockerdiscovery/internal/asker"
 	"github.com/dockerdiscovery/dockerdiscovery/internal/zone"
 )
 
@@ -111,18 +112,23 @@ func (d *Docker) outside() zone.Families {
 	a := d.own.load()
 	a.outside.Do(func() {
 		var led, not zone.Families
-		for _, h := range d.hosts {
-			v := d.askers.Vantage(h.id)
+		look := func(v *asker.Vantage, written []netip.Addr) {
 			if !v.Elsewhere {
-				continue
+				return
 			}
-			for _, ip := range append(slices.Clone(h.addrs), v.Remote...) {
+			for _, ip := range append(slices.Clone(written), v.Remote...) {
 				if d.own.towards(ip).IsValid() {
 					led |= zone.FamilyOf(ip)
 				} else {
 					not |= zone.FamilyOf(ip)
 				}
 			}
+		}
+		for _, h := range d.hosts {
+			look(d.askers.Vantage(h.id), h.addrs)
+		}
+		for _, id := range d.fleet.list() {
+			look(d.askers.Vantage(id), nil)
 		}
 		if led != 0 {
 			a.leads = (zone.IPv4 | zone.IPv6) &^ (not &^ led)

@@ -1,0 +1,193 @@
+package share
+
+import (
+	"net"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/dockerdiscovery/dockerdiscovery/internal/container"
+	"github.com/dockerdiscovery/dockerdiscovery/internal/share/format"
+)
+
+// containerKeys is where the containers' documents lie, below the host's prefix.
+const containerKeys = "containers/"
+
+// local has what this host is to tell. It implements engine.Sink.
+type local struct {
+	name   string
+	labels format.Labels
+	addrs  []netip.Addr  // written in the Corefile; nil if they are to be found
+	dirty  chan struct{} // has an item when there may be something new to tell
+
+	mu         sync.Mutex // guards the following
+	containers map[string]string
+	host       *container.Host
+	found      []netip.Addr
+	synced     bool
+	current    bool
+}
+
+func newLocal(cfg *Config) *local {
+	l := &local{name: string(cfg.Host), labels: strings.Fields(cfg.Labels), dirty: make(chan struct{}, 1), containers: map[string]string{}}
+	for _, s := range strings.Fields(cfg.Addresses) {
+		if ip, err := netip.ParseAddr(s); err == nil { // the Corefile's are
+			l.addrs = append(l.addrs, ip)
+		}
+	}
+	return l
+}
+
+func (l *local) signal() {
+	select {
+	case l.dirty <- struct{}{}:
+	default: // is noted already
+	}
+}
+
+// Host implements engine.Sink.
+func (l *local) Host(h container.Host) {
+	l.mu.Lock()
+	l.host = &h
+	l.mu.Unlock()
+	l.findAddrs()
+	l.signal()
+}
+
+// Apply implements engine.Sink.
+func (l *local) Apply(changes []container.Change) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for i := range changes {
+		l.apply(&changes[i])
+	}
+	l.signal()
+}
+
+// apply takes a change. The caller holds mu.
+func (l *local) apply(c *container.Change) {
+	told := format.Container{ID: c.ID, Name: c.Name}
+	switch {
+	case c.Starting != nil, c.Last != nil:
+		return
+	case c.Created != nil:
+		told.Facts, told.Created = c.Created, true
+	case c.Unread != nil:
+		if l.containers[c.ID] != "" { // what was known stands
+			return
+		}
+		told.Unread = c.Unread.Error()
+	case c.Container == nil:
+		delete(l.containers, c.ID)
+		return
+	default:
+		told.Facts = c.Container
+	}
+	if told.Facts != nil {
+		told.Name = told.Facts.Name
+	}
+	document, err := format.EncodeContainer(&told, l.labels)
+	if err != nil { // not even its name can be told
+		delete(l.containers, c.ID)
+		return
+	}
+	l.containers[c.ID] = string(document)
+}
+
+// Synced implements engine.Sink.
+func (l *local) Synced() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.synced = true
+	l.signal()
+}
+
+// Current implements engine.Sink.
+func (l *local) Current(current bool, _ time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.current = current
+	l.signal()
+}
+
+// ownAddrs reads the addresses of all interfaces.
+var ownAddrs = net.InterfaceAddrs
+
+// findAddrs looks at which addresses this host is reached from elsewhere: those of its interfaces, but for its containers' networks. On these
+// others don't reach it. It reports whether they have changed.
+func (l *local) findAddrs() bool {
+	list, err := ownAddrs()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err != nil || l.host == nil {
+		return false
+	}
+	var found []netip.Addr
+	for _, a := range list {
+		prefix, err := netip.ParsePrefix(a.String())
+		if err != nil {
+			continue
+		}
+		if ip := prefix.Addr().Unmap(); ip.IsGlobalUnicast() && !l.onBridge(ip) {
+			found = append(found, ip)
+		}
+	}
+	slices.SortFunc(found, netip.Addr.Compare)
+	found = slices.Compact(found)
+	changed := !slices.Equal(found, l.found)
+	l.found = found
+	return changed
+}
+
+// onBridge reports whether the address lies in a network of the host's containers that is not the LAN. The caller holds mu.
+func (l *local) onBridge(ip netip.Addr) bool {
+	return slices.ContainsFunc(l.host.Networks, func(n container.Network) bool {
+		return !n.Direct() && slices.ContainsFunc(n.Subnets, func(p netip.Prefix) bool { return p.Contains(ip) })
+	})
+}
+
+// engine returns which engine the host has, "" if that is not known, and the host's addresses.
+func (l *local) engine() (id string, addrs []netip.Addr) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.host == nil {
+		return "", nil
+	}
+	return l.host.Engine, l.reachedAt()
+}
+
+func (l *local) reachedAt() []netip.Addr {
+	if len(l.addrs) > 0 {
+		return l.addrs
+	}
+	return l.found
+}
+
+// wanted returns the keys that the host is to have, below its prefix, and whether that is known: the engine has told its containers once.
+func (l *local) wanted(identity string) (keys map[string]string, known bool, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.synced || l.host == nil {
+		return nil, false, nil
+	}
+	h := format.Host{Engine: identity, Name: l.name, Addrs: l.reachedAt(), Away: !l.current, Facts: *l.host}
+	document, err := format.EncodeHost(&h)
+	if err != nil {
+		return nil, false, err
+	}
+	keys = make(map[string]string, len(l.containers)+1)
+	keys[hostKey] = string(document)
+	for id, document := range l.containers {
+		keys[containerKeys+id] = document
+	}
+	return keys, true, nil
+}
+
+// moved reports whether a host is reached at other addresses by one of its documents than by the other.
+func moved(a, b string) bool {
+	x, errX := format.DecodeHost([]byte(a))
+	y, errY := format.DecodeHost([]byte(b))
+	return errX != nil || errY != nil || !slices.Equal(x.Addrs, y.Addrs)
+}

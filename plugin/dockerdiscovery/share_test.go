@@ -1,0 +1,135 @@
+package dockerdiscovery
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/dockerdiscovery/dockerdiscovery/internal/enginetest"
+	"github.com/dockerdiscovery/dockerdiscovery/internal/share"
+	"github.com/dockerdiscovery/dockerdiscovery/test/inprocess"
+)
+
+func TestParseShare(t *testing.T) {
+	dir := t.TempDir()
+	for file, text := range map[string]string{"password": "secret\n", "empty": "\n"} {
+		if err := os.WriteFile(filepath.Join(dir, file), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	block := func(line string) string {
+		return "docker docker. {\n endpoint unix:///a nas 192.0.2.1\n label_prefix org.x\n " + line + "\n}"
+	}
+	for line, want := range map[string]share.Config{
+		"share etcd http://a:2379 http://b:2379": {URLs: "http://a:2379 http://b:2379", Path: "/dockerdiscovery", Lease: 15 * time.Second},
+		"share etcd https://a:2379 {\n path x/y/\n lease 5s\n credentials u " + dir + "/password\n labels a. b.\n labels c.\n}": {
+			URLs: "https://a:2379", Path: "/x/y", Lease: 5 * time.Second, TLS: share.TLS{On: true}, User: "u", Password: dir + "/password", Labels: "a. b. c.",
+		},
+	} {
+		cfg, err := parseText(block(line), ".")
+		if err != nil {
+			t.Errorf("%s: %v", line, err)
+			continue
+		}
+		want.Host, want.Addresses = "nas", "192.0.2.1"
+		if cfg.share == nil || cfg.share.Config != want || cfg.share.labelPrefix != "org.x" {
+			t.Errorf("%s: %+v, want %+v", line, cfg.share, want)
+		}
+	}
+	for text, want := range map[string][]string{
+		block("share consul http://a:1"):                                                            {":4", "'consul' is no store", shareForm},
+		block("share etcd"):                                                                         {":4", "share has 1 arguments", shareForm},
+		block("share etcd a:2379"):                                                                  {":4", "'a:2379' is no URL of etcd's", shareForm},
+		block("share etcd http://u:p@a:2379"):                                                       {":4", "is no URL of etcd's"},
+		block("share etcd http://a:1 https://b:1"):                                                  {":4", "'https://b:1' is https, and the URL before it http"},
+		block("share etcd http://a:1 http://a:1"):                                                   {":4", "'http://a:1' stands there twice"},
+		block("share etcd http://a:1\n share etcd http://b:1"):                                      {":5", "share stands in line 4 already"},
+		block("share etcd http://a:1 {\n path /\n}"):                                                {":5", "'/' is no path", pathForm},
+		block("share etcd http://a:1 {\n path a//b\n}"):                                             {":5", "'a//b' is no path"},
+		block("share etcd http://a:1 {\n lease 1s\n}"):                                              {":5", "'1s' is no such time", "from 5s to 10m0s"},
+		block("share etcd http://a:1 {\n lease 5500ms\n}"):                                          {":5", "'5500ms' is no such time", "whole seconds"},
+		block("share etcd http://a:1 {\n tls\n}"):                                                   {":5", "tls is for URLs https://HOST:PORT"},
+		block("share etcd https://a:1 {\n tls /no/such.pem\n}"):                                     {":5", "/no/such.pem"},
+		block("share etcd http://a:1 {\n credentials u\n}"):                                         {":5", "credentials has 1 arguments", "credentials USER FILE"},
+		block("share etcd http://a:1 {\n credentials u " + dir + "/x\n}"):                           {":5", "no such file"},
+		block("share etcd http://a:1 {\n credentials u " + dir + "/empty\n}"):                       {":5", "has no password in its first line"},
+		block("share etcd http://a:1 {\n ttl 5\n}"):                                                 {":5", "unknown property 'ttl': want one of credentials, labels, lease, path, tls"},
+		"docker docker. {\n share etcd http://a:1\n}":                                               {"Testfile:2", "tells of one engine's host by its NAME", "endpoint unix:///var/run/docker.sock nas"},
+		"docker docker. {\n endpoint unix:///a\n share etcd http://a:1\n}":                          {"Testfile:3", "by its NAME"},
+		"docker docker. {\n endpoint unix:///a a\n endpoint unix:///b b\n share etcd http://a:1\n}": {"Testfile:4", "the block has 2 endpoints"},
+	} {
+		parseFails(t, text, want)
+	}
+}
+
+// TestSharesAlike checks that a host's server blocks tell one thing.
+func TestSharesAlike(t *testing.T) {
+	for _, c := range []struct{ first, second, want string }{
+		{"endpoint unix:///a nas\n share etcd http://a:1", "endpoint unix:///a nas\n share etcd http://a:1", ""},
+		{"endpoint unix:///a nas\n share etcd http://a:1", "endpoint unix:///b pi\n share etcd http://b:1", ""},
+		{"endpoint unix:///a nas\n share etcd http://a:1", "endpoint unix:///a nas\n share etcd http://b:1", "Testfile:3: another share tells of nas at Testfile:3; want them alike"},
+	} {
+		i := &instance{}
+		var err error
+		for _, lines := range []string{c.first, c.second} {
+			cfg, parseErr := parseText("docker docker. {\n "+lines+"\n}", ".")
+			if parseErr != nil {
+				t.Fatal(parseErr)
+			}
+			err = i.add(&cfg)
+		}
+		if got := errText(err); got != c.want {
+			t.Errorf("%q and %q: %s, want %s", c.first, c.second, got, c.want)
+		}
+	}
+	i := &instance{}
+	for _, prefix := range []string{"org.y", "org.x"} {
+		cfg, err := parseText("docker docker. {\n endpoint unix:///a nas\n label_prefix "+prefix+"\n share etcd http://a:1 {\n labels z.\n }\n}", ".")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := i.add(&cfg); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got, want := i.shareConfig(i.shares[0]).Labels, "com.docker.compose. com.docker.stack. com.docker.swarm. org.x. org.y. z."; got != want {
+		t.Errorf("told are the labels %s, want %s", got, want)
+	}
+}
+
+// TestShareMetrics serves without an etcd, and checks that the metrics of the README exist.
+func TestShareMetrics(t *testing.T) {
+	e := enginetest.New(t)
+	inprocess.Serve(t, fmt.Sprintf("docker:%s {\n docker {\n endpoint %s nas\n share etcd http://127.0.0.1:1\n }\n}", freePort(t), e.Host()))
+	sharing.Written(1, nil)
+	families, err := prometheus.DefaultGatherer.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	values := map[string]float64{}
+	for _, f := range families {
+		for _, m := range f.GetMetric() {
+			values[f.GetName()] += m.GetGauge().GetValue() + m.GetCounter().GetValue()
+		}
+	}
+	for name, want := range map[string]float64{"connected": 0, "told": 0, "skipped_keys": 0, "writes_total": 1} {
+		if got, there := values["coredns_docker_share_"+name]; !there || got < want {
+			t.Errorf("share_%s is %v (%v), want %v", name, got, there, want)
+		}
+		if !strings.Contains(readFile(t, "README.md"), "`coredns_docker_share_"+name) {
+			t.Errorf("README.md lacks share_%s", name)
+		}
+	}
+}
+
+func errText(err error) string {
+	if err == nil {
+		return ""
+	}
+	return strings.TrimSpace(err.Error())
+}
