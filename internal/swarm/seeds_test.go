@@ -252,6 +252,42 @@ func follow(t testing.TB, tm times, engines ...*enginetest.Engine) *Source {
 	return s
 }
 
+// TestWorkerSource has a worker alone tell of its networks. One that is listed, and has gone since, is none.
+func TestWorkerSource(t *testing.T) {
+	e := enginetest.New(t)
+	e.Join(enginetest.NewSwarm("swarm"), "node", false)
+	e.RawAnswer("networks", recorded(t, "networks-worker.json"))
+	e.RawAnswer("network yvuiyy3p8s3xariru7i3ny20z", recorded(t, "network-worker.json"))
+	w := newWatcher()
+	w.moments = []moment{{right: map[string]string{
+		"worker:node/web": "3 tasks\n stack= rr=false task[1 s9b9i1   [10.0.1.3]]\n stack= rr=false task[2 eefcq5   [10.0.1.4]]\n stack= rr=false task[3 ppgs7y   [10.0.1.5]]",
+		"worker:node/rr":  "2 tasks\n stack= rr=false task[1 nkxa3y   [10.0.1.8]]\n stack= rr=false task[2 jjz3fv   [10.0.1.9]]",
+	}}}
+	w.current["swarm"] = true // nobody tells of a Swarm that no manager speaks for
+	s := follow(t, fast, e)
+	s.Subscribe(w)
+	ctx, cancel := context.WithTimeout(t.Context(), deadline)
+	defer cancel()
+	if err := w.wait(ctx, "swarm"); err != nil {
+		t.Error(err)
+	}
+	select {
+	case <-s.Settled():
+	case <-ctx.Done():
+		t.Error("it is not settled")
+	}
+	for _, kind := range []string{"services", "tasks", "nodes", "forbidden"} {
+		if n := e.Calls(kind); n > 0 {
+			t.Errorf("%d calls %s of a worker", n, kind)
+		}
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, wrong := range w.wrong {
+		t.Error(wrong)
+	}
+}
+
 // TestSeeds replays what happened in a Swarm, while its managers fail in all ways: what is told is always what once was right, it
 // never goes back, and in the end it is right.
 func TestSeeds(t *testing.T) {
