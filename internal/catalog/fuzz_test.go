@@ -14,6 +14,7 @@ import (
 	"github.com/miekg/dns"
 
 	"github.com/dockerdiscovery/dockerdiscovery/internal/container"
+	"github.com/dockerdiscovery/dockerdiscovery/internal/containertest"
 	"github.com/dockerdiscovery/dockerdiscovery/internal/naming"
 	"github.com/dockerdiscovery/dockerdiscovery/internal/zone"
 )
@@ -26,6 +27,7 @@ type pair struct {
 	shared []*Feed
 	zones  []*zone.Store // of the catalogs in alone
 	both   *zone.Store
+	swarms []*Swarm // of all catalogs
 	cat    *Catalog // that they share
 }
 
@@ -37,13 +39,46 @@ func newPair() *pair {
 	}
 	p.cat, p.both = newCatalog(p.clock, hold)
 	p.cat.hostName = name
-	for _, host := range p.hosts {
+	for i, host := range p.hosts {
 		alone, zones := newCatalog(p.clock, hold)
 		alone.hostName = name
 		p.alone, p.zones = append(p.alone, alone.Feed(host)), append(p.zones, zones)
 		p.shared = append(p.shared, p.cat.Feed(host))
+		watched := [2]container.HostID{}
+		watched[i] = host
+		p.begin(alone.Swarm(), watched)
 	}
+	p.begin(p.cat.Swarm(), [2]container.HostID(p.hosts))
 	return p
+}
+
+// begin tells a catalog of a Swarm of both hosts, of which those are watched that are given.
+func (p *pair) begin(s *Swarm, watched [2]container.HostID) {
+	p.swarms = append(p.swarms, s)
+	s.Nodes(containertest.Nodes(watched[0], watched[1]))
+	s.Synced()
+}
+
+// serve tells all catalogs of a service whose tasks are containers of the hosts, on networks that nobody else is on.
+func (p *pair) serve(r *rand.Rand) {
+	name := pick(r, possibleServices...)
+	s := &container.Service{
+		Swarm: "s", ID: "service-" + name, Name: name, RoundRobin: r.IntN(2) == 0, Replicas: r.IntN(3),
+		Networks: []container.ServiceNetwork{{ID: "over", Name: "over", Aliases: pick(r, nil, []string{"mirror"})}},
+	}
+	for n := range r.IntN(4) {
+		node := pick(r, containertest.Manager, containertest.Worker)
+		task := containertest.Task(fmt.Sprint(s.ID, n), n+1, node, "")
+		task.Container = facts(pick(r, possibleNames...), "").ID
+		s.Tasks = append(s.Tasks, task)
+	}
+	change := container.ServiceChange{ID: s.ID, Service: s}
+	if r.IntN(4) == 0 {
+		change.Service = nil
+	}
+	for _, to := range p.swarms {
+		to.Apply([]container.ServiceChange{change})
+	}
 }
 
 // A host has five containers, whose names, networks and addresses are few: those of two hosts are called alike, as are several of
@@ -54,6 +89,7 @@ var (
 	possibleNames    = []string{"web", "db", "shop_1", "db.shop", "c4"}
 	possibleProjects = []string{"", "shop", "blog"}
 	possibleNetworks = []string{"a", "b"}
+	possibleServices = []string{"svc", "s_2"} // which nobody else is called
 )
 
 func pick[T any](r *rand.Rand, all ...T) T { return all[r.IntN(len(all))] }
@@ -140,6 +176,8 @@ func (p *pair) step(what, of byte, seed uint64) {
 		for _, f := range feeds {
 			f.Current(current, p.clock.now)
 		}
+	case 6, 7:
+		p.serve(r)
 	case 3, 4, 5:
 		p.wait(pick(r, time.Second, 4*time.Second, hold, startup, container.KeepNames, forget))
 	default:
@@ -171,6 +209,15 @@ func (p *pair) check(t *testing.T) {
 				for _, qtype := range []uint16{dns.TypeA, dns.TypeSRV} {
 					want, got := look(p.zones[i], name, qtype, view), look(p.both, name, qtype, view)
 					if want != got && (own || !negative(want) || !negative(got)) {
+						t.Fatalf("beside another host %s's %s is %s, want %s, for %+v", host, name, got, want, view)
+					}
+				}
+			}
+		}
+		for _, service := range possibleServices {
+			for _, name := range []string{service + ".docker.", "tasks." + service + ".docker.", "1." + service + ".docker.", "mirror.docker."} {
+				for _, view := range views(host) {
+					if want, got := look(p.zones[i], name, dns.TypeA, view), look(p.both, name, dns.TypeA, view); want != got && !(negative(want) && negative(got)) {
 						t.Fatalf("beside another host %s's %s is %s, want %s, for %+v", host, name, got, want, view)
 					}
 				}
@@ -232,6 +279,13 @@ func (p *pair) checkPTR(t *testing.T, i int) {
 	t.Helper()
 	others := p.alone[1-i].addresses()
 	own := p.alone[i].claimed()
+	for _, l := range p.alone[i].cat.Swarm().services {
+		for _, e := range l.entries {
+			for _, c := range e.Claims {
+				own[c.Name] = true
+			}
+		}
+	}
 	for ip := range p.alone[i].addresses() {
 		if others[ip] {
 			continue
@@ -287,10 +341,17 @@ func (f *Feed) near(name string, v *zone.View) bool {
 	return false
 }
 
-// addresses returns those of the host's containers.
+// addresses returns those of the host's containers. A service's task may be one that has no names itself.
 func (f *Feed) addresses() map[netip.Addr]bool {
 	ips := map[netip.Addr]bool{}
 	for _, k := range f.listings {
+		if k.facts != nil {
+			for _, ep := range k.facts.Endpoints {
+				for _, ip := range ep.Addrs {
+					ips[ip] = true
+				}
+			}
+		}
 		if k.entry != nil {
 			for _, a := range k.entry.Addresses {
 				ips[a.IP] = true
@@ -327,7 +388,7 @@ func views(host container.HostID) []zone.View {
 }
 
 // FuzzTwoHosts has anything happen on two hosts whose containers have the same IDs, names, networks and addresses, and compares
-// the catalog that they share with catalogs that have one host each.
+// the catalog that they share with catalogs that have one host each. Some of the containers are tasks of a Swarm's services.
 func FuzzTwoHosts(f *testing.F) {
 	r := rand.New(rand.NewPCG(14, 2))
 	for range 12 {

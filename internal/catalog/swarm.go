@@ -244,11 +244,16 @@ func (s *Swarm) around(id container.SwarmID) *naming.Surroundings {
 	return around
 }
 
-// sighted returns the task's container as its host tells of it, nil if none does. The caller holds mu.
+// sighted returns the task's container as its host tells of it, nil if none does. Several hosts may have containers of one ID, as
+// engines do that were copied with their machines: it is that of the task's node. The caller holds mu.
 func (s *Swarm) sighted(t *container.Task) *sighting {
+	node := s.nodes[t.Node]
 	for ref := range refs(t) {
-		if all := s.seen[ref]; len(all) > 0 {
-			return &all[0]
+		all := s.seen[ref]
+		for i := range all {
+			if node == nil && len(all) == 1 || node != nil && all[i].on.Host() == node.Host {
+				return &all[i]
+			}
 		}
 	}
 	return nil

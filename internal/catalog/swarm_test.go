@@ -2,6 +2,7 @@ package catalog
 
 import (
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 	"testing"
@@ -279,4 +280,42 @@ func TestAttachedOnce(t *testing.T) {
 	r.expect(t, "told by its host too", "att", "none | 10.0.1.11")
 	r.Attached(nil)
 	r.expect(t, "told by its host alone", "att", "none | 10.0.1.11")
+}
+
+// TestSwarmCopiedEngines has two hosts tell of containers of one ID: the task is that of its node.
+func TestSwarmCopiedEngines(t *testing.T) {
+	rr := found("rr")
+	_, containers := containertest.Node(containertest.Manager, []*container.Service{rr})
+	host, _ := containertest.Node(containertest.Manager, nil)
+	for _, first := range []container.HostID{here, there} {
+		r := newSwarmRig(rr)
+		second := map[container.HostID]container.HostID{here: there, there: here}[first]
+		for _, h := range []container.HostID{first, second} {
+			f := r.Catalog.Feed(h)
+			c := *containers[0]
+			if h == there {
+				c.GWBridge.Addrs = []netip.Addr{netip.MustParseAddr("172.18.0.99")}
+			}
+			f.Host(host)
+			f.Apply([]container.Change{{ID: c.ID, Container: &c}})
+			f.Synced()
+		}
+		r.expect(t, "both tell", "2.rr", "172.18.0.2 | 10.0.1.9")
+		r.Catalog.Feed(there).Apply([]container.Change{{ID: containers[0].ID}})
+		r.expect(t, "the other one has ended", "2.rr", "172.18.0.2 | 10.0.1.9")
+	}
+}
+
+// TestSwarmAside has the host of an engine be another host's too: what it has told counts no more, until it is alone again.
+func TestSwarmAside(t *testing.T) {
+	rr := found("rr")
+	_, containers := containertest.Node(containertest.Manager, []*container.Service{rr})
+	r := newSwarmRig(rr)
+	r.see(containers...)
+	for range 2 {
+		r.expect(t, "it counts", "2.rr", "172.18.0.2 | 10.0.1.9")
+		r.feed.SetAside(true)
+		r.expect(t, "set aside", "2.rr", "none | 10.0.1.9")
+		r.feed.SetAside(false)
+	}
 }

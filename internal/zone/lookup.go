@@ -205,7 +205,8 @@ func (s *Snapshot) Owners(q *Query) []string {
 // one, of either family.
 func (s *Snapshot) Unreached(q *Query) bool {
 	n, _ := s.find(q.Name, &q.View)
-	if n == nil || !slices.ContainsFunc(n.claims[:n.winners], func(c claimant) bool { return c.claim.addresses() }) {
+	addresses := func(c claimant) bool { return c.claim.addresses() || c.claim.Part == NoPart }
+	if n == nil || !slices.ContainsFunc(n.claims[:n.winners], addresses) {
 		return false
 	}
 	var buf [8]reached

@@ -202,3 +202,28 @@ func TestSwarmListed(t *testing.T) {
 		}
 	}
 }
+
+// TestSwarmExtendedErrors says to the host why a service has no address: by each of its names.
+func TestSwarmExtendedErrors(t *testing.T) {
+	d := inSwarm(containertest.Manager, false, nil)
+	for _, s := range containertest.Services() {
+		s.Tasks = nil
+		d.catalog.Swarm().Apply([]container.ServiceChange{{ID: s.ID, Service: s}})
+	}
+	d.explaining = newAllowance(time.Hour, time.Hour)
+	for _, name := range []string{"web", "tasks.web", "rr", "tasks.rr", "2.db.st", "hostnet"} {
+		rec := dnstest.NewRecorder(&test.ResponseWriter{RemoteIP: fromHost})
+		if _, err := d.ServeDNS(t.Context(), rec, new(dns.Msg).SetQuestion(name+".docker.", dns.TypeA).SetEdns0(1232, false)); err != nil {
+			t.Fatal(err)
+		}
+		var texts []string
+		for _, o := range rec.Msg.IsEdns0().Option {
+			if e, ok := o.(*dns.EDNS0_EDE); ok {
+				texts = append(texts, e.ExtraText)
+			}
+		}
+		if got := strings.Join(texts, "; "); !strings.HasPrefix(got, "no task of service ") {
+			t.Errorf("%s: %q", name, got)
+		}
+	}
+}
