@@ -198,7 +198,7 @@ func (s *system) tellsBySocket() {
 	s.do("systemctl", "reload", unit)
 	s.eventually(func() error {
 		if out, err := s.run("stat", "-c", "%a %U %G", socket); out != "660 dockerdiscovery docker" {
-			return fmt.Errorf("the socket of status is none: %s %w", out, err)
+			return fmt.Errorf("the socket of status is none: %s %v", out, err)
 		}
 		return nil
 	})
@@ -213,7 +213,10 @@ func (s *system) reloads(name, addr string) {
 	const reloads, clients = 20, 4
 	pid := s.mainPID()
 	done := make(chan struct{})
+	end := sync.OnceFunc(func() { close(done) })
 	var all sync.WaitGroup
+	defer all.Wait()
+	defer end()
 	var mu sync.Mutex // guards what follows
 	sent, lost := 0, []error(nil)
 	for i := range clients {
@@ -259,7 +262,7 @@ func (s *system) reloads(name, addr string) {
 			return nil
 		})
 	}
-	close(done)
+	end()
 	all.Wait()
 	s.t.Logf("%d reloads, %d queries, %d lost or answered wrongly", reloads, sent, len(lost))
 	if len(lost) > 0 || sent < reloads {
@@ -282,7 +285,7 @@ func (s *system) bootsBeforeEngine(name string) {
 		s.boot()
 		s.eventually(func() error {
 			if n, err := strconv.Atoi(s.property("NRestarts")); err != nil || n == 0 {
-				return fmt.Errorf("the server was not started again without docker0: %d %w", n, err)
+				return fmt.Errorf("the server was not started again without docker0: %d %v", n, err)
 			}
 			return nil
 		})
@@ -321,7 +324,8 @@ func (s *system) isGone() {
 	if is := s.property("LoadState") + " " + s.property("ActiveState"); is != "not-found inactive" {
 		s.t.Errorf("after removal the unit is %s", is)
 	}
-	if out, err := s.run("pgrep", "-x", "dockerdiscovery"); err == nil {
-		s.t.Errorf("after removal the server runs: %s", out)
+	programs := s.do("sh", "-c", "readlink /proc/[0-9]*/exe || true") // those of the kernel are none
+	if !strings.Contains(programs, "/systemd\n") || strings.Contains(programs, "dockerdiscovery") {
+		s.t.Errorf("after removal these run: %s", programs)
 	}
 }
