@@ -62,6 +62,23 @@ type target struct {
 	published  string   // the port at the host, "" if there is none
 }
 
+// newTarget runs a container that serves HTTP at the port.
+func newTarget(t *testing.T, what, port string, options ...string) target {
+	t.Helper()
+	name := "web-" + suffix()
+	id := machine.runAs(t, append(options, "--name", name, "--expose", port), image, "http", ":"+port)
+	c := machine.inspect(t, id)
+	v4, v6 := c.addrs()
+	w := target{what: what, name: name + ".docker.", says: c.shortID(), service: "_http._tcp.", own: append(v4, v6...), port: port}
+	if port != "80" {
+		w.service = "_" + port + "._tcp."
+		w.says, _ = os.Hostname()
+	}
+	w.published = machine.do(t, "inspect", "-f", `{{range (index .NetworkSettings.Ports "80/tcp")}}{{println .HostPort}}{{end}}`, id)
+	w.published, _, _ = strings.Cut(w.published, "\n")
+	return w
+}
+
 // Every address that somebody is given is reached by TCP, at the port that goes with it; and who is given none of a family
 // reaches the container at no address of that.
 func TestGivenIsReached(t *testing.T) {
@@ -92,18 +109,7 @@ func TestGivenIsReached(t *testing.T) {
 
 	var targets []target
 	serving := func(what, port string, options ...string) {
-		name := "web-" + suffix()
-		id := machine.runAs(t, append(options, "--name", name, "--expose", port), image, "http", ":"+port)
-		c := machine.inspect(t, id)
-		v4, v6 := c.addrs()
-		w := target{what: what, name: name + ".docker.", says: c.shortID(), service: "_http._tcp.", own: append(v4, v6...), port: port}
-		if port != "80" {
-			w.service = "_" + port + "._tcp."
-			w.says, _ = os.Hostname()
-		}
-		w.published = machine.do(t, "inspect", "-f", `{{range (index .NetworkSettings.Ports "80/tcp")}}{{println .HostPort}}{{end}}`, id)
-		w.published, _, _ = strings.Cut(w.published, "\n")
-		targets = append(targets, w)
+		targets = append(targets, newTarget(t, what, port, options...))
 	}
 	serving("plain", "80", "--network", near)
 	serving("published", "80", "--network", near, "-p", "80")
@@ -135,14 +141,14 @@ func TestGivenIsReached(t *testing.T) {
 // networks, to which it may have a route; nor are containers, of IPv6 ones where Docker has no firewall for these.
 func (p place) check(t *testing.T, w target, host string, firewall6 bool) {
 	var ports []string
-	if srv := p.ask(t, w.service+w.name, dns.TypeSRV); srv != nodata {
+	if srv := p.ask(t, w.service+w.name, dns.TypeSRV); srv != nodata && srv != nxdomain {
 		for f := strings.Fields(srv); len(f) >= 4; f = f[4:] {
 			ports = append(ports, f[2])
 		}
 	}
 	for _, qtype := range []uint16{dns.TypeA, dns.TypeAAAA} {
 		given := strings.Fields(p.ask(t, w.name, qtype))
-		if given[0] == nodata {
+		if given[0] == nodata || given[0] == nxdomain { // of what a view does not reach a secondary knows nothing
 			given = nil
 		}
 		t.Logf("%s, %s asks for %s: %s, ports %s", w.what, p.who, dns.TypeToString[qtype], given, ports)
@@ -195,4 +201,41 @@ func (d docker) gateways(t *testing.T, network string) []string {
 		all = append(all, f)
 	}
 	return all
+}
+
+// What a secondary gives its clients they reach, each as the transfer's view says who they are: those on the LAN, or on the Docker host.
+func TestGivenBySecondaryIsReached(t *testing.T) {
+	t.Parallel()
+	lan := newLAN(t)
+	near := machine.network(t)
+	targets := []target{
+		newTarget(t, "plain", "80", "--network", near),
+		newTarget(t, "published", "80", "--network", near, "-p", "80"),
+		newTarget(t, "published on one address", "80", "--network", near, "-p", lan.Host.String()+"::80"),
+		newTarget(t, "on the host's network", fmt.Sprint(freePort(t, "0.0.0.0")), "--network", "host"),
+	}
+	for _, view := range []string{"lan", "host"} {
+		body := fmt.Sprintf("%s\ndocker {\npublish %s\ntransfer_view %s\n}", transferTo("to *"), lan.Host, view)
+		primary := serve(t, config{Keys: "docker.", Body: body})
+		host := place{"the host", "", primary.Addr, nil}
+		for _, w := range targets {
+			eventually(t, func() error { // it is known, and listens
+				addr := strings.Fields(host.ask(t, w.name, dns.TypeA))[0]
+				if got := host.answers(t, addr, w.port); got != w.says {
+					return fmt.Errorf("%s (%s): at %s the host meets %q", w.what, w.name, addr, got)
+				}
+				return nil
+			})
+		}
+		s := serve(t, config{Keys: "docker.", Also: lan.Host.String(), Body: "secondary {\ntransfer from " + primary.Addr + "\n}"})
+		s.takes("docker.", dns.TypeNS, "ns.dns.docker.")
+		_, port, _ := net.SplitHostPort(s.Addr)
+		client := place{"the host", "", s.Addr, nil}
+		if view == "lan" {
+			client = place{"the LAN", "/var/run/netns/" + lan.Netns, net.JoinHostPort(lan.Host.String(), port), nil}
+		}
+		for _, w := range targets {
+			client.check(t, w, lan.Host.String(), false)
+		}
+	}
 }
