@@ -110,7 +110,7 @@ func (w *writer) awaitFacts(ctx context.Context) error {
 		id, addrs := w.local.engine()
 		if _, known, _ := w.local.wanted(""); known {
 			if w.identity = id; id == "" {
-				w.identity = stateIdentity()
+				w.identity = stateIdentity() + " " + string(w.cfg.Host) // a machine may have several
 			}
 			w.own(w.identity, addrs)
 			return nil

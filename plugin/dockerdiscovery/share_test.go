@@ -4,15 +4,18 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/miekg/dns"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/dockerdiscovery/dockerdiscovery/internal/enginetest"
 	"github.com/dockerdiscovery/dockerdiscovery/internal/share"
 	"github.com/dockerdiscovery/dockerdiscovery/test/inprocess"
+	"github.com/dockerdiscovery/dockerdiscovery/test/rig"
 )
 
 func TestParseShare(t *testing.T) {
@@ -124,6 +127,59 @@ func TestShareMetrics(t *testing.T) {
 		if !strings.Contains(readFile(t, "README.md"), "`coredns_docker_share_"+name) {
 			t.Errorf("README.md lacks share_%s", name)
 		}
+	}
+}
+
+// TestShareAnswers has two hosts' server blocks tell each other through etcd, and asks each for the other's containers.
+func TestShareAnswers(t *testing.T) {
+	etcd := rig.NewEtcd(t, 1)
+	nas, pi := publishing(t, "web"), publishing(t, "web")
+	block := func(e *enginetest.Engine, name, addr string) string {
+		return fmt.Sprintf("%s:%s {\n docker docker {\n endpoint %s %s %s\n publish\n share etcd %s\n }\n}\n", "docker", freePort(t), e.Host(), name, addr, etcd.URLs())
+	}
+	s := inprocess.Serve(t, block(nas, "nas", "192.0.2.1")+block(pi, "pi", "192.0.2.2"))
+	blocks := map[string]*Docker{}
+	for _, d := range running() {
+		blocks[d.hosts[0].name] = d
+	}
+	const lan = "198.51.100.7"
+	answers := func(host, name, want string) {
+		t.Helper()
+		eventually(t, host+" answers "+want+" for "+name, func() bool { return dig(t, blocks[host], lan, name, dns.TypeA) == want })
+	}
+	answers("nas", "web.pi.docker.", "192.0.2.2")
+	answers("pi", "web.nas.docker.", "192.0.2.1")
+	answers("nas", "pi.docker.", "192.0.2.2")
+	answers("pi", "web.docker.", "192.0.2.1 192.0.2.2")
+	if got := dig(t, blocks["nas"], lan, "web.nas.docker.", dns.TypeA); got != "192.0.2.1" {
+		t.Errorf("nas answers %s for its own", got)
+	}
+	var later []time.Duration
+	for i := range 20 {
+		name := fmt.Sprint("start", i)
+		began := time.Now()
+		nas.Run(enginetest.Spec{Name: name, Publish: []string{fmt.Sprint(8000+i, ":80/tcp")}})
+		answers("nas", name+".docker.", "192.0.2.1")
+		own := time.Since(began)
+		answers("pi", name+".docker.", "192.0.2.1")
+		later = append(later, time.Since(began)-own)
+	}
+	slices.Sort(later)
+	t.Logf("pi answers for a container of nas after nas itself: median %v, p95 %v, %v at most", later[10], later[19], later[19])
+	shown := blocks["pi"].Hosts()
+	if len(shown) != 2 || shown[1].ID != "nas" || shown[1].State != "current" || shown[1].Containers != 21 || shown[1].Endpoint != "etcd /dockerdiscovery/nas/" {
+		t.Errorf("/hosts has %+v", shown)
+	}
+	etcd.Members[0].End()
+	eventually(t, "pi counts nas as away", func() bool { return blocks["pi"].Hosts()[1].State == "away" })
+	answers("pi", "web.nas.docker.", "192.0.2.1") // what was known last
+	if got := blocks["pi"].Info().Warnings; len(got) == 0 || !strings.Contains(got[len(got)-1], "Sharing through etcd") {
+		t.Errorf("while etcd is away there is no warning: %q", got)
+	}
+	etcd.Start(t)
+	eventually(t, "pi has nas back", func() bool { return blocks["pi"].Hosts()[1].State == "current" })
+	if err := s.Stop(); err != nil {
+		t.Error(err)
 	}
 }
 
