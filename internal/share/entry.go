@@ -97,9 +97,6 @@ func (f *fleet) others() (all []Other) {
 			key := slices.Sorted(maps.Keys(o.refused))[0]
 			s.Why = skippedKey(key, o.refused[key])
 		}
-		if !s.Here && o.doc != nil {
-			s.Skipped, s.Why = s.Skipped+1, "its engine is this host's: two names for one host"
-		}
 		all = append(all, s)
 	}
 	return all

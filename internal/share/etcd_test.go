@@ -90,6 +90,7 @@ func TestClaimed(t *testing.T) {
 	a.start()
 	b.start()
 	b.await("a 192.0.2.97: web")
+	a.await("b 192.0.2.98: ")
 	other.engineID = "another"
 	other.run("stolen", "10.1.0.3")
 	before := has(t, c)

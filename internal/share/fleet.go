@@ -37,11 +37,10 @@ type item struct {
 
 // fleet is what other hosts tell, by the keys that etcd has. It is a state machine: it returns what there is to tell of a change, and tells nobody.
 type fleet struct {
-	path   string
-	self   container.HostID
-	engine string       // this host's, "" before it is known
-	addrs  []netip.Addr // this host's
-	hosts  map[container.HostID]*other
+	path  string
+	self  container.HostID
+	addrs []netip.Addr // this host's
+	hosts map[container.HostID]*other
 	// reached is set while what is known is what etcd has.
 	reached bool
 	since   time.Time        // when that has become so
@@ -160,12 +159,12 @@ func (f *fleet) lost(now time.Time) []update {
 	return f.settle(nil, now)
 }
 
-// setOwn takes which engine this host has, and its addresses.
-func (f *fleet) setOwn(engine string, addrs []netip.Addr, now time.Time) []update {
-	if f.engine == engine && slices.Equal(f.addrs, addrs) {
+// setOwn takes this host's addresses.
+func (f *fleet) setOwn(addrs []netip.Addr, now time.Time) []update {
+	if slices.Equal(f.addrs, addrs) {
 		return nil
 	}
-	f.engine, f.addrs = engine, addrs
+	f.addrs = addrs
 	return f.settle(nil, now)
 }
 
@@ -282,12 +281,12 @@ func (f *fleet) settle(dirty map[container.HostID]map[string]bool, now time.Time
 	}
 	for _, host := range f.byAge() {
 		o := f.hosts[host]
-		if o.doc == nil || f.engine != "" && o.doc.Engine == f.engine {
+		if o.doc == nil {
 			if o.facts.ID != "" {
 				updates = append(updates, update{host: host, left: true})
 			}
 			o.leave()
-			if len(o.containers) == 0 && len(o.refused) == 0 && o.doc == nil {
+			if len(o.containers) == 0 && len(o.refused) == 0 {
 				delete(f.hosts, host)
 			}
 			continue

@@ -253,18 +253,9 @@ func TestFleet(t *testing.T) {
 	if got, want := fresh.picture(), "a 192.0.2.4: "; got != want {
 		t.Errorf("a list after the watch was lost: %q, want %q", got, want)
 	}
-	fresh.apply(g.setOwn("ES", []netip.Addr{netip.MustParseAddr("192.0.2.4")}, now))
+	fresh.apply(g.setOwn([]netip.Addr{netip.MustParseAddr("192.0.2.4")}, now))
 	if got, want := fresh.picture(), "a : "; got != want {
 		t.Errorf("a host that claims our address: %q, want %q", got, want)
-	}
-	fresh.apply(g.setOwn("EA", nil, now))
-	if got := fresh.picture(); got != "" {
-		t.Errorf("a host with our engine: %q", got)
-	}
-	for _, o := range g.others() {
-		if o.Host == "a" && !strings.Contains(o.Why, "two names for one host") {
-			t.Errorf("a host with our engine: %+v", o)
-		}
 	}
 }
 

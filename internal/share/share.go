@@ -233,9 +233,9 @@ func (m *Member) tell(to Hosts, updates []update) {
 	}
 }
 
-// own tells of which engine this host is, and its addresses: nobody else has these.
-func (m *Member) own(engine string, addrs []netip.Addr) {
+// own tells of this host's addresses: nobody else has these.
+func (m *Member) own(addrs []netip.Addr) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.tellAll(m.fleet.setOwn(engine, addrs, time.Now()))
+	m.tellAll(m.fleet.setOwn(addrs, time.Now()))
 }

@@ -112,7 +112,7 @@ func (w *writer) awaitFacts(ctx context.Context) error {
 			if w.identity = id; id == "" {
 				w.identity = stateIdentity() + " " + string(w.cfg.Host) // a machine may have several
 			}
-			w.own(w.identity, addrs)
+			w.own(addrs)
 			return nil
 		}
 		select {
@@ -303,7 +303,7 @@ func (s *session) keep(ctx context.Context) error {
 // mend writes what is not as it is to be.
 func (s *session) mend(ctx context.Context) error {
 	_, addrs := s.local.engine()
-	s.own(s.identity, addrs)
+	s.own(addrs)
 	wanted, _, err := s.local.wanted(s.identity)
 	if err != nil {
 		return err
