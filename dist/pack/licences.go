@@ -11,7 +11,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"runtime"
 	"slices"
 	"strings"
 
@@ -50,6 +49,11 @@ func findLicences(goos string, v variant) (licences, error) {
 	if err != nil {
 		return l, err
 	}
+	env, err := exec.Command("go", "env", "GOVERSION", "GOROOT").Output()
+	if err != nil {
+		return l, fmt.Errorf("go env: %w", err)
+	}
+	goVersion, goRoot, _ := strings.Cut(strings.TrimSpace(string(env)), "\n")
 	read := map[string]bool{} // folders
 	for _, t := range targets {
 		if t.os != goos {
@@ -60,7 +64,7 @@ func findLicences(goos string, v variant) (licences, error) {
 			return l, err
 		}
 		for _, p := range packages {
-			name, version, root := goModule, runtime.Version(), runtime.GOROOT()
+			name, version, root := goModule, goVersion, goRoot
 			if m := p.Module; m != nil {
 				name, version, root = m.Path, m.Version, m.Dir
 			}

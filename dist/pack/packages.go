@@ -11,6 +11,7 @@ import (
 	"github.com/goreleaser/nfpm/v2"
 	_ "github.com/goreleaser/nfpm/v2/apk" // the formats
 	_ "github.com/goreleaser/nfpm/v2/deb"
+	"github.com/goreleaser/nfpm/v2/files"
 	_ "github.com/goreleaser/nfpm/v2/rpm"
 )
 
@@ -77,8 +78,15 @@ func (r release) pack(format string, values map[string]string, l licences) error
 		return err
 	}
 	info.MTime, info.Changelog, info.License = r.date, r.changelog(), l.expression()
-	if format == "apk" { // has one line for it
+	switch format {
+	case "apk": // has one line for it
 		info.Description, _, _ = strings.Cut(info.Description, "\n")
+	case "rpm": // knows manuals and documents, which who installs may leave out
+		for _, c := range info.Contents {
+			if c.Type == "" && (strings.HasPrefix(c.Destination, "/usr/share/doc/") || strings.HasPrefix(c.Destination, "/usr/share/man/")) {
+				c.Type = files.TypeRPMDoc
+			}
+		}
 	}
 	info = nfpm.WithDefaults(info)
 	packager, err := nfpm.Get(format)

@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -36,10 +37,15 @@ func (r release) writeSBOM(t target, v variant, l licences) error {
 	}
 	defer file.Close()
 	bom := r.bom(info, sha256.Sum256(content), v, l)
-	if err := cdx.NewBOMEncoder(file, cdx.BOMFileFormatJSON).SetPretty(true).Encode(bom); err != nil {
+	if err := encode(file, bom); err != nil {
 		return err
 	}
 	return file.Close()
+}
+
+// encode writes the list in the version of CycloneDX's form that scanners know by now.
+func encode(w io.Writer, bom *cdx.BOM) error {
+	return cdx.NewBOMEncoder(w, cdx.BOMFileFormatJSON).SetPretty(true).EncodeVersion(bom, cdx.SpecVersion1_6)
 }
 
 // bom lists the modules that Go has noted in the binary with the sum.
