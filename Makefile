@@ -28,7 +28,7 @@ DIST = go test -race -count=1 -timeout 20m -v ./test/dist
 PACKAGES = go test -race -count=1 -timeout 20m -v ./test/packages
 BROWSER = $(PAGE) test -race -count=1 -timeout 15m -v .
 
-.PHONY: run build man dist dist-check test model e2e test-examples test-engines test-hosts test-share test-swarm test-secondaries test-packages test-alerts test-page page-large screenshots soak lint bench bench-scale bench-hosts bench-status bench-swarm bench-engine bench-crashes pgo
+.PHONY: run build man dist dist-check test model e2e test-examples test-engines test-hosts test-share test-swarm test-secondaries test-packages test-alerts test-page page-large screenshots soak lint bench bench-scale bench-hosts bench-status bench-lean bench-swarm bench-engine bench-crashes pgo
 
 run: build
 	./coredns -conf Corefile.example
@@ -150,6 +150,9 @@ bench-hosts:
 
 bench-status:
 	test/with-engine --need dnsperf $(BENCH) run . status
+
+bench-lean:
+	test/with-engine $(BENCH) run . lean
 
 bench-swarm:
 	$(BENCH) run . swarm

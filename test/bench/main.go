@@ -9,6 +9,7 @@
 //	bench before  the present state side by side with that of a git revision
 //	bench status  what the status listener and a page that is open there cost a query
 //	bench swarm   what a Swarm costs that does not change
+//	bench lean    the lean and the full binary: size, memory, time to the first answer
 //	bench compare binaries of the product side by side, each NAME=PATH
 //	bench pgo     records coredns.pgo
 //
@@ -35,7 +36,7 @@ func main() {
 
 // commands are what a user can have it do.
 var commands = map[string]func(context.Context, []string) error{
-	"wire": wire, "engine": engine, "scale": scale, "hosts": hosts, "crashes": crashes, "before": before, "status": status, "swarm": swarm, "compare": compare, "pgo": pgo,
+	"wire": wire, "engine": engine, "scale": scale, "hosts": hosts, "crashes": crashes, "before": before, "status": status, "lean": lean, "swarm": swarm, "compare": compare, "pgo": pgo,
 }
 
 func run(ctx context.Context, args []string) error {
@@ -55,7 +56,7 @@ func run(ctx context.Context, args []string) error {
 	}
 	do := commands[command]
 	if do == nil {
-		return fmt.Errorf("want a command: wire, scale, hosts, engine, crashes, before, status, swarm, compare or pgo")
+		return fmt.Errorf("want a command: wire, scale, hosts, engine, crashes, before, status, lean, swarm, compare or pgo")
 	}
 	if err := os.Chdir("../.."); err != nil { // the repository's root
 		return err
