@@ -19,7 +19,7 @@ func TestLint(t *testing.T) {
 		if err != nil || strings.Contains(string(out), "mismatched-override") {
 			t.Errorf("lintian: %v\n%s", err, out)
 		}
-		lint := exec.CommandContext(t.Context(), "rpmlint", "--config", root+"/dist/rpm/rpmlint.toml", v.rpm())
+		lint := exec.CommandContext(t.Context(), "rpmlint", "--config", first.source("dist/rpm/rpmlint.toml"), v.rpm())
 		lint.Env = append(os.Environ(), "PATH="+below+":"+os.Getenv("PATH"))
 		out, err = lint.CombinedOutput()
 		if err != nil || !strings.Contains(string(out), " 0 errors") {
@@ -57,13 +57,13 @@ func TestDigests(t *testing.T) {
 func TestScripts(t *testing.T) {
 	for _, v := range variants {
 		for tag, name := range map[string]string{"PREIN": "pre", "POSTIN": "post", "PREUN": "preun", "POSTUN": "postun"} {
-			want := read(t, root+"/dist/scripts/rpm/"+name)
+			want := read(t, first.source("dist/scripts/rpm/"+name))
 			if got := run(t, "rpm", "-qp", "--qf", "%{"+tag+"}", v.rpm()); got != strings.TrimSpace(want) {
 				t.Errorf("%s of %s is\n%s\nwant\n%s", tag, v.rpm(), got, want)
 			}
 		}
 		for _, name := range []string{"postinst", "prerm", "postrm"} {
-			want := read(t, root+"/dist/scripts/deb/"+name)
+			want := read(t, first.source("dist/scripts/deb/"+name))
 			if got := runRaw(t, "dpkg-deb", "-I", v.deb(), name); got != want {
 				t.Errorf("%s of %s is\n%s\nwant\n%s", name, v.deb(), got, want)
 			}

@@ -119,49 +119,49 @@ func (v variant) everywhere() map[string]given {
 	doc := "/usr/share/doc/" + v.name + "/"
 	return map[string]given{
 		"/usr/bin/dockerdiscovery":                                  {v.binary(), 0o755, false},
-		"/etc/dockerdiscovery/Corefile":                             {root + "/dist/Corefile", 0o644, false},
+		"/etc/dockerdiscovery/Corefile":                             {first.source("dist/Corefile"), 0o644, false},
 		"/usr/share/man/man1/dockerdiscovery.1.gz":                  {first.out("man/dockerdiscovery.1"), 0o644, true},
 		"/usr/share/man/man7/dockerdiscovery-docker.7.gz":           {first.out("man/dockerdiscovery-docker.7"), 0o644, true},
 		"/usr/share/bash-completion/completions/dockerdiscovery":    {first.out("completion/bash"), 0o644, false},
 		"/usr/share/fish/vendor_completions.d/dockerdiscovery.fish": {first.out("completion/fish"), 0o644, false},
-		doc + "README.md":                                           {root + "/README.md", 0o644, false},
-		doc + "NOTICE":                                              {root + "/NOTICE", 0o644, false},
-		doc + "changelog.gz":                                        {root + "/CHANGELOG.md", 0o644, true},
+		doc + "README.md":                                           {first.source("README.md"), 0o644, false},
+		doc + "NOTICE":                                              {first.source("NOTICE"), 0o644, false},
+		doc + "changelog.gz":                                        {first.source("CHANGELOG.md"), 0o644, true},
 		doc + "third-party-licences.txt.gz":                         {first.out("licences/" + v.name + "/linux/third-party-licences.txt"), 0o644, true},
-		doc + "examples/grafana.json":                               {root + "/dist/grafana/dockerdiscovery.json", 0o644, false},
-		doc + "examples/alerts.yaml":                                {root + "/dist/prometheus/alerts.yaml", 0o644, false},
+		doc + "examples/grafana.json":                               {first.source("dist/grafana/dockerdiscovery.json"), 0o644, false},
+		doc + "examples/alerts.yaml":                                {first.source("dist/prometheus/alerts.yaml"), 0o644, false},
 	}
 }
 
 // alone are the files that the packages of one format have besides. One without a source is the format's own.
 func (v variant) alone(format string) map[string]given {
 	doc, licence := "/usr/share/doc/"+v.name+"/", "/usr/share/licenses/"+v.name+"/LICENSE"
-	unit := given{root + "/dist/systemd/dockerdiscovery.service", 0o644, false}
+	unit := given{first.source("dist/systemd/dockerdiscovery.service"), 0o644, false}
 	zsh := given{first.out("completion/zsh"), 0o644, false}
 	switch format {
 	case "deb":
 		return map[string]given{
 			"/usr/lib/systemd/system/dockerdiscovery.service":    unit,
 			"/usr/share/zsh/vendor-completions/_dockerdiscovery": zsh,
-			doc + "copyright":                        {root + "/dist/debian/copyright", 0o644, false},
+			doc + "copyright":                        {first.source("dist/debian/copyright"), 0o644, false},
 			doc + "changelog.Debian.gz":              {"", 0o644, false},
-			"/usr/share/lintian/overrides/" + v.name: {root + "/dist/debian/lintian-overrides", 0o644, false},
+			"/usr/share/lintian/overrides/" + v.name: {first.source("dist/debian/lintian-overrides"), 0o644, false},
 		}
 	case "rpm":
 		return map[string]given{
 			"/usr/lib/systemd/system/dockerdiscovery.service": unit,
 			"/usr/share/zsh/site-functions/_dockerdiscovery":  zsh,
-			licence: {root + "/LICENSE", 0o644, false},
+			licence: {first.source("LICENSE"), 0o644, false},
 		}
 	default:
 		return map[string]given{
-			"/etc/init.d/dockerdiscovery":                    {root + "/dist/openrc/dockerdiscovery", 0o755, false},
+			"/etc/init.d/dockerdiscovery":                    {first.source("dist/openrc/dockerdiscovery"), 0o755, false},
 			"/usr/share/zsh/site-functions/_dockerdiscovery": zsh,
-			licence:           {root + "/LICENSE", 0o644, false},
+			licence:           {first.source("LICENSE"), 0o644, false},
 			"/.PKGINFO":       {"", 0o600, false},
-			"/.pre-install":   {root + "/dist/scripts/apk/pre-install", 0o755, false},
-			"/.pre-deinstall": {root + "/dist/scripts/apk/pre-deinstall", 0o755, false},
-			"/.post-upgrade":  {root + "/dist/scripts/apk/post-upgrade", 0o755, false},
+			"/.pre-install":   {first.source("dist/scripts/apk/pre-install"), 0o755, false},
+			"/.pre-deinstall": {first.source("dist/scripts/apk/pre-deinstall"), 0o755, false},
+			"/.post-upgrade":  {first.source("dist/scripts/apk/post-upgrade"), 0o755, false},
 		}
 	}
 }
@@ -232,13 +232,13 @@ func TestArchive(t *testing.T) {
 		folder := "/" + strings.TrimSuffix(path.Base(v.archive()), ".tar.gz") + "/"
 		have := readTar(t, bytes.NewReader(out))
 		for name, want := range map[string]given{
-			program: {v.binary(), 0o755, false}, "LICENSE": {root + "/LICENSE", 0o644, false}, "NOTICE": {root + "/NOTICE", 0o644, false},
-			"README.md": {root + "/README.md", 0o644, false}, "CHANGELOG.md": {root + "/CHANGELOG.md", 0o644, false}, "Corefile": {root + "/dist/Corefile", 0o644, false},
+			program: {v.binary(), 0o755, false}, "LICENSE": {first.source("LICENSE"), 0o644, false}, "NOTICE": {first.source("NOTICE"), 0o644, false},
+			"README.md": {first.source("README.md"), 0o644, false}, "CHANGELOG.md": {first.source("CHANGELOG.md"), 0o644, false}, "Corefile": {first.source("dist/Corefile"), 0o644, false},
 			"third-party-licences.txt": {first.out("licences/" + v.name + "/linux/third-party-licences.txt"), 0o644, false},
 			"man/dockerdiscovery.1":    {first.out("man/dockerdiscovery.1"), 0o644, false}, "man/dockerdiscovery-docker.7": {first.out("man/dockerdiscovery-docker.7"), 0o644, false},
 			"completion/bash": {first.out("completion/bash"), 0o644, false}, "completion/zsh": {first.out("completion/zsh"), 0o644, false},
 			"completion/fish":         {first.out("completion/fish"), 0o644, false},
-			"dockerdiscovery.service": {root + "/dist/systemd/dockerdiscovery.service", 0o644, false},
+			"dockerdiscovery.service": {first.source("dist/systemd/dockerdiscovery.service"), 0o644, false},
 		} {
 			if problem := compare(t, want, have[folder+name]); problem != "" {
 				t.Errorf("%s: %s %s", v.archive(), name, problem)

@@ -25,8 +25,8 @@ const (
 var (
 	targets = flag.String("dist.targets", "linux/amd64", "the targets that are made, with commas between; \"\" for all")
 
-	theRun rig.Run
-	first  tree
+	first  tree // made once
+	second tree // TestSame's
 )
 
 func TestMain(m *testing.M) {
@@ -35,21 +35,27 @@ func TestMain(m *testing.M) {
 }
 
 func setUp(run rig.Run) error {
-	theRun = run
 	if err := rig.Need("make", "tar", "dpkg-deb", "lintian", "rpm", "rpmlint", "cpio", "man", "qemu-aarch64-static", "dig"); err != nil {
 		return err
 	}
-	first = tree{filepath.Join(run.Folder, "a")}
+	first, second = tree{filepath.Join(run.Folder, "a")}, tree{filepath.Join(run.Folder, "another", "folder")}
+	for _, s := range []tree{first, second} { // before anybody goes on with the source
+		if err := s.copy(); err != nil {
+			return err
+		}
+	}
 	return first.make("umask 022", "TZ=UTC", "LC_ALL=C")
 }
 
 // tree is a copy of the source, in a folder of its own.
 type tree struct{ dir string }
 
+func (s tree) source(name string) string { return filepath.Join(s.dir, name) }
+
 func (s tree) out(name string) string { return filepath.Join(s.dir, "out", name) }
 
-// make copies the source, and makes what is given out with a build cache of its own: in a shell that has run the command.
-func (s tree) make(command string, env ...string) error {
+// copy copies the source.
+func (s tree) copy() error {
 	if err := os.MkdirAll(s.dir, 0o755); err != nil {
 		return err
 	}
@@ -57,6 +63,11 @@ func (s tree) make(command string, env ...string) error {
 	if out, err := rig.Output(copy); err != nil {
 		return fmt.Errorf("copying the source: %w: %s", err, out)
 	}
+	return nil
+}
+
+// make makes what is given out, with a build cache of its own, in a shell that has run the command.
+func (s tree) make(command string, env ...string) error {
 	make := exec.Command("sh", "-c", command+" && exec make dist TARGETS="+*targets)
 	make.Dir = s.dir
 	make.Env = append(os.Environ(), append(env, "GOCACHE="+filepath.Join(s.dir, ".gocache"), "VERSION="+version,

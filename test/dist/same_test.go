@@ -14,7 +14,6 @@ import (
 
 // Another folder, user's mask, time zone and language, and another build cache, make the same bytes.
 func TestSame(t *testing.T) {
-	second := tree{filepath.Join(theRun.Folder, "another", "folder")}
 	if err := second.make("umask 077", "TZ=Asia/Tokyo", "LC_ALL=C.UTF-8"); err != nil {
 		t.Fatal(err)
 	}

@@ -8,16 +8,13 @@ import (
 	"runtime"
 )
 
-// Build makes coredns as users get it, by the build.sh in the repository's root.
-func Build(root, binary string) error { return build(root, binary) }
-
-// build runs build.sh.
-func build(root string, args ...string) error {
+// Build makes coredns as users get it, by the build.sh in the repository's root, with its flags.
+func Build(root, binary string, flags ...string) error {
 	script, err := filepath.Abs(filepath.Join(root, "build.sh")) // a name without a folder is looked for in $PATH
 	if err != nil {
 		return err
 	}
-	if out, err := exec.Command(script, args...).CombinedOutput(); err != nil {
+	if out, err := exec.Command(script, append(flags, binary)...).CombinedOutput(); err != nil {
 		return fmt.Errorf("build.sh: %w\n%s", err, out)
 	}
 	return nil
@@ -52,7 +49,7 @@ func (r Run) BuildServerImage(root string) (archive, name string, err error) {
 	if err := os.MkdirAll(docs, 0o755); err != nil {
 		return "", "", err
 	}
-	if err := build(root, "-lean", lean); err != nil {
+	if err := Build(root, lean, "-lean"); err != nil {
 		return "", "", err
 	}
 	cmd := exec.Command("go", "run", ".", "-version", version, "-revision", "none", "-label", r.Label(), "-docs", docs, out, lean)
