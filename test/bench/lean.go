@@ -46,7 +46,8 @@ func (c *comparison) start(ctx context.Context) error {
 		return err
 	}
 	defer f.stop()
-	size, memory, began := c.figure("binary, MiB", 1), c.figure("resident memory, MiB", 1), c.figure("process begins → answers, ms", 1)
+	size, memory := c.figure("binary, MiB", 1), c.figure("resident memory, MiB", 1)
+	began, spent := c.figure("process begins → answers, ms", 1), c.figure("CPU for it, ms", 1)
 	err = c.turns(ctx, "start", func(i int) error {
 		info, err := os.Stat(c.candidates[i].binary)
 		if err != nil {
@@ -59,14 +60,16 @@ func (c *comparison) start(ctx context.Context) error {
 		}
 		err = await(s, address(containerName(0)), dns.RcodeSuccess)
 		began.add(i, float64(time.Since(begin))/1e6)
+		cpu, cpuErr := cpuTime(s.Process)
+		spent.add(i, float64(cpu)/1e6)
 		bytes, residentErr := resident(s.Process)
 		memory.add(i, bytes/(1<<20))
 		size.add(i, float64(info.Size())/(1<<20))
-		return errors.Join(err, residentErr, s.Stop(patience))
+		return errors.Join(err, cpuErr, residentErr, s.Stop(patience))
 	})
 	if err != nil {
 		return err
 	}
-	c.tabulate("from the start to the answer", size, memory, began)
+	c.tabulate("from the start to the answer", size, memory, began, spent)
 	return nil
 }
