@@ -210,7 +210,6 @@ func TestSwarmExtendedErrors(t *testing.T) {
 		s.Tasks = nil
 		d.catalog.Swarm().Apply([]container.ServiceChange{{ID: s.ID, Service: s}})
 	}
-	d.explaining = newAllowance(time.Hour, time.Hour)
 	for _, name := range []string{"web", "tasks.web", "rr", "tasks.rr", "2.db.st", "hostnet"} {
 		rec := dnstest.NewRecorder(&test.ResponseWriter{RemoteIP: fromHost})
 		if _, err := d.ServeDNS(t.Context(), rec, new(dns.Msg).SetQuestion(name+".docker.", dns.TypeA).SetEdns0(1232, false)); err != nil {
