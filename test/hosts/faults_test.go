@@ -110,7 +110,7 @@ type fault struct {
 // away, for no more than some seconds each. Who asks for a name that live hosts have is told of those alone. Afterwards
 // all is right again, what has happened meanwhile too.
 func TestFaults(t *testing.T) {
-	l := newLab(t)
+	l := newLab(t, (*host).serve)
 	alpha, beta, gamma := l.hosts[0], l.hosts[1], l.hosts[2]
 	kill := func() { alpha.own.End(syscall.SIGKILL) }
 	signal := func(h *host, sig syscall.Signal) func() {

@@ -45,8 +45,8 @@ type lab struct {
 	lan     *asker // a computer on the LAN
 }
 
-// newLab makes the hosts, their containers and their servers. All of it lasts until the test's end.
-func newLab(t *testing.T) *lab {
+// newLab makes the hosts, their containers and, by serve, their servers. All of it lasts until the test's end.
+func newLab(t *testing.T, serve func(*host, *testing.T, *lab)) *lab {
 	t.Helper()
 	l := &lab{segment: theRun.NewSegment(t, "192.0.2.100/24", "2001:db8::100/64")}
 	ca := newAuthority(t)
@@ -74,7 +74,7 @@ func newLab(t *testing.T) *lab {
 		t.FailNow()
 	}
 	for _, h := range l.hosts {
-		h.serve(t, l)
+		serve(h, t, l)
 	}
 	l.lan = &asker{name: "LAN", kind: "LAN", netns: rig.NetnsPath(l.segment.Netns)}
 	l.findServers()

@@ -184,7 +184,17 @@ func (a *asker) checkService(server netip.Addr, own bool, q question, meant []*t
 // Each asker asks each server, its own host's by each way there is, for each name. Every address that it is given is that of a
 // container that the name means, and reached; and where there is one that it would reach, it is given one.
 func TestMatrix(t *testing.T) {
-	l := newLab(t)
+	page := newLab(t, (*host).serve).askAll(t).table()
+	t.Log("\n" + page)
+	if *matrixFlag != "" && !t.Failed() {
+		if err := os.WriteFile(*matrixFlag, []byte(page), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// askAll has all askers ask all servers for all names.
+func (l *lab) askAll(t *testing.T) *cells {
 	cells := newCells()
 	var done sync.WaitGroup
 	var mu sync.Mutex // guards asked
@@ -212,13 +222,7 @@ func TestMatrix(t *testing.T) {
 	}
 	done.Wait()
 	t.Logf("%d names asked for", asked)
-	page := cells.table()
-	t.Log("\n" + page)
-	if *matrixFlag != "" && !t.Failed() {
-		if err := os.WriteFile(*matrixFlag, []byte(page), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
+	return cells
 }
 
 // cells are the matrix: by what is asked for and who asks, the kinds of addresses that are given.
