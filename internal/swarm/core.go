@@ -19,6 +19,7 @@ type kind uint8
 const (
 	look      kind = iota // what the engine is to its Swarm
 	readLists             // what a manager knows
+	readTasks             // its tasks alone
 	readView              // what a worker's networks tell
 )
 
@@ -50,12 +51,16 @@ type member struct {
 	view    view              // likewise
 }
 
+// reads reports whether it was asked last for what a manager knows.
+func (m *member) reads() bool { return m.kind == readLists || m.kind == readTasks }
+
 // known is what is known of a Swarm that has managers among the members.
 type known struct {
 	facts
 	pace
 	last    int // the member that has answered last
 	lists   lists
+	full    time.Time // when all of it was asked for last, and answered; zero if it is to be
 	tasks   marks
 	svcs    marks
 	nods    marks
@@ -138,7 +143,7 @@ func (c *core) answered(i int, a answer, now time.Time) (e effects) {
 	case m.kind == look:
 		m.failing = false
 		c.looked(m, &a.about, now, &e)
-	case m.kind == readLists:
+	case m.reads():
 		m.failing = false
 		c.listed(i, a.lists, now, &e)
 	case m.kind == readView:
@@ -158,7 +163,7 @@ func (c *core) failed(m *member, err error, now time.Time, e *effects) {
 	if m.kind == look {
 		m.lookAt = m.retryAt
 	}
-	if m.kind == readLists && errors.Is(err, engine.ErrNoManager) {
+	if m.reads() && errors.Is(err, engine.ErrNoManager) {
 		m.lookAt = time.Time{}
 	}
 	if k := c.swarms[m.swarm]; k != nil {
@@ -221,6 +226,13 @@ func (c *core) listed(i int, l lists, now time.Time, e *effects) {
 	if k == nil || m.asked.Before(k.ended) { // another one's answer is newer, or may be
 		return
 	}
+	if m.kind == readTasks {
+		if l.tasks != k.lists.tasks && k.strange(l.tasks) {
+			k.full = time.Time{}
+			return
+		}
+		l.services, l.nodes = k.lists.services, k.lists.nodes
+	}
 	tasks, services, nodes := k.tasks, k.svcs, k.nods
 	var older [3]bool
 	if l.tasks != k.lists.tasks {
@@ -233,6 +245,7 @@ func (c *core) listed(i int, l lists, now time.Time, e *effects) {
 		nodes, older[2] = read[jsonNode](nodes, l.nodes)
 	}
 	if older != [3]bool{} {
+		k.full = time.Time{}
 		if k.older.IsZero() {
 			k.older = now
 		}
@@ -256,11 +269,23 @@ func (c *core) listed(i int, l lists, now time.Time, e *effects) {
 	}
 	k.lists, k.tasks, k.svcs, k.nods, k.last = l, tasks, services, nodes, i
 	k.asked, k.ended = m.asked, now
+	if m.kind == readLists {
+		k.full = m.asked
+	}
 	k.failure = nil
 	if !k.current {
 		k.current, k.since = true, now
 		e.states = append(e.states, k.state(m.swarm))
 	}
+}
+
+// strange reports whether one of the tasks is of a service, or on a node, that is not known. Who is attached to a network without a
+// service is a task of none.
+func (k *known) strange(tasks *list[jsonTask]) bool {
+	return slices.ContainsFunc(tasks.all, func(t jsonTask) bool {
+		return t.ServiceID != "" && k.services[t.ServiceID] == nil ||
+			t.NodeID != "" && !slices.ContainsFunc(k.nodes, func(n container.Node) bool { return n.ID == t.NodeID })
+	})
 }
 
 func (k *known) state(id container.SwarmID) container.SwarmState {

@@ -143,8 +143,8 @@ func TestUnchanging(t *testing.T) {
 	}
 	clear(p.count)
 	p.pass(time.Minute)
-	if n := p.count[readLists]; n < 57 || n > 61 {
-		t.Errorf("read %d times in a minute", n)
+	if tasks, all := p.count[readTasks], p.count[readLists]; tasks+all < 57 || tasks+all > 61 || all < 5 || all > 6 {
+		t.Errorf("read tasks alone %d times in a minute, and all %d times", tasks, all)
 	}
 	if p.count[look] != 0 || len(p.all.services) != 1 || len(p.all.states) != 1 {
 		t.Errorf("looked %d times; services %v, states %v", p.count[look], p.all.services, p.all.states)
@@ -236,6 +236,47 @@ func TestStir(t *testing.T) {
 	p.pass(usual.stirFor)
 	if n := p.count[readLists]; n < 4 || n > 6 {
 		t.Errorf("read %d times while tasks change", n)
+	}
+	clear(p.count)
+	p.pass(3 * usual.every)
+	if all, tasks := p.count[readLists], p.count[readTasks]; all != 1 || tasks != 2 {
+		t.Errorf("read all %d times after that, want once, and tasks alone %d times, want 2", all, tasks)
+	}
+}
+
+// TestStrange has a task of a service, and then one on a node, of which no event has told. All is read at once. Who is attached to a
+// network is no service's task.
+func TestStrange(t *testing.T) {
+	p := newPlay(t, 1)
+	tasks, known := listing(3, 1), listing(3, 1)
+	p.reply = func(a ask) answer {
+		switch a.kind {
+		case look:
+			return isManager("a")
+		case readTasks:
+			return tasks
+		}
+		return known
+	}
+	p.took(p.wake(p.now))
+	for _, step := range []struct {
+		what    string
+		service string
+		node    string
+		all     int
+	}{
+		{"an attached container", "", "a", 0},
+		{"a new service", "new", "a", 1},
+		{"a new node", "web", "c", 1},
+	} {
+		known = listing(4, 1)
+		tasks = listing(4, 1, 2)
+		tasks.lists.tasks.all[1].ServiceID, tasks.lists.tasks.all[1].NodeID = step.service, step.node
+		clear(p.count)
+		p.pass(usual.every + 100*time.Millisecond)
+		if p.count[readTasks] != 1 || p.count[readLists] != step.all {
+			t.Errorf("%s: read tasks alone %d times, and all %d times, want 1 and %d", step.what, p.count[readTasks], p.count[readLists], step.all)
+		}
 	}
 }
 

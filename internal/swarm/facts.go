@@ -9,7 +9,8 @@ import (
 	"github.com/dockerdiscovery/dockerdiscovery/internal/container"
 )
 
-// lists is what a manager has answered. They are not of one moment: tasks are asked for first, so that a task's service is known.
+// lists is what a manager has answered. They are not of one moment: tasks are asked for first, so that a task's service is known. Where
+// tasks alone were asked for, the others are the same manager's, and no event has told of a change since.
 type lists struct {
 	tasks    *list[jsonTask]
 	services *list[jsonService]

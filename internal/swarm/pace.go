@@ -6,6 +6,8 @@ import "time"
 type times struct {
 	// every is how often a Swarm is read of which nothing is heard: no event tells of a task.
 	every time.Duration
+	// full is how often all is read, and not the tasks alone: of services and nodes events tell, and these may get lost.
+	full time.Duration
 	// While events come, and stirFor after the last, it is read this soon again: tasks change without events of their own. A
 	// service's update is followed by its tasks' within some 50 ms, a container's start by its task's within 150 ms.
 	soon, stirFor time.Duration
@@ -25,8 +27,8 @@ type times struct {
 }
 
 var usual = times{
-	every: time.Second, soon: 100 * time.Millisecond, stirFor: 500 * time.Millisecond, restMost: 2 * time.Second,
-	hedge: time.Second, retry: time.Second, look: 10 * time.Second, away: 5 * time.Second, older: 15 * time.Second,
+	every: time.Second, full: 10 * time.Second, soon: 100 * time.Millisecond, stirFor: 500 * time.Millisecond,
+	restMost: 2 * time.Second, hedge: time.Second, retry: time.Second, look: 10 * time.Second, away: 5 * time.Second, older: 15 * time.Second,
 }
 
 // restFor is how many times what a read has taken an engine rests before the next.

@@ -72,7 +72,7 @@ func (c *core) planSwarm(id container.SwarmID, now time.Time, e *effects) {
 	for i, m := range c.members {
 		switch {
 		case m.swarm != id:
-		case m.busy && m.kind == readLists && now.Before(m.asked.Add(c.hedge)):
+		case m.busy && m.reads() && now.Before(m.asked.Add(c.hedge)):
 			e.wakeAt(m.asked.Add(c.hedge))
 			return
 		case m.busy:
@@ -83,7 +83,11 @@ func (c *core) planSwarm(id container.SwarmID, now time.Time, e *effects) {
 		}
 	}
 	if best >= 0 {
-		c.ask(best, readLists, now, e)
+		what := readTasks
+		if best != k.last || k.full.Before(k.stirred) || !now.Before(k.full.Add(c.full)) {
+			what = readLists
+		}
+		c.ask(best, what, now, e)
 		e.wakeAt(now.Add(c.hedge))
 	}
 }

@@ -25,8 +25,8 @@ const deadline = 60 * time.Second
 
 // fast is usual for a test that has no time. A deposed leader stays one for as long as it takes.
 var fast = times{
-	every: 20 * time.Millisecond, soon: 5 * time.Millisecond, stirFor: 25 * time.Millisecond, restMost: 40 * time.Millisecond,
-	hedge: 30 * time.Millisecond, retry: 20 * time.Millisecond, look: 100 * time.Millisecond, away: 100 * time.Millisecond, older: time.Hour,
+	every: 20 * time.Millisecond, full: 200 * time.Millisecond, soon: 5 * time.Millisecond, stirFor: 25 * time.Millisecond,
+	restMost: 40 * time.Millisecond, hedge: 30 * time.Millisecond, retry: 20 * time.Millisecond, look: 100 * time.Millisecond, away: 100 * time.Millisecond, older: time.Hour,
 }
 
 // moment is the state of the Swarm at a time, and what is right then, by service ID.

@@ -245,7 +245,9 @@ func (s *Source) ask(ctx context.Context, a ask) (got answer) {
 	case look:
 		got.about, got.err = about(ctx, engine)
 	case readLists:
-		got.lists, got.err = s.lists(ctx, engine)
+		got.lists, got.err = s.lists(ctx, engine, true)
+	case readTasks:
+		got.lists, got.err = s.lists(ctx, engine, false)
 	case readView:
 		got.view, got.err = readNetworks(ctx, engine, a.node)
 	}
@@ -263,8 +265,8 @@ func about(ctx context.Context, e Engine) (info jsonInfo, err error) {
 // rooms are for answers that are read, decoded and forgotten.
 var rooms = sync.Pool{New: func() any { return new([]byte) }}
 
-// lists reads what a manager knows.
-func (s *Source) lists(ctx context.Context, e Engine) (l lists, err error) {
+// lists reads what a manager knows: all of it, or the tasks alone.
+func (s *Source) lists(ctx context.Context, e Engine, all bool) (l lists, err error) {
 	room := rooms.Get().(*[]byte)
 	defer rooms.Put(room)
 	r := &s.readers
@@ -282,6 +284,9 @@ func (s *Source) lists(ctx context.Context, e Engine) (l lists, err error) {
 		err = decode(text)
 	}
 	read(engine.Tasks, func(text []byte) (err error) { l.tasks, err = r.tasks.read(text); return err })
+	if !all {
+		return l, err
+	}
 	read(engine.Services, func(text []byte) (err error) { l.services, err = r.services.read(text); return err })
 	read(engine.Nodes, func(text []byte) (err error) { l.nodes, err = r.nodes.read(text); return err })
 	return l, err

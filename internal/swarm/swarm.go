@@ -1,7 +1,7 @@
 // Package swarm tells what the services of Docker Swarms are, and which of their tasks serve.
 //
 // A Swarm's managers know all of it, each of them alike: whichever of them answers speaks for all. No event tells of a task,
-// so that they are asked each second, and besides when an event says that something may have changed. A worker is told
+// so that they are asked for tasks each second, and for all when an event says that something may have changed. A worker is told
 // of nothing but the networks that its own tasks are on; without a manager these are what is known.
 package swarm
 
