@@ -17,7 +17,6 @@ func TestTold(t *testing.T) {
 	e := rig.NewEtcd(t, 1)
 	c := client(t, e)
 	a, b := newMachine(t, e, "a"), newMachine(t, e, "b")
-	a.lease = 15 * time.Second // which no slow machine takes from its crash to its next start
 	a.run("web", "10.1.0.2")
 	a.start()
 	b.start()
@@ -87,9 +86,6 @@ func TestClaimed(t *testing.T) {
 	e := rig.NewEtcd(t, 1)
 	c := client(t, e)
 	a, b, other := newMachine(t, e, "a"), newMachine(t, e, "b"), newMachine(t, e, "a")
-	for _, m := range []*machine{a, b, other} {
-		m.lease = time.Minute // none is to end
-	}
 	a.run("web", "10.1.0.2")
 	a.start()
 	b.start()
@@ -267,7 +263,6 @@ func TestQuota(t *testing.T) {
 	e := rig.NewEtcd(t, 1, "--quota-backend-bytes", fmt.Sprint(4<<20))
 	c := client(t, e)
 	a, b := newMachine(t, e, "a"), newMachine(t, e, "b")
-	a.lease, b.lease = time.Minute, time.Minute // there are no new ones without room
 	a.run("stays", "10.1.0.2")
 	a.run("moves", "10.1.0.3")
 	a.run("ends", "10.1.0.4")
