@@ -154,16 +154,16 @@ func TestNotifyOfTheView(t *testing.T) {
 			change func()
 			want   int32
 		}{
-			{"start", func() { d.set(withPort80("one", "10.1.0.2")) }, 1},
+			{"start", func() {}, 1},
+			{"the first that the LAN reaches", func() { d.set(withPort80("one", "10.1.0.2")) }, 1},
 			{"a container that the LAN does not reach", func() { d.set(facts("hidden", "a=10.1.0.5")) }, 0},
-			{"one that it reaches", func() { d.set(withPort80("two", "10.1.0.3")) }, 1},
+			{"another that it reaches", func() { d.set(withPort80("two", "10.1.0.3")) }, 1},
 			{"an address of the machine", func() { machine("eth0 192.0.2.2/24", "br-a 10.1.0.1/16").at(&d.own) }, 1},
 		} {
-			told.Store(0)
 			step.change()
 			time.Sleep(2 * surroundingsInterval)
 			synctest.Wait()
-			if got := told.Load(); got != step.want {
+			if got := told.Swap(0); got != step.want {
 				t.Errorf("%s: told %d times, want %d", step.what, got, step.want)
 			}
 		}
