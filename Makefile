@@ -59,7 +59,8 @@ dist-check:
 
 test:
 	test/with-engine --need chromium sh -ec '\
-		go test -race $$(go list ./... | grep -vE "/test/(e2e|convergence|soak|hosts|examples|packages|dist)$$"); \
+		go test -race $$(go list ./... | grep -vE "/test/(e2e|convergence|soak|hosts|examples|packages|dist|secondaries)$$|/internal/share$$"); \
+		go test -race -count=1 ./internal/share; \
 		go test -race -tags lean .; \
 		$(BENCH) test -race ./...; \
 		$(ALERTS) test -race -count=1 -v ./...; \
@@ -71,6 +72,7 @@ test:
 		$(BROWSER); \
 		$(EXAMPLES); \
 		$(PACKAGES); \
+		$(SECONDARIES); \
 		$(DIST)'
 
 # All schedules of up to seven steps, and long ones at random: some minutes. What it prints is the same each time.

@@ -72,12 +72,18 @@ func TestFiftyHosts(t *testing.T) {
 				got, _ := h.lan("nobodys")
 				return got
 			}
+			synced := make(map[string]bool) // the names that were answered once
 			for denied := unknown(); ; denied = unknown() {
 				for i := range alive {
 					for _, name := range []string{fmt.Sprint("only-", i), fmt.Sprintf("web.host%d", i)} {
-						if got, _ := h.lan(name); got != fmt.Sprint("192.0.2.", i+1) {
+						got, _ := h.lan(name)
+						for !synced[name] && got == "SERVFAIL, <nil>" && time.Since(began) < 3500*time.Millisecond { // a busy machine
+							got, _ = h.lan(name)
+						}
+						if got != fmt.Sprint("192.0.2.", i+1) {
 							t.Fatalf("after %s %s is %q", time.Since(began), name, got)
 						}
+						synced[name] = true
 					}
 				}
 				if got, _ := h.lan("web"); strings.Count(got, "192.0.2.") != alive {
