@@ -22,6 +22,7 @@ const askTimeout = 10 * time.Second
 type Engine interface {
 	Ask(ctx context.Context, q engine.Question, room []byte) ([]byte, error)
 	Stirs() (stirs <-chan struct{}, end func())
+	Settled() <-chan struct{}
 }
 
 // Member is an engine, and its host.
@@ -243,7 +244,12 @@ func (s *Source) ask(ctx context.Context, a ask) (got answer) {
 	engine := s.members[a.member].Engine
 	switch a.kind {
 	case look:
-		got.about, got.err = about(ctx, engine)
+		select {
+		case <-engine.Settled(): // an engine that is not connected yet is not away
+			got.about, got.err = about(ctx, engine)
+		case <-ctx.Done():
+			got.err = ctx.Err()
+		}
 	case readLists:
 		got.lists, got.err = s.lists(ctx, engine, true)
 	case readTasks:
