@@ -2,6 +2,8 @@ package hosts
 
 import (
 	"fmt"
+	"net/netip"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -42,9 +44,67 @@ func (l *swarmLab) faults(t *testing.T, c *lateness) {
 	l.settles(t, "web", 3)
 	c.pause(false)
 
-	syscall.Kill(l.worker.pid(), syscall.SIGKILL)
+	c.pause(true)
+	l.workerAlone(t)
+	l.settles(t, "web", 3)
+	l.manager.do(t, "node", "promote", node)
+	l.awaitsManagers(t, node, "reachable", "true")
+	l.stays(t, "two managers, of which one is killed, for 20s", "web", func() {
+		syscall.Kill(l.worker.pid(), syscall.SIGKILL)
+		time.Sleep(20 * time.Second) // this is the fault: one of two is no majority
+		if out, err := l.manager.output("node", "ls"); err == nil {
+			t.Errorf("one manager of two leads: %s", out)
+		}
+	})
+	l.manager.do(t, "swarm", "init", "--force-new-cluster", "--advertise-addr", l.manager.addrs[0].String())
+	c.pause(false)
 	l.settles(t, "glob", 1)
 	l.settles(t, "web", 3)
+}
+
+// workerAlone has the worker's server know the worker's engine alone for a while. It tells of what is on the overlay network, on
+// either node.
+func (l *swarmLab) workerAlone(t *testing.T) {
+	t.Helper()
+	if err := l.worker.server.Stop(patience); err != nil {
+		t.Fatal(err)
+	}
+	hand := fmt.Sprintf("swarm\nendpoint unix://%s hand 192.0.2.2\n", l.worker.socket)
+	l.worker.serveBlock(t, hand)
+	if lines := l.worker.server.Log.Lines("is a worker of its Swarm"); len(lines) != 1 {
+		t.Errorf("the log has %q of what a worker can't tell, want one line", lines)
+	}
+	l.manager.do(t, "run", "-d", "--name", "attached", "--network", "over", image)
+	truth, err := l.truth()
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr, _, _ := strings.Cut(l.manager.do(t, "service", "inspect", "-f", "{{(index .Endpoint.VirtualIPs 0).Addr}}", "web"), "/")
+	a := l.askers[1]
+	for name, want := range map[string]string{
+		"web":       addr,
+		"tasks.web": truth["web"],
+		"attached":  l.manager.do(t, "inspect", "-f", `{{(index .NetworkSettings.Networks "over").IPAddress}}`, "attached"),
+	} {
+		got := ""
+		for end := time.Now().Add(patience); got != want; time.Sleep(50 * time.Millisecond) {
+			if time.Now().After(end) {
+				t.Fatalf("by the worker alone %s is told of %s: %q, want %q", a.name, name, got, want)
+			}
+			got = l.mustAnswer(t, a, name)
+		}
+		t.Logf("by the worker alone %s is told of %s: %s", a.name, name, got)
+	}
+	for addr := range strings.FieldsSeq(truth["web"]) {
+		if got := a.dial(netip.AddrPortFrom(netip.MustParseAddr(addr), port)); got.err != nil || got.text != "web" {
+			t.Errorf("%s reaches %q at %s of web: %v", a.name, got.text, addr, got.err)
+		}
+	}
+	l.manager.do(t, "rm", "-f", "attached")
+	if err := l.worker.server.Stop(patience); err != nil {
+		t.Fatal(err)
+	}
+	l.worker.serveBlock(t, hand+fmt.Sprintf("endpoint unix://%s boss 192.0.2.1\n", l.manager.socket))
 }
 
 // awaitsManagers waits until the managers say so of the worker, and it of itself.
