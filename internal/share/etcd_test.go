@@ -284,9 +284,12 @@ func TestQuota(t *testing.T) {
 	a.run("moves", "10.1.0.5") // its address of before may be another container's by now
 	a.run("new", "10.1.0.3")
 	b.await("a 192.0.2.97: stays")
-	if s := a.member.State(); !noSpace(s.Err) || Cure(s.Err) == "" {
-		t.Errorf("the state does not say that the quota is used up: %v", s.Err)
-	}
+	await(t, patience, func() error { // it is said when all has been taken away
+		if s := a.member.State(); !noSpace(s.Err) || Cure(s.Err) == "" {
+			return fmt.Errorf("the state does not say that the quota is used up: %v", s.Err)
+		}
+		return nil
+	})
 	if _, err := c.Delete(ctx, "/fill/", clientv3.WithPrefix()); err != nil {
 		t.Fatal(err)
 	}
