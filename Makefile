@@ -14,6 +14,8 @@ MAN = go -C dist/man
 IMAGE = go -C dist/image
 # And what makes archives and packages.
 PACK = go -C dist/pack
+# Who makes packages may have no Go yet, or an old one: as build.sh.
+NEED_GO = . test/need.sh && need_go . &&
 # Of the source.
 REVISION ?= $(shell git rev-parse HEAD)
 # The state with which the present one is compared: a git revision.
@@ -40,15 +42,15 @@ build:
 man dist: export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct)
 
 man:
-	$(MAN) run . $(CURDIR)/out/man
+	$(NEED_GO) $(MAN) run . $(CURDIR)/out/man
 	. test/need.sh && need mandoc "have mandoc" install mandoc && mandoc -T lint -W warning out/man/*
 
 # All that is given out, in out/: archives, packages, images, what is in them, and their sums. With TARGETS=linux/amd64 that of one target.
 dist:
 	rm -rf out
-	$(MAN) run . $(CURDIR)/out/man
-	$(PACK) run . -targets "$(TARGETS)" $(CURDIR)/out
-	version=$$(dist/version) && for full in "" -full; do \
+	$(NEED_GO) $(MAN) run . $(CURDIR)/out/man
+	$(NEED_GO) $(PACK) run . -targets "$(TARGETS)" $(CURDIR)/out
+	$(NEED_GO) version=$$(dist/version) && for full in "" -full; do \
 		$(IMAGE) run . -latest -version "$$version" -revision "$(REVISION)" $$full -docs $(CURDIR)/out/licences/dockerdiscovery$$full/linux $(CURDIR)/out $(CURDIR)/out/bin/dockerdiscovery$$full-linux-* || exit; \
 	done
 	cd out && sums=$$(find . -maxdepth 1 -type f -printf '%P\n' | LC_ALL=C sort | xargs sha256sum) && echo "$$sums" >SHA256SUMS

@@ -22,6 +22,23 @@ func (c standIn) write(t *testing.T, dir string) {
 	}
 }
 
+// link has the machine's programs in the folder: no other is there.
+func link(t *testing.T, dir string, names ...string) {
+	t.Helper()
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range names {
+		path, err := exec.LookPath(name)
+		if err == nil {
+			err = os.Symlink(path, filepath.Join(dir, name))
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 func goOf(version string) standIn { return standIn{"go", "echo " + version} }
 
 // apt is a distribution: its version of golang-go, its packages of one version each.
@@ -64,18 +81,7 @@ func TestNeedGo(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			dir := t.TempDir()
 			bin := filepath.Join(dir, "bin")
-			if err := os.Mkdir(bin, 0o755); err != nil {
-				t.Fatal(err)
-			}
-			for _, name := range []string{"sh", "sed", "grep", "sort", "cat", "chmod"} {
-				path, err := exec.LookPath(name)
-				if err == nil {
-					err = os.Symlink(path, filepath.Join(bin, name))
-				}
-				if err != nil {
-					t.Fatal(err)
-				}
-			}
+			link(t, bin, "sh", "sed", "grep", "sort", "cat", "chmod")
 			install := fmt.Sprintf(`case $1 in install)
 	shift 6 # options
 	echo "installed $*"
@@ -100,5 +106,36 @@ esac`, bin)
 				t.Errorf("%v, want failure %v; printed, want %q:\n%s", err, c.fails, c.want, out)
 			}
 		})
+	}
+}
+
+// Who makes packages needs no more of Go than who builds: it need not be on the PATH, and may have to fetch another version.
+func TestDistNeedsGo(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range []string{"Makefile", "go.mod", "test/need.sh", "dist/version"} {
+		text, err := os.ReadFile(name)
+		if err == nil {
+			err = os.MkdirAll(filepath.Join(dir, filepath.Dir(name)), 0o755)
+		}
+		if err == nil {
+			err = os.WriteFile(filepath.Join(dir, name), text, 0o755)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	bin, place := filepath.Join(dir, "bin"), filepath.Join(dir, "place")
+	link(t, bin, "sh", "make", "sed", "rm", "mkdir", "dirname", "find", "sort", "xargs", "sha256sum")
+	standIn{"git", "exit 1"}.write(t, bin)
+	standIn{"go", `case $1 in env) echo go1.24.4 ;; *) mkdir -p out; echo "$GOTOOLCHAIN $2" >>calls ;; esac`}.write(t, place)
+	cmd := exec.Command(filepath.Join(bin, "make"), "-C", dir, "dist", "TARGETS=linux/amd64")
+	cmd.Env = []string{"PATH=" + bin, "GO_PLACES=" + place, "VERSION=1.2.3"}
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v:\n%s", err, out)
+	}
+	calls, err := os.ReadFile(filepath.Join(dir, "calls"))
+	want := "auto dist/man\nauto dist/pack\nauto dist/image\nauto dist/image\n"
+	if err != nil || string(calls) != want {
+		t.Errorf("%v; Go was called as\n%s\nwant\n%s", err, calls, want)
 	}
 }
