@@ -147,7 +147,7 @@ func TestComposeRecreates(t *testing.T) {
 	if podman {
 		t.Skip("Podman (5.4) runs no health checks by itself, for which Compose waits")
 	}
-	s := serve(t, config{Body: "docker docker. {\nhold 3s\n}"})
+	s := serve(t, config{Body: "docker docker. {\nhold 5s\n}"})
 	app, db := "app"+suffix(), "db"+suffix()
 	path := filepath.Join(t.TempDir(), "compose.yaml")
 	p := &project{t: t, name: "shop" + suffix()}
@@ -168,7 +168,7 @@ func TestComposeRecreates(t *testing.T) {
     stop_grace_period: 1s
     environment: { VERSION: "%[4]d" }
     networks: { default: { aliases: [box%[1]s] } }
-    healthcheck: { test: [CMD, /image, health], interval: 6s, retries: 1 }
+    healthcheck: { test: [CMD, /image, health], interval: 10s, retries: 1 }
 networks: { default: { labels: { %[5]s: %[6]q } } }
 `, app, db, image, version, rig.Mark, theRun.ID)
 		if err := os.WriteFile(path, []byte(file), 0o644); err != nil {
