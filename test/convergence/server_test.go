@@ -49,7 +49,7 @@ func startServer(sites []*site, hold time.Duration) (*server, error) {
 		lines = append(lines, strings.TrimSpace(fmt.Sprintf("endpoint unix://%s %s %s", s.proxy.socket, s.on.label, strings.Trim(fmt.Sprint(s.on.addrs), "[]"))))
 	}
 	if len(sites) > 1 {
-		lines = append(lines, "publish", fmt.Sprint("forwarders ", elsewhere), fmt.Sprint("ttl ", ttl))
+		lines = append(lines, "publish", "transfer_view host", fmt.Sprint("forwarders ", elsewhere), fmt.Sprint("ttl ", ttl))
 	}
 	corefile := fmt.Sprintf(`.:0 {
 		bind %s
