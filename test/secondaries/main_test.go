@@ -87,9 +87,7 @@ var makes = []kind{
 	session-keyfile none;
 	listen-on port %d { 127.0.0.1; };
 	listen-on-v6 { none; };
-	recursion no;
 	dnssec-validation no;
-	empty-zones-enable no;
 	notify no;
 	allow-transfer { 127.0.0.1; };`, dir, port)
 		return strings.NewReplacer("options {", ours, "192.0.2.1;", fmt.Sprintf("127.0.0.1 port %d;", primary)).Replace(shown) + "controls { };\n"
@@ -195,18 +193,20 @@ type replica struct {
 	records map[string]bool
 }
 
-// serial asks for a zone's.
+// serial asks for a zone's. One that is not from us, as BIND's automatic empty ones, has none.
 func serial(addr, zone string) (uint32, error) {
-	r, err := dns.Exchange(new(dns.Msg).SetQuestion(zone, dns.TypeSOA), addr)
+	q := new(dns.Msg).SetQuestion(zone, dns.TypeSOA)
+	q.RecursionDesired = false // else BIND asks the Internet for a zone that it does not have
+	r, err := dns.Exchange(q, addr)
 	if err != nil {
 		return 0, err
 	}
 	if len(r.Answer) == 1 {
-		if soa, ok := r.Answer[0].(*dns.SOA); ok {
+		if soa, ok := r.Answer[0].(*dns.SOA); ok && soa.Ns == "ns.dns."+zone {
 			return soa.Serial, nil
 		}
 	}
-	return 0, fmt.Errorf("%s has no SOA of %s: %s", addr, zone, dns.RcodeToString[r.Rcode])
+	return 0, fmt.Errorf("%s has no SOA of our %s: %s", addr, zone, dns.RcodeToString[r.Rcode])
 }
 
 // receive returns the records of a transfer.
