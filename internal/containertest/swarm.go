@@ -56,7 +56,7 @@ func Services() []*container.Service {
 	web := mesh(service("web", "", 3, "ingress=10.0.0.4 ov=10.0.1.2/frontend",
 		Task("web", 1, Manager, "ingress=10.0.0.5 ov=10.0.1.3"), Task("web", 2, Manager, "ingress=10.0.0.6 ov=10.0.1.4"),
 		Task("web", 3, Worker, "ingress=10.0.0.7 ov=10.0.1.5")), 8080)
-	rr := service("rr", "", 2, "ov", Task("rr", 1, Worker, "ov=10.0.1.8"), Task("rr", 2, Manager, "ov=10.0.1.9"))
+	rr := service("rr", "", 2, "ov/round", Task("rr", 1, Worker, "ov=10.0.1.8"), Task("rr", 2, Manager, "ov=10.0.1.9"))
 	rr.RoundRobin = true
 	glob := service("glob", "", 0, "ov2=10.0.2.2", Task("glob", 0, Manager, "ov2=10.0.2.3"), Task("glob", 0, Worker, "ov2=10.0.2.4"))
 	onlyport := mesh(service("onlyport", "", 1, "ingress=10.0.0.8", Task("onlyport", 1, Worker, "ingress=10.0.0.9")), 8090)

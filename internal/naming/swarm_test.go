@@ -86,12 +86,16 @@ _http._tcp.web.docker. service host's part`,
 		{"rr", func(s *container.Service) { s.Tasks = s.Tasks[1:] }, rules("docker."), []string{
 			`rr on swarm:s: 
 rr.docker. service no part
+round.docker. shared yvuiyy3p8s3xariru7i3ny20z no part bare
+round.ov.docker. project yvuiyy3p8s3xariru7i3ny20z no part
 1.rr.docker. task no part
 tasks.rr.docker. task no part`,
 			`rr.2 on nas: 10.0.1.9
 2.rr.docker. task
 tasks.rr.docker. task
-rr.docker. service`,
+rr.docker. service
+round.docker. shared yvuiyy3p8s3xariru7i3ny20z bare
+round.ov.docker. project yvuiyy3p8s3xariru7i3ny20z`,
 		}},
 		{"glob", func(s *container.Service) { s.Tasks = nil }, rules("docker."), []string{
 			"glob on swarm:s: \nglob.docker. service\ntasks.glob.docker. task no part",

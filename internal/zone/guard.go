@@ -59,9 +59,9 @@ func (n *node) guard(v *View) guard {
 	}
 }
 
-// own returns the claims that are of the asker's host, and whether there are any: else it returns all.
+// own returns the claims that are of the asker's host, or count as such, and whether there are any: else it returns all.
 func (v *View) own(claims []claimant) (_ []claimant, own bool) {
-	other := func(c claimant) bool { return !v.local(c.entry) }
+	other := func(c claimant) bool { return !v.means(&c) }
 	switch n := countFunc(claims, other); n {
 	case 0:
 		return claims, true
@@ -144,7 +144,7 @@ func (g guard) keeps(c *claimant, v *View) bool {
 	switch {
 	case !c.claim.Bare:
 		return false
-	case g.own && !v.local(c.entry):
+	case g.own && !v.means(c):
 		return true
 	case v.Asker == Container && c.on(v.Networks):
 		return g.who == everyone

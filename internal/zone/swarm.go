@@ -189,3 +189,9 @@ func (entry *Entry) virtual(v *View) bool {
 func (v *View) near(entry *Entry) bool {
 	return v.local(entry) || entry.Swarm != nil && v.Asker == Container && entry.on(v.Networks)
 }
+
+// means reports whether the claim says what its name means where the asker is: one of its host's does, and on its networks one of a
+// Swarm's, whose tasks have their aliases on all nodes.
+func (v *View) means(c *claimant) bool {
+	return v.local(c.entry) || c.entry.Swarm != nil && v.Asker == Container && c.on(v.Networks)
+}

@@ -108,6 +108,7 @@ func TestSwarmMatrix(t *testing.T) {
 			{"frontend", "172.18.0.2,172.18.0.3|10.0.1.2|172.18.0.1|172.17.0.1|both|both"},
 			{"rr", "172.18.0.4|10.0.1.8,10.0.1.9|none|none|none|none"},
 			{"tasks.rr", "172.18.0.4|10.0.1.8,10.0.1.9|none|none|none|none"},
+			{"round", "172.18.0.4|10.0.1.8,10.0.1.9|none|none|none|none"}, // its alias
 			{"glob", "172.18.0.5|none|none|none|none|none"},
 			{"onlyport", "172.17.0.1|172.18.0.1|172.18.0.1|172.17.0.1|both|both"},
 			{"hostmode", "172.18.0.6|172.18.0.1|172.18.0.1|172.17.0.1|both|both"},
@@ -124,6 +125,7 @@ func TestSwarmMatrix(t *testing.T) {
 			{"web", "172.18.0.2|10.0.1.2|172.18.0.1|172.17.0.1|both|both"},
 			{"tasks.web", "172.18.0.2|10.0.1.3,10.0.1.4,10.0.1.5|none|none|none|none"},
 			{"rr", "172.18.0.3|10.0.1.8,10.0.1.9|none|none|none|none"},
+			{"round", "172.18.0.3|10.0.1.8,10.0.1.9|none|none|none|none"},
 			{"glob", "172.18.0.4|none|none|none|none|none"},
 			{"onlyport", "172.18.0.5|172.18.0.1|172.18.0.1|172.17.0.1|both|both"},
 			{"hostmode", "172.18.0.6|172.18.0.1|172.18.0.1|172.17.0.1|both|both"},
