@@ -49,6 +49,7 @@ type member struct {
 	failing bool              // it has failed the last time, and that was told
 	pace    pace              // a worker's
 	view    view              // likewise
+	told    bool              // likewise: the log has what it can't know, since no manager speaks for it
 }
 
 // reads reports whether it was asked last for what a manager knows.
@@ -196,11 +197,9 @@ func (c *core) looked(m *member, i *jsonInfo, now time.Time, e *effects) {
 	}
 	m.settled = m.settled || m.role == none || m.role == manager && !c.swarms[m.swarm].ended.IsZero()
 	if m.role != before {
-		switch m.role {
-		case none:
+		m.told = false
+		if m.role == none {
 			e.notes = append(e.notes, fmt.Sprintf("Docker Engine %s is in no Swarm, so that 'swarm' finds none there", m.at))
-		case worker:
-			e.notes = append(e.notes, fmt.Sprintf("Docker Engine %s is a worker of its Swarm, which knows services by the networks alone that it has: no stacks, labels, aliases, published ports or states of tasks. For these have an endpoint of a manager", m.at))
 		}
 	}
 }

@@ -289,7 +289,7 @@ func TestWorker(t *testing.T) {
 		t.Fatalf("asked %v, while the other one may be a manager", p.asked)
 	}
 	p.answers(0, answer{err: errors.New("refused")})
-	if n := len(p.all.notes); n != 2 || !strings.Contains(p.all.notes[0], "is a worker of its Swarm") {
+	if n := len(p.all.notes); n != 2 || !strings.Contains(p.all.notes[1], "is a worker of its Swarm") {
 		t.Errorf("notes %q", p.all.notes)
 	}
 	var n jsonNetwork
@@ -322,6 +322,22 @@ func TestWorker(t *testing.T) {
 	}
 	if len(p.all.notes) != 2 {
 		t.Errorf("notes %q", p.all.notes)
+	}
+}
+
+// TestWorkerCovered has a worker beside a manager that speaks for it, whichever answers first: the log need not ask for a manager.
+func TestWorkerCovered(t *testing.T) {
+	for _, first := range []int{0, 1} {
+		p := newPlay(t, 2)
+		p.took(p.wake(p.now))
+		for _, i := range []int{first, 1 - first} {
+			p.answers(i, []answer{isManager("a"), isWorker("b")}[i])
+		}
+		p.answers(0, listing(3, 1))
+		p.pass(usual.every)
+		if len(p.all.notes) != 0 || p.count[readView] != 0 {
+			t.Errorf("member %d answers first: notes %q, %d views", first, p.all.notes, p.count[readView])
+		}
 	}
 }
 

@@ -31,6 +31,10 @@ func (c *core) plan(now time.Time, e *effects) {
 			e.wakeAt(later(m.pace.due(&c.times, now), m.retryAt))
 		default:
 			c.ask(i, readView, now, e)
+			if !m.told {
+				m.told = true
+				e.notes = append(e.notes, fmt.Sprintf("Docker Engine %s is a worker of its Swarm, which knows services by the networks alone that it has: no stacks, labels, aliases, published ports or states of tasks. For these have an endpoint of a manager", m.at))
+			}
 		}
 	}
 	for _, id := range slices.Sorted(maps.Keys(c.swarms)) {
