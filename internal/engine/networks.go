@@ -26,7 +26,7 @@ func (d *docker) networks(ctx context.Context) (_ []container.Network, err error
 			d.unreadable("networks", wrong)
 			err = nil
 		}
-		if err == nil && n.ID != "" {
+		if err == nil && n.ID != "" && !n.ConfigOnly {
 			networks = append(networks, n.facts(isolated))
 			spans[n.Name] = spans[n.Name] || n.spans()
 		}
@@ -50,6 +50,7 @@ type listedNetwork struct {
 	ID                  string `json:"Id"`
 	Name, Driver, Scope string
 	Internal, Ingress   bool
+	ConfigOnly          bool // it is but what others are made from, and its subnet the LAN's: nobody is on it
 	IPAM                network.IPAM
 	Options             networkOptions
 	Labels              networkLabels

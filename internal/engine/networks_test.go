@@ -141,6 +141,18 @@ func TestOpenPorts(t *testing.T) {
 	}
 }
 
+// TestConfigOnly leaves out what other networks are made from. Its subnet and gateway are the LAN's.
+func TestConfigOnly(t *testing.T) {
+	t.Parallel()
+	networks, err := answering(t, []byte(`[
+		{"Id":"1","Name":"lan-config","Driver":"null","Scope":"local","ConfigOnly":true,"IPAM":{"Config":[{"Subnet":"192.0.2.0/24","Gateway":"192.0.2.1"}]}},
+		{"Id":"2","Name":"lan","Driver":"macvlan","Scope":"swarm","ConfigFrom":{"Network":"lan-config"},"ConfigOnly":false,"IPAM":{"Config":[]}}
+	]`)).networks(t.Context())
+	if err != nil || len(networks) != 1 || networks[0].Name != "lan" || networks[0].Reach4 != container.OnLAN {
+		t.Errorf("got %+v, %v", networks, err)
+	}
+}
+
 func TestRoutedNetwork(t *testing.T) {
 	e := enginetest.New(t, enginetest.WithFlavour(enginetest.Docker28))
 	e.MakeNetwork(enginetest.NetworkSpec{Name: "net", Options: map[string]string{"com.docker.network.bridge.gateway_mode_ipv4": "routed"}})
