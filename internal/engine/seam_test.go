@@ -22,7 +22,9 @@ func (r *recorder) calls() string {
 func TestOrderOfCalls(t *testing.T) {
 	e := enginetest.New(t)
 	id := e.Run(enginetest.Spec{Name: "web"})
+	thaw := e.Freeze() // until the sink is there
 	w, r := watch(t, e, time.Hour)
+	thaw()
 	synced(t, r)
 	if got := r.calls(); got != "current false, host, runs by list, current true, synced" {
 		t.Errorf("the first connection: %s", got)
