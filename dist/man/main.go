@@ -65,6 +65,8 @@ var (
 	link    = regexp.MustCompile(`\[([^]]+)\]\(([^)]+)\)`)
 	help    = regexp.MustCompile(`(?m)^HELP\n`)
 	item    = regexp.MustCompile(`(?m)^  (\S)`)
+	table   = regexp.MustCompile(`(?ms)^\.TS\n.*?^\.TE\n`)
+	font    = regexp.MustCompile(`\\f.`)
 	code    = regexp.MustCompile("(?ms)^~~~.*?^~~~\n")
 )
 
@@ -86,7 +88,31 @@ func page(file, markdown string, date time.Time) []byte {
 		made.WriteString(text[at[0]:at[1]])
 		text = text[at[1]:]
 	}
-	return md2man.Render([]byte(made.String()))
+	return table.ReplaceAllFunc(md2man.Render([]byte(made.String())), narrow)
+}
+
+// maxCell is how long a cell of a table may be on one line, in characters: three of them and the lines between fit on a terminal.
+const maxCell = 20
+
+// narrow has a table's long cells broken into lines, so that it fits on a terminal. go-md2man does so for those alone that are
+// longer still, and begin without markup.
+func narrow(table []byte) []byte {
+	head, body, _ := strings.Cut(string(table), " .\n") // the columns
+	lines, inBlock := strings.Split(body, "\n"), false
+	for i, line := range lines {
+		if inBlock && !strings.HasPrefix(line, "T}") {
+			continue
+		}
+		cells := strings.Split(line, "\t")
+		inBlock = cells[len(cells)-1] == "T{"
+		for j, cell := range cells {
+			if len(font.ReplaceAllString(cell, "")) > maxCell {
+				cells[j] = "T{\n" + cell + "\nT}"
+			}
+		}
+		lines[i] = strings.Join(cells, "\t")
+	}
+	return []byte(head + " .\n" + strings.Join(lines, "\n"))
 }
 
 // prose returns Markdown without what a manual page can't show: pictures, and links that lead to another file.

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 )
 
 // epoch is when the pages of the tests are from.
@@ -75,6 +76,26 @@ func TestLint(t *testing.T) {
 	}
 }
 
+// No table is wider than a terminal of 80 columns, by groff, with which most systems' man shows a page.
+func TestTables(t *testing.T) {
+	groff, err := exec.LookPath("groff")
+	if err != nil {
+		t.Skipf("groff is not installed: %v", err)
+	}
+	dir := written(t)
+	for file := range pages {
+		out, err := exec.Command(groff, "-t", "-man", "-Tutf8", "-P-cbou", "-rLL=80n", filepath.Join(dir, file)).CombinedOutput()
+		if err != nil || !strings.Contains(string(out), "NAME") {
+			t.Fatalf("%s: %v\n%s", file, err, out)
+		}
+		for line := range strings.SplitSeq(string(out), "\n") {
+			if utf8.RuneCountInString(line) > 80 && strings.ContainsAny(line, "│┌├└") {
+				t.Errorf("%s has a line of %d columns: %s", file, utf8.RuneCountInString(line), line)
+			}
+		}
+	}
+}
+
 func TestPage(t *testing.T) {
 	const head = ".nh\n.TH \"A\" \"7\" \"2026-11-29\" \"dockerdiscovery\" \"User Manuals\"\n"
 	for _, c := range []struct{ name, markdown, want string }{
@@ -82,10 +103,12 @@ func TestPage(t *testing.T) {
 		{"picture", "one\n\n![p](p.svg)\n\ntwo\n", "one\n\n.PP\ntwo\n"},
 		{"links", "[a file](../b.md#c), [a site](https://d.example)\n", "a file, a site\n\\[la]https://d.example\\[ra]\n"},
 		{"item", "* one\n\n  goes on\n* two\n", ".IP \\(bu 2\none\n\ngoes on\n.IP \\(bu 2\ntwo\n"},
+		{"table", "a | b\n--- | ---\n*with* ever so much more text in it | `c`\n",
+			".TS\nallbox;\nl l \nl l .\n\\fBa\\fP\t\\fBb\\fP\nT{\n\\fIwith\\fP ever so much more text in it\nT}\t\\fBc\\fR\n.TE\n"},
 		{"code", "~~~ txt\n## no [link](b)\n  two\n~~~\n", ".EX\n## no [link](b)\n  two\n.EE\n"},
 	} {
 		got := string(page("a.7", c.markdown, time.Date(2026, 11, 29, 0, 0, 0, 0, time.UTC)))
-		if got, _ := strings.CutPrefix(got, head); strings.TrimSpace(got) != strings.TrimSpace(c.want) {
+		if got := strings.TrimPrefix(strings.TrimPrefix(got, "'\\\" t\n"), head); strings.TrimSpace(got) != strings.TrimSpace(c.want) {
 			t.Errorf("%s: %q, want %q", c.name, got, c.want)
 		}
 	}
