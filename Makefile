@@ -47,6 +47,7 @@ man:
 
 # All that is given out, in out/: archives, packages, images, what is in them, and their sums. With TARGETS=linux/amd64 that of one target.
 dist:
+	@[ "$(REVISION)" ] && [ "$$SOURCE_DATE_EPOCH" ] || { echo "make dist: git tells nothing of this source: want VERSION=1.2.3 SOURCE_DATE_EPOCH=SECONDS REVISION=COMMIT" >&2; exit 1; }
 	rm -rf out
 	$(NEED_GO) $(MAN) run . $(CURDIR)/out/man
 	$(NEED_GO) $(PACK) run . -targets "$(TARGETS)" $(CURDIR)/out

@@ -109,7 +109,8 @@ esac`, bin)
 	}
 }
 
-// Who makes packages needs no more of Go than who builds: it need not be on the PATH, and may have to fetch another version.
+// Who makes packages needs no more of Go than who builds: it need not be on the PATH, and may have to fetch another version. Nor is
+// git needed, of an archive of the source.
 func TestDistNeedsGo(t *testing.T) {
 	dir := t.TempDir()
 	for _, name := range []string{"Makefile", "go.mod", "test/need.sh", "dist/version"} {
@@ -128,9 +129,17 @@ func TestDistNeedsGo(t *testing.T) {
 	link(t, bin, "sh", "make", "sed", "rm", "mkdir", "dirname", "find", "sort", "xargs", "sha256sum")
 	standIn{"git", "exit 1"}.write(t, bin)
 	standIn{"go", `case $1 in env) echo go1.24.4 ;; *) mkdir -p out; echo "$GOTOOLCHAIN $2" >>calls ;; esac`}.write(t, place)
-	cmd := exec.Command(filepath.Join(bin, "make"), "-C", dir, "dist", "TARGETS=linux/amd64")
-	cmd.Env = []string{"PATH=" + bin, "GO_PLACES=" + place, "VERSION=1.2.3"}
-	if out, err := cmd.CombinedOutput(); err != nil {
+	dist := func(source ...string) (string, error) {
+		cmd := exec.Command(filepath.Join(bin, "make"), "-C", dir, "dist", "TARGETS=linux/amd64")
+		cmd.Env = append(source, "PATH="+bin, "GO_PLACES="+place)
+		out, err := cmd.CombinedOutput()
+		return string(out), err
+	}
+	// What git does not tell is asked for before anything is made.
+	if out, err := dist("VERSION=1.2.3"); err == nil || !strings.Contains(out, "want VERSION=1.2.3 SOURCE_DATE_EPOCH=SECONDS REVISION=COMMIT") {
+		t.Errorf("without git: %v:\n%s", err, out)
+	}
+	if out, err := dist("VERSION=1.2.3", "SOURCE_DATE_EPOCH=1790000000", "REVISION=abc"); err != nil {
 		t.Fatalf("%v:\n%s", err, out)
 	}
 	calls, err := os.ReadFile(filepath.Join(dir, "calls"))
