@@ -47,6 +47,17 @@ type machine struct {
 	skipped    []string
 }
 
+// pair returns two machines of which the second one sees the first one's container web.
+func pair(t *testing.T, e *rig.Etcd) (a, b *machine) {
+	t.Helper()
+	a, b = newMachine(t, e, "a"), newMachine(t, e, "b")
+	a.run("web", "10.1.0.2")
+	a.start()
+	b.start()
+	b.await("a 192.0.2.97: web")
+	return a, b
+}
+
 func newMachine(t *testing.T, e *rig.Etcd, name string) *machine {
 	m := &machine{t: t, name: name, engineID: "E" + name, lease: lease, containers: map[string]*container.Container{}}
 	for _, member := range e.Members {

@@ -16,11 +16,7 @@ import (
 func TestTold(t *testing.T) {
 	e := rig.NewEtcd(t, 1)
 	c := client(t, e)
-	a, b := newMachine(t, e, "a"), newMachine(t, e, "b")
-	a.run("web", "10.1.0.2")
-	a.start()
-	b.start()
-	b.await("a 192.0.2.97: web")
+	a, b := pair(t, e)
 	a.await("b 192.0.2.98: ")
 	b.run("db", "10.1.0.2")
 	a.await("b 192.0.2.98: db")
@@ -145,11 +141,7 @@ func TestClaimed(t *testing.T) {
 func TestGarbage(t *testing.T) {
 	e := rig.NewEtcd(t, 1)
 	c := client(t, e)
-	a, b := newMachine(t, e, "a"), newMachine(t, e, "b")
-	a.run("web", "10.1.0.2")
-	a.start()
-	b.start()
-	b.await("a 192.0.2.97: web")
+	a, b := pair(t, e)
 	for key, value := range map[string]string{"/p/x": "y", "/p/c/host": "not JSON", "/p/c/x/y": "", "/p/c/containers/z": `{"version":9}`} {
 		if _, err := c.Put(t.Context(), key, value); err != nil {
 			t.Fatal(err)
@@ -184,11 +176,7 @@ func TestGarbage(t *testing.T) {
 func TestOutage(t *testing.T) {
 	e := rig.NewEtcd(t, 1)
 	c := client(t, e)
-	a, b := newMachine(t, e, "a"), newMachine(t, e, "b")
-	a.run("web", "10.1.0.2")
-	a.start()
-	b.start()
-	b.await("a 192.0.2.97: web")
+	a, b := pair(t, e)
 	e.Members[0].End()
 	b.await("a! 192.0.2.97: web")
 	a.end("web")
@@ -225,11 +213,7 @@ func TestOutage(t *testing.T) {
 func TestCompacted(t *testing.T) {
 	e := rig.NewEtcd(t, 1)
 	c := client(t, e)
-	a, b := newMachine(t, e, "a"), newMachine(t, e, "b")
-	a.run("web", "10.1.0.2")
-	a.start()
-	b.start()
-	b.await("a 192.0.2.97: web")
+	a, b := pair(t, e)
 	b.cut(true)
 	for i := range 20 {
 		a.run(fmt.Sprintf("c%02d", i), fmt.Sprint("10.1.1.", i+1))
