@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 )
@@ -128,24 +129,45 @@ func (p *Process) Listens() error {
 // Metric reads one of the server's metrics, as the function of this name does.
 func (s *Server) Metric(name string) (float64, error) { return Metric(s.Metrics, name) }
 
-// FreePort finds a port of the address that is free for UDP and TCP. It lies below those from which
-// sockets get theirs when they ask for none, so that none takes it before the caller does.
+// freePorts are those that FreePort gives, in an order of this process's own. They lie below those from which sockets get
+// theirs when they ask for none.
+var freePorts = struct {
+	sync.Mutex
+	order []int
+	given int
+}{order: rand.Perm(12000)}
+
+// FreePort finds a port of the address that is free for UDP and TCP. The same process is given it again only after
+// all others, so that no other test takes it before the caller listens there.
 func FreePort(ip string) (int, error) {
 	for range 100 {
-		port := 20000 + rand.IntN(12000)
-		addr := net.JoinHostPort(ip, strconv.Itoa(port))
-		tcp, err := net.Listen("tcp", addr)
-		if err != nil {
-			continue
-		}
-		udp, err := net.ListenPacket("udp", addr)
-		tcp.Close()
-		if err == nil {
-			udp.Close()
+		freePorts.Lock()
+		port := 20000 + freePorts.order[freePorts.given%len(freePorts.order)]
+		freePorts.given++
+		freePorts.Unlock()
+		if isFree(net.JoinHostPort(ip, strconv.Itoa(port))) {
 			return port, nil
 		}
 	}
 	return 0, fmt.Errorf("no free port of %s", ip)
+}
+
+// isFree reports whether UDP and TCP can be listened to at the address. Meanwhile no process is started: until it runs
+// its own program it has all of this one's sockets, and the address would still be in use when the caller listens.
+func isFree(addr string) bool {
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
+	tcp, err := net.Listen("tcp", addr)
+	if err != nil {
+		return false
+	}
+	defer tcp.Close()
+	udp, err := net.ListenPacket("udp", addr)
+	if err != nil {
+		return false
+	}
+	udp.Close()
+	return true
 }
 
 // Get reads what is at the URL. Another status than 200 is an error, which has the body.
