@@ -23,6 +23,7 @@ const (
 )
 
 var (
+	fresh   = flag.Bool("dist.fresh", false, "whether what is made is made with empty build caches, which takes long")
 	targets = flag.String("dist.targets", "linux/amd64", "the targets that are made, with commas between; \"\" for all")
 
 	first  tree // made once
@@ -66,11 +67,14 @@ func (s tree) copy() error {
 	return nil
 }
 
-// make makes what is given out, with a build cache of its own, in a shell that has run the command.
+// make makes what is given out, in a shell that has run the command.
 func (s tree) make(command string, env ...string) error {
 	make := exec.Command("sh", "-c", command+" && exec make dist TARGETS="+*targets)
 	make.Dir = s.dir
-	make.Env = append(os.Environ(), append(env, "GOCACHE="+filepath.Join(s.dir, ".gocache"), "VERSION="+version,
+	if *fresh {
+		env = append(env, "GOCACHE="+s.source(".gocache"))
+	}
+	make.Env = append(os.Environ(), append(env, "VERSION="+version,
 		fmt.Sprint("SOURCE_DATE_EPOCH=", epoch), "REVISION="+strings.Repeat("0", 40))...)
 	if out, err := make.CombinedOutput(); err != nil {
 		return fmt.Errorf("make dist: %w\n%s", err, out)

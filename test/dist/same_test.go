@@ -12,7 +12,7 @@ import (
 	"github.com/dockerdiscovery/dockerdiscovery/test/rig"
 )
 
-// Another folder, user's mask, time zone and language, and another build cache, make the same bytes.
+// Another folder, user's mask, time zone and language make the same bytes; with -dist.fresh, so does another build cache.
 func TestSame(t *testing.T) {
 	if err := second.make("umask 077", "TZ=Asia/Tokyo", "LC_ALL=C.UTF-8"); err != nil {
 		t.Fatal(err)
