@@ -7,10 +7,10 @@
 package engine
 
 import (
-	"sync"
 	"time"
 
 	"github.com/dockerdiscovery/dockerdiscovery/internal/container"
+	"github.com/dockerdiscovery/dockerdiscovery/internal/joint"
 )
 
 // Sink takes what a [Watcher] finds. Its methods are called one at a time.
@@ -66,38 +66,22 @@ type Observer interface {
 // share one, however they name it: so do the server blocks of a Corefile, and so does a reloaded
 // configuration with the one before, which then has all containers at once even when
 // the engine is away.
-var (
-	watchersMu sync.Mutex
-	watchers   = map[Endpoint]*Watcher{}
-)
+var watchers joint.Table[Endpoint, *Watcher]
 
 // Watch returns the watcher of the endpoint, started if it does not run yet. The
 // caller must [Watcher.Release] it. Only the first one's observer is used.
 func Watch(e Endpoint, o Observer) *Watcher {
 	e = e.canonical()
-	watchersMu.Lock()
-	defer watchersMu.Unlock()
-	w := watchers[e]
-	if w == nil {
+	return watchers.Join(e, func() *Watcher {
 		from := Source(e.Host)
-		w = start(e, from, o, streamAge, jitter, func() (api, error) { return dial(e, from, o) })
-		watchers[e] = w
-	}
-	w.users++
-	return w
+		return start(e, from, o, streamAge, jitter, func() (api, error) { return dial(e, from, o) })
+	})
 }
 
 // Release ends the use of the watcher. It returns after the last user's watcher has
 // ended.
 func (w *Watcher) Release() {
-	watchersMu.Lock()
-	w.users--
-	last := w.users == 0
-	if last {
-		delete(watchers, w.endpoint)
-	}
-	watchersMu.Unlock()
-	if last {
+	if watchers.Leave(w.endpoint) {
 		w.stop()
 	}
 }
@@ -113,10 +97,8 @@ type State struct {
 // States returns the state of each engine that is watched. While a reload changes how an address is
 // reached, two watchers have it: then it is the better state of the two.
 func States() map[Source]State {
-	watchersMu.Lock()
-	defer watchersMu.Unlock()
 	states := map[Source]State{}
-	for _, w := range watchers {
+	for _, w := range watchers.All() {
 		s := states[w.from]
 		s.Connected = s.Connected || w.connected.Load()
 		s.Containers = max(s.Containers, w.Containers())

@@ -41,7 +41,6 @@ type Watcher struct {
 	// streamAge and jitter are the constants, in tests less.
 	streamAge time.Duration
 	jitter    float64
-	users     int // guarded by watchersMu
 
 	cancel context.CancelFunc
 	done   chan struct{}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/dockerdiscovery/dockerdiscovery/internal/container"
 	"github.com/dockerdiscovery/dockerdiscovery/internal/engine"
+	"github.com/dockerdiscovery/dockerdiscovery/internal/joint"
 )
 
 // askTimeout bounds how long an engine may take for an answer.
@@ -37,7 +38,6 @@ type Source struct {
 	members []Member
 	warnf   func(format string, args ...any)
 	key     string
-	users   int // guarded by sourcesMu
 
 	cancel  context.CancelFunc
 	wg      sync.WaitGroup
@@ -59,10 +59,7 @@ type Source struct {
 
 // sources are the running sources. Those who have the same engines share one: so do the server blocks of a Corefile, and so does
 // a reloaded configuration with the one before, which then knows all at once even when no manager answers.
-var (
-	sourcesMu sync.Mutex
-	sources   = map[string]*Source{}
-)
+var sources joint.Table[string, *Source]
 
 // Watch returns the source of the members, begun if there is none yet. The caller must [Source.Release] it, and keep the members
 // until then. Only the first one's warnf is used.
@@ -72,28 +69,16 @@ func Watch(members []Member, warnf func(format string, args ...any)) *Source {
 	for _, m := range members {
 		fmt.Fprintf(&key, "%p %q\n", m.Engine, m.Host)
 	}
-	sourcesMu.Lock()
-	defer sourcesMu.Unlock()
-	s := sources[key.String()]
-	if s == nil {
-		s = begin(usual, members, warnf)
+	return sources.Join(key.String(), func() *Source {
+		s := begin(usual, members, warnf)
 		s.key = key.String()
-		sources[s.key] = s
-	}
-	s.users++
-	return s
+		return s
+	})
 }
 
 // Release ends the use of the source. It returns after the last user's source has ended.
 func (s *Source) Release() {
-	sourcesMu.Lock()
-	s.users--
-	last := s.users == 0
-	if last {
-		delete(sources, s.key)
-	}
-	sourcesMu.Unlock()
-	if last {
+	if sources.Leave(s.key) {
 		s.end()
 	}
 }
