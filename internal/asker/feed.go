@@ -196,6 +196,12 @@ func (b *bridges) add(c *container.Container, n int) {
 	}
 }
 
+// usesGateway reports whether containers run on the network that has the gateway's address.
+func (b *bridges) usesGateway(ip netip.Addr) bool {
+	all := b.gateways.Load()
+	return all != nil && slices.ContainsFunc(*all, func(g gateway) bool { return g.ip == ip })
+}
+
 // publish has readers see what has changed, and reports whether something has.
 func (b *bridges) publish() bool {
 	before := b.gateways.Load()

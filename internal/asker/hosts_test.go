@@ -352,6 +352,24 @@ func TestReach(t *testing.T) {
 	}
 }
 
+// TestUnusedBridge asks where the host is reached whose bridges are there, and have no container: Linux lets nobody use an IPv6 address of
+// an interface that has not had a carrier yet.
+func TestUnusedBridge(t *testing.T) {
+	const v4, v6 = "172.17.0.1 10.8.0.1", "fd00::1 fd01::1"
+	for containers, want := range map[string]string{
+		"":                                "172.17.0.1",
+		" | web x4=10.8.0.2":              "172.17.0.1",
+		" | web y=fd01::2":                "172.17.0.1 fd01::1",
+		" | web x=fd00::2 | db y=fd01::2": "172.17.0.1 fd00::1",
+	} {
+		x := New(machine(strings.Fields(v4+" "+v6)...), nil, nil)
+		feed(x, "a socket bridge=172.17.0.0/16 x4=10.8.0.0/16 x=fd00::/64 y=fd01::/64"+containers)
+		if got := strings.Trim(fmt.Sprint(x.BridgeAddrs(netip.MustParseAddr("172.17.0.1"), "a")), "[]"); got != want {
+			t.Errorf("with %q the host is reached at %s, want %s", containers, got, want)
+		}
+	}
+}
+
 // TestHere asks whose packets to other hosts leave through this machine.
 func TestHere(t *testing.T) {
 	x := New(machine("192.0.2.1", "172.17.0.1"), nil, nil)

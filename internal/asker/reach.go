@@ -73,8 +73,9 @@ func (x *Index) oneMachine(a, b *Feed) bool {
 
 // BridgeAddrs returns this machine's own addresses on a bridge, one of each family, at which the host is reached by who counts
 // as the Docker host: that may be a container, which comes masqueraded or through the machine's resolver, and to which
-// loopback addresses are its own. The bridge from which it comes is preferred, then those of the host itself, then Docker's
-// default one. Without any, the loopback addresses serve who comes from one. None leads to a host on another machine.
+// loopback addresses are its own. An IPv6 address counts while containers run on its bridge, or who asks has it. The bridge
+// from which who asks comes is preferred, then those of the host itself, then Docker's default one. Without any, the loopback
+// addresses serve who comes from one. None leads to a host on another machine.
 func (x *Index) BridgeAddrs(from netip.Addr, host container.HostID) []netip.Addr {
 	s, f := x.surroundings(), x.feed(host)
 	here := s.near
@@ -100,7 +101,7 @@ func (x *Index) BridgeAddrs(from netip.Addr, host container.HostID) []netip.Addr
 				case !asks && !s.isOwn(ip):
 				case ip.Is4():
 					v4.better(ip, grade)
-				default:
+				case ip == from || near.usesGateway(ip): // else it may be tentative, RFC 4862 §5.4: a bridge has no carrier before there is a container on it
 					v6.better(ip, grade)
 				}
 			}

@@ -32,16 +32,18 @@ func eventually(t *testing.T, check func() error) time.Duration {
 func within(t *testing.T, limit time.Duration, check func() error) time.Duration {
 	t.Helper()
 	begin := time.Now()
-	for {
-		err := check()
-		took := time.Since(begin)
-		if err == nil {
-			return took
+	if err := until(limit, check); err != nil {
+		t.Fatalf("not within %v: %v", limit, err)
+	}
+	return time.Since(begin)
+}
+
+// until waits until the check has nothing against it, and returns what it has when the time is over.
+func until(limit time.Duration, check func() error) error {
+	for begin := time.Now(); ; time.Sleep(2 * time.Millisecond) {
+		if err := check(); err == nil || time.Since(begin) > limit {
+			return err
 		}
-		if took > limit {
-			t.Fatalf("not within %v: %v", limit, err)
-		}
-		time.Sleep(2 * time.Millisecond)
 	}
 }
 
