@@ -19,7 +19,7 @@ func TestDirectives(t *testing.T) {
 			t.Errorf("%s stands twice", name)
 		}
 	}
-	for _, above := range []string{"metadata", "prometheus", "errors", "log", "dns64", "loadbalance", "rewrite", "acl", "nsid", "bufsize", "siit", "tsig", "local", "any"} {
+	for _, above := range []string{"metadata", "prometheus", "errors", "log", "dns64", "loadbalance", "rewrite", "acl", "nsid", "bufsize", "siit", "tsig", "local", "any", "autopath"} {
 		if slices.Index(d, above) > i {
 			t.Errorf("%s stands below docker", above)
 		}

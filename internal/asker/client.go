@@ -4,6 +4,8 @@ import (
 	"net/netip"
 	"slices"
 
+	"github.com/miekg/dns"
+
 	"github.com/dockerdiscovery/dockerdiscovery/internal/container"
 	"github.com/dockerdiscovery/dockerdiscovery/internal/naming"
 	"github.com/dockerdiscovery/dockerdiscovery/internal/zone"
@@ -13,12 +15,15 @@ import (
 type Client struct {
 	*container.Container
 	Networks []container.NetworkID // those of its endpoints on which containers reach each other
+	Self     []zone.Address        // its own
 	Outbound container.Outbound    // zone.View's, and its Families
 	Families zone.Families
 	Project  string // Compose's, and its service
 	Service  string
 	Stack    string // of the Swarm's service whose task it is, "" if it is of none
-	feed     *Feed  // of its host, nil if the host is not known
+	// Search are the domains of its search list, in lower case and with a last dot. Nil if the list is not known, empty if it has none.
+	Search []string
+	feed   *Feed // of its host, nil if the host is not known
 
 	network  container.NetworkID // from whose address it asks
 	gateways []netip.Addr        // at which it reaches its host from there, one of each family at most
@@ -29,15 +34,37 @@ func newClient(f *Feed, facts *container.Container) Client {
 	c := Client{
 		Container: facts, Networks: make([]container.NetworkID, 0, len(facts.Endpoints)),
 		Project: naming.Project(facts), Service: naming.Service(facts), Stack: naming.Stack(facts), feed: f,
+		Search: searched(facts.Search),
 	}
 	networks := f.networks()
 	for i := range facts.Endpoints {
 		if name := facts.Endpoints[i].Network; networks.Shared(name) {
 			c.Networks = append(c.Networks, networks.ID(name))
 		}
+		for _, ip := range facts.Endpoints[i].Addrs {
+			c.Self = append(c.Self, zone.Address{IP: ip, Network: networks.ID(facts.Endpoints[i].Network)})
+		}
 	}
 	c.findWayOut(networks)
 	return c
+}
+
+// maxName is how long a name is that DNS can hold, as text with a last dot, RFC 1035 §3.1.
+const maxName = 254
+
+// searched returns the domains of a search list. The root, by which a container says that it has none, is no domain to look in.
+func searched(list []string) []string {
+	if list == nil {
+		return nil
+	}
+	domains := []string{}
+	for _, d := range list {
+		name := dns.CanonicalName(d)
+		if _, ok := dns.IsDomainName(name); ok && len(name) <= maxName && name != "." {
+			domains = append(domains, name)
+		}
+	}
+	return domains
 }
 
 // findWayOut finds what the container reaches of other networks, and by which families. What goes there takes docker_gwbridge

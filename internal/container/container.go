@@ -36,6 +36,9 @@ type Container struct {
 	// its networks. The zero Endpoint if it has none.
 	GWBridge Endpoint
 	IPv6Off  bool // its interfaces have no IPv6 addresses, and Endpoints none
+	// Search are the domains in which its resolver looks for names, as whoever started it has given them. Nil if that is left to the
+	// engine, which does not say what it gives then.
+	Search []string
 
 	Ports []Port // that the image or whoever started the container says it serves, by protocol and number
 
@@ -210,7 +213,7 @@ func (c *Container) Equal(o *Container) bool {
 		c.Image == o.Image && c.Created.Equal(o.Created) && c.Started.Equal(o.Started) && c.NetworkMode == o.NetworkMode && c.IPv6Off == o.IPv6Off &&
 		c.Paused == o.Paused && c.Health == o.Health && c.Stopping == o.Stopping &&
 		c.StopSignal == o.StopSignal && c.StopTimeout == o.StopTimeout &&
-		maps.Equal(c.Labels, o.Labels) && slices.Equal(c.Untold, o.Untold) &&
+		maps.Equal(c.Labels, o.Labels) && slices.Equal(c.Untold, o.Untold) && slices.Equal(c.Search, o.Search) &&
 		slices.EqualFunc(c.Ports, o.Ports, func(a, b Port) bool {
 			return a.Number == b.Number && a.Proto == b.Proto && a.Open == b.Open && slices.Equal(a.Published, b.Published)
 		}) &&

@@ -58,6 +58,7 @@ func TestEqual(t *testing.T) {
 		"Health": func(c *Container) { c.Health = Healthy }, "StopSignal": func(c *Container) { c.StopSignal = "" },
 		"Stopping": func(c *Container) { c.Stopping = true }, "StopTimeout": func(c *Container) { c.StopTimeout = -1 },
 		"IPv6Off": func(c *Container) { c.IPv6Off = true },
+		"Search":  func(c *Container) { c.Search = []string{"shop.docker"} },
 		"Untold":  func(c *Container) { c.Untold = []string{"x"} },
 		"Started": func(c *Container) { c.Started = time.Unix(3, 0) },
 	} {

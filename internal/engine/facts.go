@@ -31,6 +31,7 @@ type inspected struct {
 	HostConfig *struct {
 		NetworkMode string
 		Sysctls     map[string]string
+		DNSSearch   searchList `json:"DnsSearch"`
 	}
 	NetworkSettings networkSettings
 }
@@ -67,6 +68,7 @@ func (c *inspected) facts() *container.Container {
 		StopTimeout: fromStopTimeout(c.Config.StopTimeout),
 		Stopping:    c.State.Status == statusStopping,
 		IPv6Off:     ipv6Off(c.HostConfig.Sysctls),
+		Search:      c.HostConfig.DNSSearch,
 	}
 	if facts.IPv6Off {
 		for i := range facts.Endpoints {

@@ -21,21 +21,38 @@ const (
 	maxAliases = 1024
 	// maxPorts bounds the ports of a container that count: an image may expose every one.
 	maxPorts = 1024
+	// maxSearch bounds the domains of a container's search list: resolvers used to take six, and each costs a look-up.
+	maxSearch = 6
 )
 
 // aliasList is a list of aliases, of which the first ones are kept.
 type aliasList []string
 
 // UnmarshalJSON implements json.Unmarshaler.
-func (l *aliasList) UnmarshalJSON(text []byte) error {
-	*l = nil
-	return members(text, '[', func(_, value []byte) (bool, error) {
-		var alias string
-		if json.Unmarshal(value, &alias) == nil { // else it is none
-			*l = append(*l, alias)
+func (l *aliasList) UnmarshalJSON(text []byte) (err error) {
+	*l, err = firstTexts(text, maxAliases)
+	return err
+}
+
+// searchList is a search list of a resolver, of which the first domains are kept.
+type searchList []string
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (l *searchList) UnmarshalJSON(text []byte) (err error) {
+	*l, err = firstTexts(text, maxSearch)
+	return err
+}
+
+// firstTexts returns the first texts of a list, of which other values are left out.
+func firstTexts(list []byte, limit int) (texts []string, err error) {
+	err = members(list, '[', func(_, value []byte) (bool, error) {
+		var s string
+		if json.Unmarshal(value, &s) == nil {
+			texts = append(texts, s)
 		}
-		return len(*l) < maxAliases, nil
+		return len(texts) < limit, nil
 	})
+	return texts, err
 }
 
 // portKey is a port: its number, and its protocol's place in protocols.

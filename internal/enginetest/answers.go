@@ -27,7 +27,7 @@ func (e *Engine) inspectAnswer(c *snapshot) inspectJSON {
 			Hostname: c.Hostname, Domainname: c.Domainname, ExposedPorts: exposed, Env: c.Env, Cmd: []string{"/idle"},
 			Image: c.Image, Labels: c.labels(), StopSignal: c.StopSignal, StopTimeout: c.StopTimeout,
 		},
-		HostConfig: hostConfigJSON{NetworkMode: c.mode, PortBindings: bindings, Sysctls: c.Sysctls},
+		HostConfig: hostConfigJSON{NetworkMode: c.mode, PortBindings: bindings, Sysctls: c.Sysctls, DNSSearch: c.DNSSearch},
 	}
 	if c.running() {
 		a.State.Pid = 4711

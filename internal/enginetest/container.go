@@ -34,6 +34,7 @@ type Spec struct {
 	Networks     []Attachment // besides what NetworkMode says, or with details of that
 	Health       string       // "" (no health check), "starting", "healthy", "unhealthy"
 	Sysctls      map[string]string
+	DNSSearch    []string // as in docker run --dns-search
 	StopTimeout  *int     // in seconds, as in the image or --stop-timeout; none is declared if nil
 	StopSignal   string   // as in the image or --stop-signal: "SIGHUP", "1"; SIGTERM if empty
 	ExposedPorts []string // "80/tcp"

@@ -83,6 +83,7 @@ type hostConfigJSON struct {
 	NetworkMode  string            `json:",omitempty"`
 	PortBindings nat.PortMap       `json:",omitempty"`
 	Sysctls      map[string]string `json:",omitempty"`
+	DNSSearch    []string          `json:"DnsSearch,omitempty"`
 }
 
 type inspectJSON struct {

@@ -14,7 +14,7 @@ func TestWrongCorefile(t *testing.T) {
 		line         int
 		want         string // the accepted form
 	}{
-		{"unknown property", "docker {\n colour blue\n}", 3, "want one of catalog_zone, endpoint, "},
+		{"unknown property", "docker {\n colour blue\n}", 3, "want one of addresses, catalog_zone, endpoint, "},
 		{"ttl not a number", "docker {\n ttl soon\n}", 3, "ttl SECONDS [NEGATIVE_SECONDS]"},
 		{"ttl too large", "docker {\n ttl 4294967296\n}", 3, "ttl SECONDS [NEGATIVE_SECONDS]"},
 		{"ttl with extra argument", "docker {\n ttl 5 5 5\n}", 3, "ttl SECONDS [NEGATIVE_SECONDS]"},
