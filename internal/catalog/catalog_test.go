@@ -335,15 +335,15 @@ func TestLeftOutIsCounted(t *testing.T) {
 		want   LeftOut
 	}{
 		{"one has names", container.Change{ID: web.ID, Container: web}, LeftOut{}},
-		{"one is switched off", container.Change{ID: off.ID, Container: off}, LeftOut{By: [4]int{naming.Disabled: 1}}},
-		{"it is told again", container.Change{ID: off.ID, Container: off}, LeftOut{By: [4]int{naming.Disabled: 1}}},
-		{"one has no name", container.Change{ID: nameless.ID, Container: nameless}, LeftOut{By: [4]int{naming.Disabled: 1, naming.NoName: 1}}},
-		{"one that runs can't be read", container.Change{ID: web.ID, Unread: unread}, LeftOut{By: [4]int{naming.Disabled: 1, naming.NoName: 1}, Unread: 1}},
-		{"nor one that is not known", container.Change{ID: lost.ID, Unread: unread}, LeftOut{By: [4]int{naming.Disabled: 1, naming.NoName: 1}, Unread: 2}},
-		{"nor at the next try", container.Change{ID: lost.ID, Unread: unread}, LeftOut{By: [4]int{naming.Disabled: 1, naming.NoName: 1}, Unread: 2}},
-		{"the first is as it was", container.Change{ID: web.ID, Container: web}, LeftOut{By: [4]int{naming.Disabled: 1, naming.NoName: 1}, Unread: 1}},
-		{"the one without a name ends", container.Change{ID: nameless.ID}, LeftOut{By: [4]int{naming.Disabled: 1}, Unread: 1}},
-		{"the one that is not known is gone", container.Change{ID: lost.ID, Gone: true}, LeftOut{By: [4]int{naming.Disabled: 1}}},
+		{"one is switched off", container.Change{ID: off.ID, Container: off}, LeftOut{By: [5]int{naming.Disabled: 1}}},
+		{"it is told again", container.Change{ID: off.ID, Container: off}, LeftOut{By: [5]int{naming.Disabled: 1}}},
+		{"one has no name", container.Change{ID: nameless.ID, Container: nameless}, LeftOut{By: [5]int{naming.Disabled: 1, naming.NoName: 1}}},
+		{"one that runs can't be read", container.Change{ID: web.ID, Unread: unread}, LeftOut{By: [5]int{naming.Disabled: 1, naming.NoName: 1}, Unread: 1}},
+		{"nor one that is not known", container.Change{ID: lost.ID, Unread: unread}, LeftOut{By: [5]int{naming.Disabled: 1, naming.NoName: 1}, Unread: 2}},
+		{"nor at the next try", container.Change{ID: lost.ID, Unread: unread}, LeftOut{By: [5]int{naming.Disabled: 1, naming.NoName: 1}, Unread: 2}},
+		{"the first is as it was", container.Change{ID: web.ID, Container: web}, LeftOut{By: [5]int{naming.Disabled: 1, naming.NoName: 1}, Unread: 1}},
+		{"the one without a name ends", container.Change{ID: nameless.ID}, LeftOut{By: [5]int{naming.Disabled: 1}, Unread: 1}},
+		{"the one that is not known is gone", container.Change{ID: lost.ID, Gone: true}, LeftOut{By: [5]int{naming.Disabled: 1}}},
 		{"the one that is switched off is gone", container.Change{ID: off.ID, Gone: true}, LeftOut{}},
 	} {
 		d.Apply([]container.Change{step.change})

@@ -35,7 +35,7 @@ func (f *Feed) tellSwarm(changes []container.Change) {
 func (s *Swarm) host(f *Feed) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var affected []string
+	var affected, changed []string
 	for ref, all := range s.seen {
 		if slices.ContainsFunc(all, func(at sighting) bool { return at.on.Host() == f.host && at.facts != nil }) {
 			s.forget(ref, f.host)
@@ -44,6 +44,9 @@ func (s *Swarm) host(f *Feed) {
 	}
 	if !f.aside {
 		for n := range f.networks.Spanning() {
+			if before := s.networks[n.ID]; before == nil || before.Name != n.Name || before.Reach4 != n.Reach4 || before.Reach6 != n.Reach6 {
+				changed = append(changed, n.ID)
+			}
 			s.networks[n.ID] = n
 		}
 		for id := range f.listings {
@@ -51,6 +54,17 @@ func (s *Swarm) host(f *Feed) {
 		}
 	}
 	s.resee(affected)
+	s.renew(s.on(changed)...)
+}
+
+// on returns the IDs of the services that are on one of the networks. The caller holds mu.
+func (s *Swarm) on(networks []string) (services []string) {
+	for id, l := range s.services {
+		if l.facts != nil && slices.ContainsFunc(l.facts.Networks, func(n container.ServiceNetwork) bool { return slices.Contains(networks, n.ID) }) {
+			services = append(services, id)
+		}
+	}
+	return services
 }
 
 // resee has the services named anew that have tasks with these IDs, and attached containers if one is among them. The caller holds

@@ -173,7 +173,7 @@ func TestEndedBefore(t *testing.T) {
 	}
 	d.wait(2 * time.Second)
 	d.exist(t, "soon", names, "a")
-	d.set(facts("b", "a=10.1.0.3"))
+	d.set(facts("b", "net=10.1.0.3"))
 	if got := d.look("b.docker.", dns.TypeA); got != "10.1.0.3" {
 		t.Errorf("b has started: %q", got)
 	}

@@ -117,7 +117,7 @@ func (f *Feed) lack(k *listing, look *search) (Wanting, bool) {
 	switch {
 	case source == "":
 		return Wanting{}, false
-	case k.entry == nil:
+	case k.left == naming.NotOptedIn, k.left == naming.Disabled, k.left == naming.Filtered, k.entry == nil:
 		return Wanting{Lack: LacksAll, Source: source}, true
 	default:
 		return Wanting{Lack: NotNamedSo, Source: source}, !f.cat.rules.Counts(source)

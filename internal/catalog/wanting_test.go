@@ -74,7 +74,7 @@ func TestWanting(t *testing.T) {
 		{"a name in no zone", "web.lan.", "", runs(off("web"))},
 		{"what can't be a name", `my\032app.docker.`, "web refused by alias (character ' '; lette)", runs(aliased(facts("web", "a=10.1.0.2"), "my app"))},
 		{"what looks like what can't be a name", "myapp.docker.", "web refused by alias (character ' '; lette)", runs(aliased(facts("web", "a=10.1.0.2"), "My App"))},
-		{"a name that a label has in no zone", "x.example.org.", "web refused by label (it lies below none o)", runs(labelled(facts("web", "a=10.1.0.2"), "host", "x.example.org."))},
+		{"a name that a label has in no zone", "x.example.org.", "web refused by label (it lies in none of t)", runs(labelled(facts("web", "a=10.1.0.2"), "host", "x.example.org."))},
 		{"records that can't be read", "x.docker.", "web refused by label (it can't be parsed: )", runs(labelled(facts("web", "a=10.1.0.2"), "records", "x TXT \"open"))},
 		{"other records that can't be read", "y.docker.", "", runs(labelled(facts("web", "a=10.1.0.2"), "records", "x TXT \"open"))},
 		{"who is held", "web.docker.", "", func(d *rig) {

@@ -1,6 +1,7 @@
 package naming
 
 import (
+	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
@@ -10,6 +11,7 @@ import (
 	"github.com/miekg/dns"
 
 	"github.com/dockerdiscovery/dockerdiscovery/internal/container"
+	"github.com/dockerdiscovery/dockerdiscovery/internal/naming/dialect"
 	"github.com/dockerdiscovery/dockerdiscovery/internal/zone"
 )
 
@@ -21,21 +23,29 @@ func FuzzLabels(f *testing.F) {
 		"docker. SOA a b 1 2 3 4 5", `@ TYPE43 \# 4 00010802`, `x TYPE15 \# 0`, "@ HTTPS 1 . alpn=h2 key65280=x", "@ NAPTR 1 1 s s \"\" x",
 		"1.0.0.10.in-addr.arpa. PTR @", "@ APL 1:10.0.0.0/8", "@ LOC 1 N 1 E 0m", "@ SVCB (", "@ IPSECKEY 1 0 2 . AQ==", "@ CNAME a\na CNAME @",
 	} {
-		f.Add(records, "www, *.app, x.docker., docker., *", "a b,{c}", "30", true)
+		f.Add(records, "www, *.app, x.docker., docker., *", "a b,{c}", "30", "", "", true, false)
+		f.Add(records, "www, *.app, x.docker., docker., *", "a b,{c}", "30", "proxy", "192.0.2.1", true, true)
+		f.Add(records, "www", "", "", "", "192.0.2.1,::1,0.0.0.0,fe80::1%x", false, true)
 	}
-	f.Add("", "\x00,\xff,\\.,..,*.*", "-.docker.", "x", false)
+	f.Add("", "\x00,\xff,\\.,..,*.*", "-.docker.", "x", "\\..", "\xff", false, true)
 	tmpl, err := NewTemplate("{{.Label `t`}}")
 	if err != nil {
 		f.Fatal(err)
 	}
-	f.Fuzz(func(t *testing.T, records, host, result, ttl string, root bool) {
+	f.Fuzz(func(t *testing.T, records, host, result, ttl, cname, address string, root, wildcard bool) {
 		r := rules("docker.", "sub.docker.", "lan.")
 		if root {
 			r = rules(".", "docker.")
 		}
 		r.Templates = []*NameTemplate{tmpl}
-		labels := label("records", records, "host", host, "ttl", ttl, host, records)
+		r.Tools.Read, r.Tools.Addrs = dialect.Tools(), []netip.Addr{netip.MustParseAddr("192.0.2.80")}
+		r.Addresses = ranges("0.0.0.0/0", "::/0")
+		labels := label("records", records, "host", host, "ttl", ttl, "cname", cname, "address", address, host, records)
+		if wildcard {
+			labels[DefaultLabelPrefix+".wildcard"] = "true"
+		}
 		labels["t"] = result
+		labels["traefik.http.routers.x.rule"], labels["caddy"], labels["dev.orbstack.domains"] = "Host(`"+host+"`)||Host(`"+result+"`)", result, host
 		c := container.Container{
 			ID: id, Name: "web_1", Labels: labels, Ports: []container.Port{{Number: 80, Proto: "tcp"}},
 			Endpoints: []container.Endpoint{{Network: "n", Addrs: []netip.Addr{netip.MustParseAddr("10.0.0.2")}}},
@@ -53,8 +63,9 @@ func FuzzLabels(f *testing.F) {
 		for _, claim := range e.Claims {
 			checkClaim(t, r, claim)
 		}
+		checkLoneCNAMEs(t, e.Claims)
 		checkWould(t, r, &c)
-		if len(skipped) > 2*(maxSkipped+1) {
+		if len(skipped) > 5*(maxSkipped+1) {
 			t.Errorf("%d skipped", len(skipped))
 		}
 		for _, s := range skipped {
@@ -74,7 +85,7 @@ func checkWould(t *testing.T, r *Rules, c *container.Container) {
 	plain.OptIn = true
 	for _, claim := range e.Claims {
 		name := strings.Replace(claim.Name, "*.", "x.", 1)
-		if claim.Data == nil && (!plain.May(c, name) || plain.Would(called("nas"), c, c, name) == "") {
+		if (claim.Data == nil || claim.Rank != zone.Shared && claim.Service() == nil) && (!plain.May(c, name) || plain.Would(called("nas"), c, c, name) == "") {
 			t.Errorf("it would not have %q", name)
 		}
 	}
@@ -109,5 +120,24 @@ func checkClaim(t *testing.T, r *Rules, claim zone.Claim) {
 	}
 	if s := claim.Service(); s != nil && (len(s.Targets) == 0 || slices.ContainsFunc(s.Targets, func(name string) bool { return r.zone(name) == "" })) {
 		t.Errorf("targets %q", s.Targets)
+	}
+}
+
+// checkLoneCNAMEs checks that a CNAME of the container's is all that it has at a name, and not that name itself.
+func checkLoneCNAMEs(t *testing.T, claims []zone.Claim) {
+	t.Helper()
+	at := map[string]string{} // what the container has at its names
+	for i := range claims {
+		c := &claims[i]
+		data := fmt.Sprint(c.Records(), c.Service())
+		if before, there := at[c.Name]; there && before != data && (strings.Contains(before, "\tCNAME\t") || strings.Contains(data, "\tCNAME\t")) {
+			t.Errorf("%s has a CNAME beside other records: %s and %s", c.Name, before, data)
+		}
+		at[c.Name] = data
+		for _, rr := range c.Records() {
+			if to, ok := rr.(*dns.CNAME); ok && c.Rank != zone.Shared && gives(c.Name, to.Target) {
+				t.Errorf("%s leads to itself", rr)
+			}
+		}
 	}
 }

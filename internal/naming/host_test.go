@@ -119,8 +119,9 @@ func TestTargets(t *testing.T) {
 	}{
 		{rules("docker."), "nas", "my_web.docker. my_web.nas.docker. 0123456789ab.docker."},
 		{rules("docker."), "", "my_web.docker. 0123456789ab.docker."},
-		{only(Hostname, Host), "nas", "my_web.nas.docker."},
-		{only(Hostname, ID), "nas", "0123456789ab.docker."},
+		{only(Host, Hostname), "nas", "my_web.nas.docker."},
+		{only(ID, Hostname), "nas", "0123456789ab.docker."},
+		{only(Hostname, Host, ID), "nas", "db.docker. my_web.nas.docker. 0123456789ab.docker."},
 		{only(Hostname), "nas", "db.docker."},
 		{rules("."), "nas", "my_web. my_web.nas. 0123456789ab."},
 	} {

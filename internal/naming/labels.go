@@ -13,15 +13,20 @@ const DefaultLabelPrefix = "coredns.dockerdiscovery"
 
 // The labels, without the prefix.
 const (
-	labelEnable  = "enable"  // false leaves the container out, true lets it in
-	labelHealth  = "health"  // what its health check decides
-	labelHost    = "host"    // names, comma separated
-	labelNetwork = "network" // whose address answers
-	labelRecords = "records" // zone-file text
-	labelTTL     = "ttl"     // seconds
+	labelAddress  = "address"  // addresses that answer in place of the container's, comma separated
+	labelCNAME    = "cname"    // of what the container's names are other names
+	labelEnable   = "enable"   // false leaves the container out, true lets it in
+	labelHealth   = "health"   // what its health check decides
+	labelHost     = "host"     // names, comma separated
+	labelNetwork  = "network"  // whose address answers
+	labelRecords  = "records"  // zone-file text
+	labelTTL      = "ttl"      // seconds
+	labelWildcard = "wildcard" // true has the names below its names answer as these
 )
 
-var labelKeys = []string{labelEnable, labelHealth, labelHost, labelNetwork, labelRecords, labelTTL}
+var labelKeys = []string{
+	labelAddress, labelCNAME, labelEnable, labelHealth, labelHost, labelNetwork, labelRecords, labelTTL, labelWildcard,
+}
 
 const (
 	// MaxTTL bounds what a container may ask resolvers to keep: its addresses change.
@@ -37,6 +42,15 @@ var (
 	no  = []string{"false", "no", "off", "0", "f", "n"}
 )
 
+const wantBool = "want true or false"
+
+// parseBool reads what people write for true and false, and reports whether the text is one of these.
+func parseBool(text string) (value, ok bool) {
+	text = strings.ToLower(strings.TrimSpace(text))
+	value = slices.Contains(yes, text)
+	return value, value || slices.Contains(no, text)
+}
+
 // LeftOut says why a container has no names.
 type LeftOut uint8
 
@@ -45,18 +59,24 @@ const (
 	LetIn      LeftOut = iota // it has some
 	NotOptedIn                // only containers whose label asks for names have some
 	Disabled                  // its label says that it is to have none
+	Filtered                  // the Corefile's filters don't let it in
 	NoName                    // no source gives it a name that can be one
 )
 
 // labels is what a container's labels say.
 type labels struct {
-	leftOut LeftOut
-	host    string
-	records string
-	health  Health
-	network *string // nil if none is chosen
-	ttl     uint32
-	ownTTL  bool // ttl is the container's wish, and not the zone's
+	leftOut  LeftOut
+	host     string
+	records  string
+	cname    string // as it is written
+	address  string // likewise
+	wildcard bool
+	health   Health
+	network  *string // nil if none is chosen
+	ttl      uint32
+	ownTTL   bool // ttl is the container's wish, and not the zone's
+
+	addrPrefix string // with which its addresses begin that count
 }
 
 // labels reads the labels under the prefix that a container has, or a service. A bad one is as one that is not there.
@@ -87,6 +107,20 @@ func (r *Rules) labels(all map[string]string, refused *refusals) *labels {
 	return l
 }
 
+// noteUntold notes labels that would be read if the container's host told them.
+func (r *Rules) noteUntold(keys []string, refused *refusals) {
+	for _, key := range keys {
+		if rest, ours := strings.CutPrefix(key, r.labelPrefix()); ours {
+			refused.add(Skipped{Label, "key", rest, untoldReason(key)})
+		}
+	}
+}
+
+// untoldReason says why a container's label is not known.
+func untoldReason(key string) string {
+	return fmt.Sprintf("its host does not tell the label %q: add its prefix there to 'labels' of 'share', unless its value has more than 4 KiB", key)
+}
+
 // labelPrefix is what the keys of the labels begin with that are read, with the last dot.
 func (r *Rules) labelPrefix() string { return cmp.Or(r.LabelPrefix, DefaultLabelPrefix) + "." }
 
@@ -97,14 +131,23 @@ func (l *labels) set(key, value string) (reason string) {
 	}
 	switch key {
 	case labelEnable:
-		switch value = strings.ToLower(strings.TrimSpace(value)); {
-		case slices.Contains(yes, value):
-			l.leftOut = LetIn
-		case slices.Contains(no, value):
-			l.leftOut = Disabled
-		default:
-			return "want true or false"
+		in, ok := parseBool(value)
+		if !ok {
+			return wantBool
 		}
+		if l.leftOut = Disabled; in {
+			l.leftOut = LetIn
+		}
+	case labelWildcard:
+		wildcard, ok := parseBool(value)
+		if !ok {
+			return wantBool
+		}
+		l.wildcard = wildcard
+	case labelCNAME:
+		l.cname = strings.TrimSpace(value)
+	case labelAddress:
+		l.address = value
 	case labelHealth:
 		health, ok := ParseHealth(strings.TrimSpace(value))
 		if !ok {
@@ -128,11 +171,11 @@ func (l *labels) set(key, value string) (reason string) {
 }
 
 func byLabel(c *subject) []name {
-	return c.refused.written(Label, hosts(c.labels.host))
+	return c.refused.written(Label, list(c.labels.host))
 }
 
-// hosts splits a label's list of names.
-func hosts(text string) []string {
+// list splits a label's list.
+func list(text string) []string {
 	return strings.FieldsFunc(text, func(r rune) bool { return r == ',' })
 }
 

@@ -50,14 +50,14 @@ label name "localhost": localhost is everybody's own`},
 		{[]string{"docker.", "lan."}, "www,a.lan,*.b.docker.", "www.docker. shared\nwww.lan. shared\na.lan. shared\n*.b.docker. shared", ""},
 		{[]string{".", "docker."}, "www,a.docker", "www. shared\nwww.docker. shared\na.docker. shared", ""},
 		{[]string{"docker."}, "docker., www.example.org., ns.dns, x.*, **.x, a..b, ä, *., a b, \xff", "",
-			`label name "docker.": it lies below none of the zones
-label name "www.example.org.": it lies below none of the zones
+			`label name "docker.": it is the apex of the zone docker., which is the server's own
+label name "www.example.org.": it lies in none of the zones docker.; for it, add example.org. to these
 label name "ns.dns": ns.dns.docker. is the name server's own
 label name "x.*": character '*'; letters, digits, hyphens and underscores are possible
 label name "**.x": character '*'; letters, digits, hyphens and underscores are possible
 label name "a..b": empty label
 label name "ä": character 'ä'; letters, digits, hyphens and underscores are possible
-label name "*.": it lies below none of the zones
+label name "*.": it lies in none of the zones docker.
 label name "a b": character ' '; letters, digits, hyphens and underscores are possible
 label name "\xff": character '�'; letters, digits, hyphens and underscores are possible`},
 		{[]string{"."}, "1.0.0.10.in-addr.arpa", "", `label name "1.0.0.10.in-addr.arpa": names under arpa. stand for addresses`},
@@ -109,7 +109,7 @@ func TestSettingLabels(t *testing.T) {
 		{label("enable", "0"), "left out", ""},
 		{label("enable", "false", "ttl", "x"), "left out", `label ttl "x": want seconds from 0 to 3600`},
 		{label("health", "Require"), "5 false 10.0.0.2 10.1.0.2", `label health "Require": want prefer, require or ignore`},
-		{label("hosts", "x"), "5 false 10.0.0.2 10.1.0.2", `label key "hosts": no such label; there are enable, health, host, network, records, ttl`},
+		{label("hosts", "x"), "5 false 10.0.0.2 10.1.0.2", `label key "hosts": no such label; there are address, cname, enable, health, host, network, records, ttl, wildcard`},
 		{map[string]string{DefaultLabelPrefix: "x", DefaultLabelPrefix + "x.ttl": "1", "ttl": "2"}, "5 false 10.0.0.2 10.1.0.2", ""},
 	} {
 		on := composed(map[string]container.ComposeNetwork{"a": {Project: "other", Short: "theirs"}, "b": {Project: "shop", Short: "short"}})
@@ -162,6 +162,10 @@ func TestOptIn(t *testing.T) {
 	e, left, skipped := r.Entry(here, &container.Container{ID: id, Name: "web", Labels: label("enable", "true")}, nil)
 	if e != nil || left != NotOptedIn || skipped != nil {
 		t.Errorf("with another prefix's label: %v, reason %d, skipped %v", e, left, skipped)
+	}
+	_, left, skipped = r.Entry(here, &container.Container{ID: id, Name: "web", Untold: []string{"org.example.enable", "org.other"}}, nil)
+	if want := `label key "enable": its host does not tell the label "org.example.enable": add its prefix there to 'labels' of 'share', unless its value has more than 4 KiB`; left != NotOptedIn || reasons(skipped) != want {
+		t.Errorf("with a label that its host does not tell: reason %d, skipped %s, want %s", left, reasons(skipped), want)
 	}
 }
 

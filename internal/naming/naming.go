@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/dockerdiscovery/dockerdiscovery/internal/container"
+	"github.com/dockerdiscovery/dockerdiscovery/internal/naming/dialect"
 	"github.com/dockerdiscovery/dockerdiscovery/internal/zone"
 )
 
@@ -18,7 +19,7 @@ var noNetwork container.NetworkID
 // Source is where a name comes from.
 type Source string
 
-// The sources, in the order in which they say how a container is best known.
+// The sources.
 const (
 	Container Source = "container" // the container's name
 	ID        Source = "id"        // its short ID
@@ -31,7 +32,7 @@ const (
 	Template  Source = "template"  // what the Corefile's templates say
 )
 
-// sources is how each source names a container.
+// sources is how each source names a container, in the order in which they say how it is best known where the Corefile has no other.
 var sources = []struct {
 	source Source
 	names  func(*subject) []name
@@ -54,6 +55,7 @@ type subject struct {
 	on       *container.Networks
 	provider *container.Container // Entry's
 	labels   *labels
+	told     []said // by labels for other tools
 	refused  *refusals
 }
 
@@ -69,7 +71,7 @@ func Sources() []Source {
 // Rules say which names containers get.
 type Rules struct {
 	Zones   []string // the zones that hold names: absolute, lower case, not reverse
-	Sources []Source
+	Sources []Source // in the order in which they say how a container is best known
 	// Reserved reports whether a name is the server's own.
 	Reserved func(owner string) bool
 	// Networks are those whose addresses count, the first ones first; all if empty.
@@ -83,15 +85,31 @@ type Rules struct {
 	OptIn       bool   // only containers with the label <prefix>.enable=true have names
 	TTL         uint32 // of records in labels that state none
 	Templates   []*NameTemplate
+	Filters     *Filters
+	// Addresses are those that labels may have answered in place of a container's own. Empty are none.
+	Addresses []netip.Prefix
+	Tools     Tools
 }
 
-// Entry returns what the container contributes to the zones, nil if it is to be left out, why it has no names, if it has
+// Entry returns what the container contributes to the zones, nil if that is nothing, why it has no names, if it has
 // none, and the names that it does not get, with the reasons. The networks are its host's. The provider is the container whose
-// network it uses: itself, or the one that it has joined, nil if that does not run.
+// network it uses: itself, or the one that it has joined, nil if that does not run. A front proxy contributes its addresses, whether
+// it is left out or not: the Corefile names it.
 func (r *Rules) Entry(on *container.Networks, c, provider *container.Container) (*zone.Entry, LeftOut, []Skipped) {
 	var refused refusals
-	l := r.labels(c.Labels, &refused)
-	if l.leftOut != LetIn {
+	proxy := r.Tools.isProxy(c.Name, Service(c), Project(c))
+	filtered := r.Filters.Lack(c) != ""
+	if filtered && !proxy {
+		return nil, Filtered, nil
+	}
+	told := r.Tools.read(dialectFacts(c))
+	l := r.labels(r.withSettings(c.Labels, told), &refused)
+	l.addrPrefix = addrPrefix(told)
+	r.noteUntold(c.Untold, &refused)
+	if filtered {
+		l.leftOut = Filtered
+	}
+	if l.leftOut != LetIn && !proxy {
 		return nil, l.leftOut, refused.all()
 	}
 	e := &zone.Entry{
@@ -105,13 +123,26 @@ func (r *Rules) Entry(on *container.Networks, c, provider *container.Container) 
 		e.HostNetwork, e.Published = provider.HostNetwork(), provider.Published()
 		e.Joined = provider != c
 	}
-	a := &subject{Container: c, rules: r, on: on, provider: provider, labels: l, refused: &refused}
-	claims := r.named(a)
-	claims.list = append(claims.list, r.services(a, claims.list)...)
-	if slices.Contains(r.Sources, Label) {
-		claims.list = append(claims.list, r.records(a, claims.list)...)
+	if proxy {
+		e.Front = &zone.Claim{}
 	}
-	e.Claims = slices.Clone(claims.list) // without the room that appending leaves
+	if l.leftOut != LetIn {
+		return e, l.leftOut, refused.all()
+	}
+	a := &subject{Container: c, rules: r, on: on, provider: provider, labels: l, told: told, refused: &refused}
+	names := r.named(a)
+	in := r.inPlace(l, names, &refused)
+	if !in.any() { // else the ports are not where the names lead
+		names = append(names, r.services(a, names)...)
+	}
+	all := in.replace(r, names)
+	if slices.Contains(r.Sources, Label) {
+		all = append(all, r.records(a, names, in.cname != "")...)
+	}
+	if in.cname == "" {
+		all = append(all, r.toolRecords(a, names)...)
+	}
+	e.Claims = slices.Clone(all) // without the room that appending leaves
 	left := LetIn
 	if len(e.Claims) == 0 {
 		left = NoName
@@ -119,18 +150,21 @@ func (r *Rules) Entry(on *container.Networks, c, provider *container.Container) 
 	return e, left, refused.all()
 }
 
-// named returns the claims to names that answer with the container's addresses.
-func (r *Rules) named(a *subject) claims {
+// named returns the claims to names that answer with the container's addresses, or with its proxies'.
+func (r *Rules) named(a *subject) []zone.Claim {
 	all := namer{rules: r, refused: a.refused}
-	for _, s := range sources {
-		if !slices.Contains(r.Sources, s.source) {
-			continue
-		}
-		for _, n := range s.names(a) {
-			all.add(s.source, n)
+	for _, source := range r.Sources {
+		for _, s := range sources {
+			if s.source != source {
+				continue
+			}
+			for _, n := range s.names(a) {
+				all.add(source, n)
+			}
 		}
 	}
-	return all.claims()
+	proxied := r.addTools(&all, a.told, zone.Whole)
+	return r.fronted(all.labelled(a.labels), proxied, a.labels.ttl)
 }
 
 // namer collects the names of one container, or of a Swarm's service or task.
@@ -158,6 +192,15 @@ func (all *namer) claims() claims {
 	}
 	all.twins = nil
 	return all.have
+}
+
+// labelled returns all claims, and those to what lies below the names if the labels ask for it.
+func (all *namer) labelled(l *labels) []zone.Claim {
+	claims := all.claims()
+	if l.wildcard {
+		claims.addWildcards(all.rules, all.refused)
+	}
+	return claims.list
 }
 
 // addresses returns where the container is reached, and the networks: on the network that the
@@ -201,6 +244,12 @@ func (r *Rules) addresses(on *container.Networks, c *container.Container, l *lab
 				add(&c.Endpoints[i])
 			}
 		}
+	}
+	if l.addrPrefix == "" {
+		return networks, addrs
+	}
+	if addrs = slices.DeleteFunc(addrs, func(a zone.Address) bool { return !strings.HasPrefix(a.IP.String(), l.addrPrefix) }); len(addrs) == 0 {
+		refused.add(Skipped{Source(dialect.Dnsdock), labelAddrPrefix, l.addrPrefix, "none of the container's addresses begins so"})
 	}
 	return networks, addrs
 }
@@ -258,6 +307,6 @@ func networkNames(c *container.Container) string {
 func Held(e *zone.Entry, gone bool) *zone.Entry {
 	return &zone.Entry{
 		Key: e.Key, Name: e.Name, Project: e.Project, Service: e.Service, Created: e.Created,
-		Held: true, Gone: gone && e.Service == "", Networks: e.Networks, HostNetwork: e.HostNetwork, Claims: e.Claims,
+		Held: true, Gone: gone && e.Service == "", Networks: e.Networks, HostNetwork: e.HostNetwork, Claims: e.Claims, Front: e.Front,
 	}
 }

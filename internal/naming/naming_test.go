@@ -1,6 +1,7 @@
 package naming
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -56,6 +57,9 @@ func describe(claims []zone.Claim) string {
 		case zone.NoPart:
 			fields = append(fields, "no part")
 		}
+		if c.Proxied {
+			fields = append(fields, "proxied")
+		}
 		if c.Bare {
 			fields = append(fields, "bare")
 		}
@@ -87,8 +91,10 @@ func TestClaims(t *testing.T) {
 web.shop.docker. project
 web.docker. shared shop_default bare
 web.shop_default.docker. project shop_default
+shop_web_1.shop_default.docker. project shop_default
 shop-web-1.docker. twin
-web.shop-default.docker. project shop_default`, "",
+web.shop-default.docker. project shop_default
+shop-web-1.shop-default.docker. project shop_default`, "",
 		},
 		{
 			"Compose v2", rules("docker."),
@@ -114,6 +120,16 @@ x.example.org. name
 www.docker. shared bare
 www.example.org. shared bare
 www.shop.example.org. shared bare`, "",
+		},
+		{
+			"the order of the sources is that of the names", only(Hostname, ID, Container),
+			container.Container{Name: "x", Hostname: "www", Domainname: "docker"},
+			"www.docker. shared bare\n0123456789ab.docker. id\nx.docker. name", "",
+		},
+		{
+			"a better right to a name leaves its place", only(Hostname, Container, ID),
+			container.Container{Name: "x", Hostname: "0123456789ab", Domainname: "docker"},
+			"0123456789ab.docker. id\nx.docker. name", "",
 		},
 		{
 			"host name with domain", only(Hostname), container.Container{Hostname: "www.docker"},
@@ -167,7 +183,8 @@ web.docker.docker. project
 web.docker.sub.docker. project
 db.docker. shared sub bare
 db.sub.docker. shared sub bare
-db.sub.sub.docker. project sub`, "",
+db.sub.sub.docker. project sub
+x.sub.sub.docker. project sub`, "",
 		},
 		{
 			"the host's own name", only(Hostname), container.Container{Hostname: "laptop", NetworkMode: "host"}, "", "",
@@ -191,7 +208,7 @@ alias name "localhost": localhost is everybody's own`,
 		{
 			"a name of the Internet's by two sources", rules("."),
 			container.Container{Name: "x", Hostname: "mail.example.org", Endpoints: []container.Endpoint{{Network: "n", Aliases: []string{"mail.example.org"}}}},
-			"x. name\n0123456789ab. id",
+			"x. name\n0123456789ab. id\nx.n. project n scoped",
 			`hostname name "mail.example.org": zone . is shared with the Internet; a container's names have one label in it`,
 		},
 		{
@@ -215,7 +232,7 @@ _http._tcp.web-1.shop. project scoped`,
 		{
 			"an alias on two networks", only(Alias),
 			container.Container{Name: "x", Endpoints: []container.Endpoint{{Network: "a", Aliases: []string{"db"}}, {Network: "b", Aliases: []string{"db"}}}},
-			"db.docker. shared a bare\ndb.a.docker. project a\ndb.docker. shared b bare\ndb.b.docker. project b", "",
+			"db.docker. shared a bare\ndb.a.docker. project a\ndb.docker. shared b bare\ndb.b.docker. project b\nx.a.docker. project a\nx.b.docker. project b", "",
 		},
 		{
 			"an alias on Compose's networks", only(Alias),
@@ -228,8 +245,13 @@ db.shop_my_net.docker. project shop_my_net
 db.my_net.docker. project shop_my_net bare
 db.docker. shared back bare
 db.back.docker. project back
+x.shop_my_net.docker. project shop_my_net
+x.my_net.docker. project shop_my_net bare
+x.back.docker. project back
 db.shop-my-net.docker. project shop_my_net
-db.my-net.docker. project shop_my_net bare`, "",
+db.my-net.docker. project shop_my_net bare
+x.shop-my-net.docker. project shop_my_net
+x.my-net.docker. project shop_my_net bare`, "",
 		},
 		{
 			"a host name is for all networks, so the alias adds nothing", only(Hostname, Alias),
@@ -239,17 +261,17 @@ db.my-net.docker. project shop_my_net bare`, "",
 		{
 			"a label is for all", only(Hostname, Alias, Label),
 			container.Container{Hostname: "db", Labels: label("host", "db,www"), Endpoints: []container.Endpoint{{Network: "a", Aliases: []string{"www"}}}},
-			"db.docker. shared\nwww.a.docker. project a\nwww.docker. shared", "",
+			"db.docker. shared\nwww.docker. shared\nwww.a.docker. project a", "",
 		},
 		{
 			"an alias is more than the host name where it says its network", only(Hostname, Alias),
 			container.Container{Hostname: "db.a", Endpoints: []container.Endpoint{{Network: "a", Aliases: []string{"db"}}}},
-			"db.docker. shared a bare\ndb.a.docker. project a", "",
+			"db.a.docker. project a\ndb.docker. shared a bare", "",
 		},
 		{
 			"compose run does not have the service's host name", only(Container, ID, Hostname, Alias),
 			container.Container{Name: "x", Hostname: "db", Labels: map[string]string{composeOneoff: "True"}, Endpoints: []container.Endpoint{{Network: "a", Aliases: []string{"web", "db"}}}},
-			"x.docker. name\n0123456789ab.docker. id\nweb.docker. shared a bare\nweb.a.docker. project a", "",
+			"x.docker. name\n0123456789ab.docker. id\nweb.docker. shared a bare\nweb.a.docker. project a\nx.a.docker. project a", "",
 		},
 		{
 			"compose run with a host name of its own", only(Hostname),
@@ -259,7 +281,7 @@ db.my-net.docker. project shop_my_net bare`, "",
 		{
 			"its twin is stronger than the alias", rules("docker."),
 			container.Container{Name: "my_db", Hostname: "0123456789ab", Endpoints: []container.Endpoint{{Network: "a", Aliases: []string{"my-db"}}}},
-			"my_db.docker. name\n0123456789ab.docker. id\nmy-db.a.docker. project a\nmy-db.docker. twin", "",
+			"my_db.docker. name\n0123456789ab.docker. id\nmy-db.docker. twin\nmy-db.a.docker. project a\nmy_db.a.docker. project a", "",
 		},
 		{
 			"zone with an underscore", &Rules{Zones: []string{"my_zone."}, Sources: []Source{Container}, Reserved: func(string) bool { return false }},
@@ -503,10 +525,10 @@ func TestAliasesAreBounded(t *testing.T) {
 		aliases         []string
 		claims, skipped int
 	}{
-		{"as many as count", aliases(maxAliases, "a%d"), 2 * maxAliases, 0},
-		{"more", aliases(50000, "a%d"), 2 * maxAliases, 1},
-		{"more, of one name", slices.Repeat([]string{"a"}, 50000), 2, 1},
-		{"none that can be one", aliases(50000, "a %d"), 0, maxSkipped + 1},
+		{"as many as count", aliases(maxAliases, "a%d"), 2*maxAliases + 1, 0},
+		{"more", aliases(50000, "a%d"), 2*maxAliases + 1, 1},
+		{"more, of one name", slices.Repeat([]string{"a"}, 50000), 3, 1},
+		{"none that can be one", aliases(50000, "a %d"), 1, maxSkipped + 1},
 	} {
 		facts := container.Container{ID: id, Name: "web", Endpoints: []container.Endpoint{{Network: "n", Aliases: c.aliases}}}
 		begin := time.Now()
@@ -517,5 +539,43 @@ func TestAliasesAreBounded(t *testing.T) {
 		if took := time.Since(begin); took > time.Second { // it takes about a millisecond
 			t.Errorf("%s: it took %s", c.name, took)
 		}
+	}
+}
+
+// TestOnNetworks checks the container's own name with those of its networks.
+func TestOnNetworks(t *testing.T) {
+	for _, c := range []struct {
+		what, name, mode, zones, want string
+		networks                      []string
+	}{
+		{what: "on two networks", name: "web", networks: []string{"a", "bridge"}, want: "web.a.docker. project a\nweb.bridge.docker. project bridge"},
+		{what: "on Compose's", name: "Web_1", networks: []string{"shop_my_net"}, want: "web_1.shop_my_net.docker. project shop_my_net\nweb_1.my_net.docker. project shop_my_net bare\nweb-1.shop-my-net.docker. project shop_my_net\nweb-1.my-net.docker. project shop_my_net bare"},
+		{what: "in zone .", name: "web", zones: ".", networks: []string{"a"}, want: "web.a. project a scoped"},
+		{what: "with dots in zone .", name: "x.y", zones: ".", networks: []string{"a"}},
+		{what: "with dots", name: "x.y", networks: []string{"a"}, want: "x.y.a.docker. project a"},
+		{what: "in a zone as it stands", name: "git.docker", networks: []string{"a"}},
+		{what: "with a dot at the end", name: "web.", networks: []string{"a"}, want: "web.a.docker. project a"},
+		{what: "on the host's", name: "web", mode: "host", networks: []string{"host"}},
+		{what: "on none", name: "web", mode: "none", networks: []string{"none"}},
+		{what: "what can't be a name", name: "a b", networks: []string{"a"}},
+		{what: "on a network of a zone's name", name: "web", networks: []string{"docker"}, want: "web.docker.docker. project docker"},
+		{what: "of a name that is on its network alone", name: "", networks: []string{"a"}},
+	} {
+		r := rules(strings.Fields(cmp.Or(c.zones, "docker."))...)
+		r.Sources = []Source{Alias}
+		ct := container.Container{ID: id, Name: c.name, NetworkMode: c.mode}
+		for _, n := range c.networks {
+			ct.Endpoints = append(ct.Endpoints, container.Endpoint{Network: n})
+		}
+		if e, _, skipped := r.Entry(here, &ct, &ct); describe(e.Claims) != c.want || len(skipped) > 0 {
+			t.Errorf("%s:\n%s, skipped %v; want\n%s", c.what, describe(e.Claims), skipped, c.want)
+		}
+	}
+	many := container.Container{ID: id, Name: "web"}
+	for i := range 1000 {
+		many.Endpoints = append(many.Endpoints, container.Endpoint{Network: fmt.Sprint("n", i)})
+	}
+	if e, _, _ := only(Alias).Entry(here, &many, &many); len(e.Claims) != maxAliases {
+		t.Errorf("%d claims of a container on 1000 networks", len(e.Claims))
 	}
 }

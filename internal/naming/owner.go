@@ -130,6 +130,8 @@ func (r *Rules) zone(owner string) string {
 	return best
 }
 
+const noRootWildcards = "zone . is shared with the Internet; there are no wildcards in it"
+
 // unfitForRoot returns the reason why a container can't have the name in zone ., which is shared with the
 // Internet: a container that is called example.org must not take that from all who ask us. Names of one
 // label are nobody's there, and those of a project or network are given to its members alone.
@@ -142,7 +144,7 @@ func (n name) unfitForRoot(owner string) string {
 	}
 	switch {
 	case labels[0] == "*":
-		return "zone . is shared with the Internet; there are no wildcards in it"
+		return noRootWildcards
 	case owner == "localhost.":
 		return "localhost is everybody's own"
 	case len(labels) == 1, n.composed && len(labels) == 2:
@@ -203,10 +205,28 @@ func (cs *claims) add(r *Rules, n name) (reason string) {
 	case placed || reason != "":
 		return reason
 	case unfit == "" && n.written:
-		return "it lies below none of the zones"
+		return r.outside(n)
 	default:
 		return unfit
 	}
+}
+
+// outside says of a name that lies in none of the zones which one it needs.
+func (r *Rules) outside(n name) string {
+	const most = 5 // zones that are listed
+	owner := strings.TrimPrefix(n.fqdn(), "*.")
+	if slices.Contains(r.Zones, owner) {
+		return fmt.Sprintf("it is the apex of the zone %s, which is the server's own", owner)
+	}
+	zones := strings.Join(r.Zones[:min(len(r.Zones), most)], ", ")
+	if more := len(r.Zones) - most; more > 0 {
+		zones += fmt.Sprintf(" and %d more", more)
+	}
+	labels := dns.SplitDomainName(owner)
+	if len(labels) < 2 {
+		return "it lies in none of the zones " + zones
+	}
+	return fmt.Sprintf("it lies in none of the zones %s; for it, add %s to these", zones, dns.Fqdn(strings.Join(labels[1:], ".")))
 }
 
 // rankIn is the name's rank in the zone. What stands below other names is nobody's alone.
@@ -217,8 +237,8 @@ func (n name) rankIn(z, owner string) zone.Rank {
 	return n.rank
 }
 
-// claim adds one claim, unless there is one that covers it, and drops those that it
-// covers.
+// claim adds one claim, unless there is one that covers it. Of those that it covers it takes the first one's place, so that the order of
+// names stays, and drops the others.
 func (cs *claims) claim(c zone.Claim) {
 	if !cs.names[c.Name] {
 		if cs.names == nil {
@@ -236,7 +256,13 @@ func (cs *claims) claim(c zone.Claim) {
 			return
 		}
 	}
-	cs.list = slices.DeleteFunc(cs.list, func(o zone.Claim) bool { return covers(&c, &o) })
+	covered := func(o zone.Claim) bool { return covers(&c, &o) }
+	if at := slices.IndexFunc(cs.list, covered); at >= 0 {
+		rest := slices.DeleteFunc(cs.list[at+1:], covered)
+		cs.list = append(cs.list[:at+1], rest...)
+		cs.list[at] = c
+		return
+	}
 	cs.list = append(cs.list, c)
 }
 

@@ -33,8 +33,8 @@ var refusedTypes = map[uint16]bool{
 var directives = strings.NewReplacer("\r", "", "\n", "", "(", "", ")", "")
 
 // records returns the claims to the records in the container's label. A text that can't
-// be parsed is refused as a whole, a record that may not be is refused alone.
-func (r *Rules) records(c *subject, have []zone.Claim) []zone.Claim {
+// be parsed is refused as a whole, a record that may not be is refused alone. The names that it has may all be CNAMEs.
+func (r *Rules) records(c *subject, have []zone.Claim, cname bool) []zone.Claim {
 	text := c.labels.records
 	if strings.TrimSpace(text) == "" {
 		return nil
@@ -62,6 +62,11 @@ func (r *Rules) records(c *subject, have []zone.Claim) []zone.Claim {
 		}
 	}
 	for i := range claims {
+		if cname && slices.ContainsFunc(have, func(o zone.Claim) bool { return replaced(&o) && o.Name == claims[i].Name }) {
+			c.refused.add(Skipped{Label, labelRecords, claims[i].Name, "the name is a CNAME, by the label " + labelCNAME})
+			claims[i].Data.Records = nil
+			continue
+		}
 		claims[i].Data.Records = c.loneCNAME(claims[i], have)
 	}
 	return slices.DeleteFunc(claims, func(cl zone.Claim) bool { return len(cl.Data.Records) == 0 })
@@ -84,7 +89,7 @@ func (r *Rules) first(c *subject, have []zone.Claim, z string) string {
 
 // plain reports whether the claim is to a name that stands for the whole container.
 func plain(c *zone.Claim) bool {
-	return c.Network == noNetwork && c.Data == nil && !strings.HasPrefix(c.Name, "*.")
+	return c.Network == noNetwork && c.Data == nil && !c.Proxied && !strings.HasPrefix(c.Name, "*.")
 }
 
 // parseRecords reads zone-file text, one record more than allowed at most. The parser is made

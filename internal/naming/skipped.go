@@ -62,9 +62,9 @@ func (f *refusals) add(s Skipped) {
 }
 
 func (f *refusals) all() []Skipped {
-	for _, s := range sources {
-		if n := f.kept[s.source] - maxSkipped; n > 0 {
-			f.list = append(f.list, Skipped{Source: s.source, Reason: fmt.Sprintf("%d more", n)})
+	for _, source := range allSources() {
+		if n := f.kept[source] - maxSkipped; n > 0 {
+			f.list = append(f.list, Skipped{Source: source, Reason: fmt.Sprintf("%d more", n)})
 		}
 	}
 	return f.list

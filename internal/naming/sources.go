@@ -83,30 +83,50 @@ const maxAliases = 256
 
 // byAlias leaves out the short ID, which some engines put among the aliases: it is a
 // source of its own. Docker (20.10) puts the host name there too, which a container of "compose run"
-// has only from its service.
+// has only from its service. With the network's name the container's own counts as an alias, as it does for Docker's resolver.
 func byAlias(c *subject) []name {
 	var names []name
 	n := 0
-	for _, ep := range c.Endpoints {
+	for i := range c.Endpoints {
+		ep := &c.Endpoints[i]
 		for _, alias := range ep.Aliases {
 			if alias == c.ShortID() || oneOff(c.Container) && strings.EqualFold(alias, c.Hostname) {
 				continue
 			}
 			if n++; n > maxAliases {
 				c.refused.add(Skipped{Source: Alias, Name: alias, Reason: fmt.Sprintf("more than %d aliases", maxAliases)})
-				return names
+				return append(names, c.onNetworks()...)
 			}
 			alias = unrooted(alias)
-			network := c.on.ID(ep.Network)
-			bare := c.rules.standing(name{text: alias, rank: zone.Shared, network: network, bare: true})
-			names = append(names, bare)
-			if bare.zone == "" {
-				names = append(names, name{text: alias + "." + ep.Network, rank: zone.ByProject, network: network, composed: true})
-				if short := c.on.Compose(ep.Network).Short; short != "" { // as other projects' networks may be called
-					names = append(names, name{text: alias + "." + short, rank: zone.ByProject, network: network, composed: true, bare: true})
-				}
-			}
+			names = append(names, name{text: alias, rank: zone.Shared, network: c.on.ID(ep.Network), bare: true})
+			names = append(names, c.onNetwork(alias, ep)...)
 		}
+	}
+	return append(names, c.onNetworks()...)
+}
+
+// onNetworks returns the container's own name with those of its networks. It is none where that can't be a name, which the source
+// container says, and where what the engine calls its networks are none: the host's own, or nothing.
+func (c *subject) onNetworks() (names []name) {
+	own := unrooted(c.Name)
+	if Invalid(strings.ToLower(own)) != "" || c.HostNetwork() || c.NetworkMode == "none" {
+		return nil
+	}
+	for i := range c.Endpoints[:min(len(c.Endpoints), maxAliases)] {
+		names = append(names, c.onNetwork(own, &c.Endpoints[i])...)
+	}
+	return names
+}
+
+// onNetwork returns the names that something called so on the network has with the network's, none if it lies in a zone as it stands.
+func (c *subject) onNetwork(text string, ep *container.Endpoint) []name {
+	if c.rules.standing(name{text: text}).zone != "" {
+		return nil
+	}
+	network := c.on.ID(ep.Network)
+	names := []name{{text: text + "." + ep.Network, rank: zone.ByProject, network: network, composed: true}}
+	if short := c.on.Compose(ep.Network).Short; short != "" { // as other projects' networks may be called
+		names = append(names, name{text: text + "." + short, rank: zone.ByProject, network: network, composed: true, bare: true})
 	}
 	return names
 }

@@ -5,9 +5,9 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
-	"strconv"
 
 	"github.com/dockerdiscovery/dockerdiscovery/internal/container"
+	"github.com/dockerdiscovery/dockerdiscovery/internal/naming/dialect"
 	"github.com/dockerdiscovery/dockerdiscovery/internal/zone"
 )
 
@@ -29,6 +29,9 @@ type service struct {
 	rules  *Rules
 	labels *labels
 	own    zone.Part // with what the service itself answers for its names
+	in     inPlace   // of its addresses, and of its tasks' at names that it gives
+	proxy  bool      // it is a front proxy
+	told   []said    // by labels for other tools
 }
 
 // Service returns what the service and each of its tasks contribute to the zones, the service first, none if it is to be left out,
@@ -39,14 +42,23 @@ func (r *Rules) Service(s *container.Service, around *Surroundings) ([]*zone.Ent
 	if labels == nil {
 		labels = map[string]string{}
 	}
-	delete(labels, r.labelPrefix()+labelHost) // are names of the tasks' containers
-	delete(labels, r.labelPrefix()+labelRecords)
+	for _, key := range containersOwn { // they are for names of the tasks' containers
+		delete(labels, r.labelPrefix()+key)
+	}
 	maps.Copy(labels, s.Labels)
-	l := r.labels(labels, &refused)
-	if l.leftOut != LetIn {
+	told := r.Tools.read(&dialect.Facts{Name: s.Name, Labels: s.Labels})
+	l := r.labels(r.withSettings(labels, told), &refused)
+	proxy := r.Tools.isProxy(s.Name, s.Short(), s.Stack)
+	if l.leftOut != LetIn && !proxy {
 		return nil, l.leftOut, refused.all()
 	}
-	of := &service{Service: s, Surroundings: around, rules: r, labels: l, own: zone.NoPart}
+	of := &service{Service: s, Surroundings: around, rules: r, labels: l, own: zone.NoPart, proxy: proxy, told: told}
+	if r.Filters.LackOfService(s, func(i int) string { return of.networkName(&s.Networks[i]) }) != "" {
+		if !proxy {
+			return nil, Filtered, nil
+		}
+		l.leftOut = Filtered
+	}
 	if len(s.VIPs()) > 0 || s.Mesh() {
 		of.own = zone.Whole
 	}
@@ -55,12 +67,15 @@ func (r *Rules) Service(s *container.Service, around *Surroundings) ([]*zone.Ent
 		var known refusals // with the service's
 		entries = append(entries, of.task(&s.Tasks[i], &known))
 	}
-	left := LetIn
-	if len(entries[0].Claims) == 0 {
+	left := l.leftOut
+	if left == LetIn && len(entries[0].Claims) == 0 {
 		left = NoName
 	}
 	return entries, left, refused.all()
 }
+
+// containersOwn are labels that say what is answered for a container's own names.
+var containersOwn = []string{labelAddress, labelCNAME, labelHost, labelRecords, labelWildcard}
 
 // base is what the entries of the service and of its tasks have in common.
 func (s *service) base() *zone.Entry {
@@ -91,25 +106,58 @@ func (s *service) entry(refused *refusals) *zone.Entry {
 	if s.Service.Mesh() && !e.Swarm.Idle {
 		e.Swarm.Mesh = s.Surroundings.Mesh
 	}
+	s.front(e, s.own)
+	if s.labels.leftOut != LetIn {
+		return e
+	}
 	all := namer{rules: s.rules, refused: refused}
-	if s.counts(Swarm) {
-		s.addNames(&all, s.own)
-		s.addTaskNames(&all, zone.NoPart, missing(s.Service)...)
+	for _, source := range s.rules.Sources {
+		switch source {
+		case Swarm:
+			s.addNames(&all, s.own)
+			s.addTaskNames(&all, zone.NoPart, missing(s.Service)...)
+		case Label:
+			s.addHosts(&all, s.labels.host, s.own)
+		}
 	}
-	if s.counts(Label) {
-		s.addHosts(&all, s.labels.host, s.own)
-	}
-	c := &subject{Container: &container.Container{Name: s.Name}, rules: s.rules, labels: s.labels, refused: refused}
-	claims := all.claims().list
+	c := &subject{Container: &container.Container{Name: s.Name}, rules: s.rules, labels: s.labels, told: s.told, refused: refused}
+	proxied := s.rules.addTools(&all, s.told, s.own)
+	claims := s.rules.fronted(all.labelled(s.labels), proxied, s.labels.ttl)
 	var ports []port
 	for _, p := range s.Ports {
 		ports = addPort(ports, p, p.Mesh)
 	}
-	e.Claims = append(claims, s.services(ports, claims)...)
+	s.in = s.rules.inPlace(s.labels, append(slices.Clip(claims), s.tasksClaims()...), refused)
+	e.Claims = s.answered(s.in, claims, ports, claims)
 	if s.counts(Label) {
-		e.Claims = append(e.Claims, s.rules.records(c, claims)...)
+		e.Claims = append(e.Claims, s.rules.records(c, claims, s.in.cname != "")...)
+	}
+	if s.in.cname == "" {
+		e.Claims = append(e.Claims, s.rules.toolRecords(c, claims)...)
 	}
 	return e
+}
+
+// tasksClaims returns claims to all names of the tasks that serve.
+func (s *service) tasksClaims() []zone.Claim {
+	var refused refusals // with the tasks'
+	all := namer{rules: s.rules, refused: &refused}
+	if s.counts(Swarm) {
+		for i := range s.Tasks {
+			s.addTaskNames(&all, zone.Whole, slot(&s.Tasks[i]))
+		}
+	}
+	return all.labelled(s.labels)
+}
+
+// answered returns the claims with what labels put in place of their addresses, and those to the ports' names where nothing is:
+// known are the claims by which the ports' targets are known best.
+func (s *service) answered(in inPlace, claims []zone.Claim, ports []port, known []zone.Claim) []zone.Claim {
+	all := in.replace(s.rules, claims)
+	if !in.any() {
+		all = append(all, s.services(ports, claims, known)...)
+	}
+	return all
 }
 
 // task is a task's own entry: it is reached where its container is.
@@ -135,18 +183,22 @@ func (s *service) task(t *container.Task, refused *refusals) *zone.Entry {
 	if s.own == zone.NoPart {
 		part = zone.Whole
 	}
-	all := namer{rules: s.rules, refused: refused}
-	if s.counts(Swarm) {
-		s.addTaskNames(&all, zone.Whole, slot(t))
-		s.addNames(&all, part)
+	s.front(e, part)
+	if s.labels.leftOut != LetIn {
+		return e
 	}
-	if s.counts(Label) {
-		s.addHosts(&all, s.labels.host, part)
-		if c == nil { // else the container has the names
-			s.addHosts(&all, s.ContainerLabels[s.rules.labelPrefix()+labelHost], zone.Whole)
+	all := namer{rules: s.rules, refused: refused}
+	for _, source := range s.rules.Sources {
+		switch source {
+		case Swarm:
+			s.addTaskNames(&all, zone.Whole, slot(t))
+			s.addNames(&all, part)
+		case Label:
+			s.addHosts(&all, s.labels.host, part)
 		}
 	}
-	claims := all.claims().list
+	s.rules.addTools(&all, s.told, part) // what proxies serve is the service's
+	claims := all.labelled(s.labels)
 	var ports []port
 	for _, p := range s.Ports {
 		ports = addPort(ports, p, false)
@@ -154,8 +206,31 @@ func (s *service) task(t *container.Task, refused *refusals) *zone.Entry {
 	for _, p := range t.Ports {
 		ports = addPort(ports, p, true)
 	}
-	e.Claims = append(claims, s.services(ports, claims)...)
+	e.Claims = s.answered(s.in, claims, ports, claims)
+	if c == nil { // else the container has the names
+		e.Claims = append(e.Claims, s.containerNames(ports, e.Claims, refused)...)
+	}
 	return e
+}
+
+// front has the entry answer with the part for what others have proxied, if the service is a front proxy.
+func (s *service) front(e *zone.Entry, part zone.Part) {
+	if s.proxy && part != zone.NoPart {
+		e.Front = &zone.Claim{Part: part}
+	}
+}
+
+// containerNames returns the claims to the names that the labels of its tasks' containers give.
+func (s *service) containerNames(ports []port, have []zone.Claim, refused *refusals) []zone.Claim {
+	told := s.rules.Tools.read(&dialect.Facts{Name: s.Name, Labels: s.ContainerLabels})
+	l := s.rules.labels(s.rules.withSettings(s.ContainerLabels, told), refused)
+	all := namer{rules: s.rules, refused: refused}
+	if s.counts(Label) {
+		s.addHosts(&all, l.host, zone.Whole)
+	}
+	proxied := s.rules.addTools(&all, told, zone.Whole)
+	claims := s.rules.fronted(all.labelled(l), proxied, l.ttl)
+	return s.answered(s.rules.inPlace(l, claims, refused), claims, ports, append(slices.Clip(have), claims...))
 }
 
 // place notes where a task is whose container no engine has told of.
@@ -196,88 +271,21 @@ func (s *service) reach(network string, ip netip.Addr) container.Reach {
 // wanted reports whether addresses on the network count: where the label names one of the service's, that alone; else those of the
 // Corefile, or all.
 func (s *service) wanted(n *container.ServiceNetwork) bool {
-	is := func(name string) bool { return n.Name == name || s.Stack != "" && n.Name == s.Stack+"_"+name }
-	if chosen := s.labels.network; chosen != nil && slices.ContainsFunc(s.Networks, func(o container.ServiceNetwork) bool {
-		return o.Name == *chosen || s.Stack != "" && o.Name == s.Stack+"_"+*chosen
-	}) {
-		return is(*chosen)
+	is := func(o *container.ServiceNetwork, name string) bool {
+		full := s.networkName(o)
+		return full == name || s.Stack != "" && full == s.Stack+"_"+name
 	}
-	return len(s.rules.Networks) == 0 || slices.ContainsFunc(s.rules.Networks, is)
+	if chosen := s.labels.network; chosen != nil {
+		for i := range s.Networks {
+			if is(&s.Networks[i], *chosen) {
+				return is(n, *chosen)
+			}
+		}
+	}
+	return len(s.rules.Networks) == 0 || slices.ContainsFunc(s.rules.Networks, func(name string) bool { return is(n, name) })
 }
 
 func (s *service) counts(source Source) bool { return slices.Contains(s.rules.Sources, source) }
-
-// addNames adds the names of the service, and its aliases on each network, as those of containers.
-func (s *service) addNames(all *namer, part zone.Part) {
-	all.add(Swarm, name{text: s.Name, rank: zone.ByService, part: part})
-	if short := s.Short(); short != "" {
-		all.add(Swarm, name{text: short + "." + s.Stack, rank: zone.ByService, composed: true, part: part})
-	}
-	n := 0
-	for i := range s.Networks {
-		on := &s.Networks[i]
-		network := container.SpanningNetwork(on.ID)
-		for _, alias := range on.Aliases {
-			if n++; n > maxAliases {
-				all.refused.add(Skipped{Source: Swarm, Name: alias, Reason: "more than " + strconv.Itoa(maxAliases) + " aliases"})
-				return
-			}
-			all.add(Swarm, name{text: unrooted(alias), rank: zone.Shared, network: network, bare: true, part: part})
-			if on.Name != "" {
-				all.add(Swarm, name{text: unrooted(alias) + "." + on.Name, rank: zone.ByProject, network: network, composed: true, part: part})
-			}
-		}
-	}
-}
-
-// addTaskNames adds the names of all tasks, and of those in the slots.
-func (s *service) addTaskNames(all *namer, part zone.Part, slots ...string) {
-	bases := []string{s.Name}
-	if short := s.Short(); short != "" {
-		bases = append(bases, short+"."+s.Stack)
-	}
-	for _, of := range bases {
-		for _, slot := range slots {
-			if slot != "" {
-				all.add(Swarm, name{text: slot + "." + of, rank: zone.ByTask, composed: true, part: part})
-			}
-		}
-		all.add(Swarm, name{text: "tasks." + of, rank: zone.ByTask, composed: true, part: part})
-	}
-}
-
-// addHosts adds the names of a label.
-func (s *service) addHosts(all *namer, label string, part zone.Part) {
-	for _, n := range all.refused.written(Label, hosts(label)) {
-		n.part = part
-		all.add(Label, n)
-	}
-}
-
-// slot is what the task is called below its service: the number of its slot, or for one of a global service its node's ID, as
-// {{.Task.Slot}} has it; "" if that is not known.
-func slot(t *container.Task) string {
-	if t.Slot == 0 {
-		return t.Node
-	}
-	return strconv.Itoa(t.Slot)
-}
-
-// maxSlots bounds the slots whose names stay while they have no task that serves.
-const maxSlots = 256
-
-// missing are the slots that are to have a task, and of which none serves. Their names stay: another one is about to begin.
-func missing(s *container.Service) (slots []string) {
-	if len(s.Tasks) >= s.Replicas {
-		return nil
-	}
-	for n := 1; n <= min(s.Replicas, maxSlots); n++ {
-		if !slices.ContainsFunc(s.Tasks, func(t container.Task) bool { return t.Slot == n }) {
-			slots = append(slots, strconv.Itoa(n))
-		}
-	}
-	return slots
-}
 
 // port is a port of a service's, or of a task's, with its number at the nodes, 0 if it is not published there.
 type port struct {
@@ -298,11 +306,11 @@ func addPort(ports []port, p container.ServicePort, published bool) []port {
 }
 
 // services returns the claims to the SRV names of the ports, at each name that stands for the whole service or task, with the
-// name's part. The target is the first of these names in the zone that answers with addresses.
-func (s *service) services(ports []port, have []zone.Claim) (claims []zone.Claim) {
+// name's part. The target is the first of the known names in the zone that answers with addresses.
+func (s *service) services(ports []port, have, known []zone.Claim) (claims []zone.Claim) {
 	targets := map[string][]string{}
-	for i := range have {
-		if c := &have[i]; plain(c) && c.Part == zone.Whole {
+	for i := range known {
+		if c := &known[i]; plain(c) && c.Part == zone.Whole {
 			if z := s.rules.zone(c.Name); len(targets[z]) == 0 {
 				targets[z] = []string{c.Name}
 			}

@@ -66,6 +66,7 @@ func TestService(t *testing.T) {
 web.docker. service
 frontend.docker. shared yvuiyy3p8s3xariru7i3ny20z bare
 frontend.ov.docker. project yvuiyy3p8s3xariru7i3ny20z
+web.ov.docker. project yvuiyy3p8s3xariru7i3ny20z
 1.web.docker. task no part
 2.web.docker. task no part
 tasks.web.docker. task no part
@@ -79,6 +80,7 @@ tasks.web.docker. task
 web.docker. service host's part
 frontend.docker. shared yvuiyy3p8s3xariru7i3ny20z host's part bare
 frontend.ov.docker. project yvuiyy3p8s3xariru7i3ny20z host's part
+web.ov.docker. project yvuiyy3p8s3xariru7i3ny20z host's part
 _http._tcp.3.web.docker. task
 _http._tcp.tasks.web.docker. task
 _http._tcp.web.docker. service host's part`,
@@ -88,6 +90,7 @@ _http._tcp.web.docker. service host's part`,
 rr.docker. service no part
 round.docker. shared yvuiyy3p8s3xariru7i3ny20z no part bare
 round.ov.docker. project yvuiyy3p8s3xariru7i3ny20z no part
+rr.ov.docker. project yvuiyy3p8s3xariru7i3ny20z no part
 1.rr.docker. task no part
 tasks.rr.docker. task no part`,
 			`rr.2 on nas: 10.0.1.9
@@ -95,14 +98,16 @@ tasks.rr.docker. task no part`,
 tasks.rr.docker. task
 rr.docker. service
 round.docker. shared yvuiyy3p8s3xariru7i3ny20z bare
-round.ov.docker. project yvuiyy3p8s3xariru7i3ny20z`,
+round.ov.docker. project yvuiyy3p8s3xariru7i3ny20z
+rr.ov.docker. project yvuiyy3p8s3xariru7i3ny20z`,
 		}},
 		{"glob", func(s *container.Service) { s.Tasks = nil }, rules("docker."), []string{
-			"glob on swarm:s: \nglob.docker. service\ntasks.glob.docker. task no part",
+			"glob on swarm:s: \nglob.docker. service\nglob.ov2.docker. project o5jypiemnwzjye0t4geldbnei\ntasks.glob.docker. task no part",
 		}},
 		{"hostmode", func(s *container.Service) { s.Tasks = s.Tasks[:1] }, rules("docker."), []string{
 			`hostmode on swarm:s: 10.0.2.7
 hostmode.docker. service
+hostmode.ov2.docker. project o5jypiemnwzjye0t4geldbnei
 tasks.hostmode.docker. task no part
 _http._tcp.hostmode.docker. service
 _http._tcp.tasks.hostmode.docker. task no part`,
@@ -110,6 +115,7 @@ _http._tcp.tasks.hostmode.docker. task no part`,
 2wb0fsmg7hfwfcxpdvtt0kf6l.hostmode.docker. task
 tasks.hostmode.docker. task
 hostmode.docker. service host's part
+hostmode.ov2.docker. project o5jypiemnwzjye0t4geldbnei host's part
 _http._tcp.2wb0fsmg7hfwfcxpdvtt0kf6l.hostmode.docker. task
 _http._tcp.tasks.hostmode.docker. task
 _http._tcp.hostmode.docker. service host's part`,
@@ -120,8 +126,12 @@ st_db.docker. service
 db.st.docker. service
 database.docker. shared lmpmstqdwn7oyrb52bmy6nfmq bare
 database.st_back.docker. project lmpmstqdwn7oyrb52bmy6nfmq
+database.back.docker. project lmpmstqdwn7oyrb52bmy6nfmq bare
 db.docker. shared lmpmstqdwn7oyrb52bmy6nfmq bare
 db.st_back.docker. project lmpmstqdwn7oyrb52bmy6nfmq
+db.back.docker. project lmpmstqdwn7oyrb52bmy6nfmq bare
+st_db.st_back.docker. project lmpmstqdwn7oyrb52bmy6nfmq
+st_db.back.docker. project lmpmstqdwn7oyrb52bmy6nfmq bare
 1.st_db.docker. task no part
 tasks.st_db.docker. task no part
 1.db.st.docker. task no part
@@ -130,6 +140,8 @@ svc-label.db.docker. shared
 st-db.docker. task
 database.st-back.docker. project lmpmstqdwn7oyrb52bmy6nfmq
 db.st-back.docker. project lmpmstqdwn7oyrb52bmy6nfmq
+st-db.st-back.docker. project lmpmstqdwn7oyrb52bmy6nfmq
+st-db.back.docker. project lmpmstqdwn7oyrb52bmy6nfmq bare
 1.st-db.docker. task no part
 tasks.st-db.docker. task no part`,
 			`st_db.2 on nas: 10.0.3.4
@@ -141,15 +153,21 @@ st_db.docker. service host's part
 db.st.docker. service host's part
 database.docker. shared lmpmstqdwn7oyrb52bmy6nfmq host's part bare
 database.st_back.docker. project lmpmstqdwn7oyrb52bmy6nfmq host's part
+database.back.docker. project lmpmstqdwn7oyrb52bmy6nfmq host's part bare
 db.docker. shared lmpmstqdwn7oyrb52bmy6nfmq host's part bare
 db.st_back.docker. project lmpmstqdwn7oyrb52bmy6nfmq host's part
+db.back.docker. project lmpmstqdwn7oyrb52bmy6nfmq host's part bare
+st_db.st_back.docker. project lmpmstqdwn7oyrb52bmy6nfmq host's part
+st_db.back.docker. project lmpmstqdwn7oyrb52bmy6nfmq host's part bare
 svc-label.db.docker. shared host's part
-ctr-label.db.docker. shared
 2.st-db.docker. task
 tasks.st-db.docker. task
 st-db.docker. task host's part
 database.st-back.docker. project lmpmstqdwn7oyrb52bmy6nfmq host's part
-db.st-back.docker. project lmpmstqdwn7oyrb52bmy6nfmq host's part`,
+db.st-back.docker. project lmpmstqdwn7oyrb52bmy6nfmq host's part
+st-db.st-back.docker. project lmpmstqdwn7oyrb52bmy6nfmq host's part
+st-db.back.docker. project lmpmstqdwn7oyrb52bmy6nfmq host's part bare
+ctr-label.db.docker. shared`,
 		}},
 		{"st_db", func(s *container.Service) { s.Tasks = nil }, rules("."), []string{
 			`st_db on swarm:s: 
@@ -157,14 +175,20 @@ st_db. service
 db.st. service scoped
 database. shared lmpmstqdwn7oyrb52bmy6nfmq bare
 database.st_back. project lmpmstqdwn7oyrb52bmy6nfmq scoped
+database.back. project lmpmstqdwn7oyrb52bmy6nfmq bare scoped
 db. shared lmpmstqdwn7oyrb52bmy6nfmq bare
 db.st_back. project lmpmstqdwn7oyrb52bmy6nfmq scoped
+db.back. project lmpmstqdwn7oyrb52bmy6nfmq bare scoped
+st_db.st_back. project lmpmstqdwn7oyrb52bmy6nfmq scoped
+st_db.back. project lmpmstqdwn7oyrb52bmy6nfmq bare scoped
 1.st_db. task no part scoped
 2.st_db. task no part scoped
 tasks.st_db. task no part scoped
 st-db. task
 database.st-back. project lmpmstqdwn7oyrb52bmy6nfmq scoped
 db.st-back. project lmpmstqdwn7oyrb52bmy6nfmq scoped
+st-db.st-back. project lmpmstqdwn7oyrb52bmy6nfmq scoped
+st-db.back. project lmpmstqdwn7oyrb52bmy6nfmq bare scoped
 1.st-db. task no part scoped
 2.st-db. task no part scoped
 tasks.st-db. task no part scoped`,
@@ -172,6 +196,9 @@ tasks.st-db. task no part scoped`,
 		{"st_db", nil, only(Label), []string{
 			"st_db on swarm:s: 10.0.3.2\nsvc-label.db.docker. shared",
 			"st_db.2 on nas: 10.0.3.4\nsvc-label.db.docker. shared host's part\nctr-label.db.docker. shared",
+		}},
+		{"glob", func(s *container.Service) { s.Tasks, s.Labels = nil, label("host", "www") }, only(Label, Swarm), []string{
+			"glob on swarm:s: \nwww.docker. shared\nglob.docker. service\nglob.ov2.docker. project o5jypiemnwzjye0t4geldbnei\ntasks.glob.docker. task no part",
 		}},
 	} {
 		s := serviceOf(t, c.service)
@@ -259,5 +286,30 @@ func TestAttached(t *testing.T) {
 	}
 	if e := only(Alias).Attached(a, around()); e != nil {
 		t.Errorf("without the source container: %+v", e)
+	}
+}
+
+// TestNetworksByEngines checks that a network has its name where no task has told it, but an engine has its networks.
+func TestNetworksByEngines(t *testing.T) {
+	s, known := serviceOf(t, "st_db"), around()
+	names := map[string]string{}
+	for i := range s.Networks {
+		names[s.Networks[i].ID], s.Networks[i].Name = s.Networks[i].Name, ""
+	}
+	r := only(Swarm)
+	if e, _, _ := r.Service(s, known); strings.Contains(describe(e[0].Claims), "st_back") {
+		t.Errorf("a network's name that nobody has told:\n%s", describe(e[0].Claims))
+	}
+	known.Network = func(id string) *container.Network { return &container.Network{ID: id, Name: names[id]} }
+	e, _, _ := r.Service(s, known)
+	for _, want := range []string{"st_db.st_back.docker. project", "db.st_back.docker. project", "db.back.docker. project", "st_db.back.docker. project"} {
+		if !strings.Contains(describe(e[0].Claims), want) {
+			t.Errorf("no %s in\n%s", want, describe(e[0].Claims))
+		}
+	}
+	chosen := "back"
+	s.Labels = map[string]string{DefaultLabelPrefix + ".network": chosen}
+	if e, _, _ = r.Service(s, known); len(e[0].Networks) != 1 {
+		t.Errorf("by its label it is on %v", e[0].Networks)
 	}
 }

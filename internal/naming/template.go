@@ -1,6 +1,7 @@
 package naming
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -24,8 +25,10 @@ func (t *NameTemplate) String() string { return t.text }
 type facts struct {
 	Name, Hostname           string
 	ID, FullID               string // 12 and 64 digits
-	Image                    string
+	Image, ImageName         string // as it was given; without its registry, path, tag and digest
 	Project, Service, Number string // Compose's
+	Stack                    string // that of the Swarm's service whose task it is
+	Host                     string // as the Corefile calls it
 	Network                  string // the first one
 	Labels                   map[string]string
 }
@@ -45,6 +48,7 @@ func (f facts) Label(key string) (string, error) {
 // functions are what a template may call besides text/template's own. What they work on
 // comes last, so that they can stand in a pipeline.
 var functions = template.FuncMap{
+	"default":    func(value, s string) string { return cmp.Or(s, value) },
 	"lower":      strings.ToLower,
 	"replace":    func(old, by, s string) string { return strings.ReplaceAll(s, old, by) },
 	"trimPrefix": func(prefix, s string) string { return strings.TrimPrefix(s, prefix) },
@@ -61,8 +65,8 @@ func NewTemplate(text string) (*NameTemplate, error) {
 	t := &NameTemplate{text, tmpl}
 	id := strings.Repeat("0123456789abcdef", 4)
 	_, err = t.execute(facts{
-		Name: "shop-web-1", Hostname: id[:12], ID: id[:12], FullID: id, Image: "registry.example.org/shop/web:latest",
-		Project: "shop", Service: "web", Number: "1", Network: "shop_default", Labels: map[string]string{},
+		Name: "shop-web-1", Hostname: id[:12], ID: id[:12], FullID: id, Image: "registry.example.org/shop/web:latest", ImageName: "web",
+		Project: "shop", Service: "web", Number: "1", Stack: "shop", Host: "nas", Network: "shop_default", Labels: map[string]string{},
 	})
 	if err != nil && !lacksLabel(err) {
 		return nil, err
@@ -135,7 +139,7 @@ func byTemplate(c *subject) []name {
 		switch key, untold := untoldLabel(err, c.Untold); {
 		case err == nil:
 		case untold:
-			c.refused.add(Skipped{Source: Template, Name: t.text, Reason: fmt.Sprintf("its host does not tell the label %q: add its prefix there to 'labels' of 'share'", key)})
+			c.refused.add(Skipped{Source: Template, Name: t.text, Reason: untoldReason(key)})
 		case !lacksLabel(err):
 			c.refused.add(Skipped{Source: Template, Name: t.text, Reason: err.Error()})
 		}
@@ -146,14 +150,25 @@ func byTemplate(c *subject) []name {
 
 func (c *subject) facts() facts {
 	f := facts{
-		Name: c.Name, Hostname: c.Hostname, ID: c.ShortID(), FullID: c.ID, Image: c.Image,
+		Name: c.Name, Hostname: c.Hostname, ID: c.ShortID(), FullID: c.ID, Image: c.Image, ImageName: imageName(c.Image),
 		Project: Project(c.Container), Service: Service(c.Container), Number: c.Labels[composeNumber],
-		Network: firstNetwork(c.Container), Labels: c.Labels,
+		Stack: Stack(c.Container), Host: c.on.HostName(), Network: firstNetwork(c.Container), Labels: c.Labels,
 	}
 	if f.Labels == nil {
 		f.Labels = map[string]string{} // a nil map would be an error of another kind
 	}
 	return f
+}
+
+// imageName returns the last part of an image's name, without its tag and digest; "" of an image that was given by its digest alone.
+func imageName(image string) string {
+	name, _, _ := strings.Cut(image, "@")
+	name = name[strings.LastIndexByte(name, '/')+1:]
+	name, _, _ = strings.Cut(name, ":")
+	if strings.HasPrefix(image, "sha256:") {
+		return ""
+	}
+	return name
 }
 
 func firstNetwork(c *container.Container) string {

@@ -23,18 +23,25 @@ func TestTemplates(t *testing.T) {
 		{"{{.Labels.role}}", compose, "r.docker. shared", ""},
 		{"{{.Labels.role}}", nil, "", ""},
 		{"{{.Label `role`}}", oneoff, "", ""},
-		{"{{.Label `of.host`}}", compose, "", "template name \"{{.Label `of.host`}}\": its host does not tell the label \"of.host\": add its prefix there to 'labels' of 'share'"},
-		{"{{.Labels.untold}}", nil, "", `template name "{{.Labels.untold}}": its host does not tell the label "untold": add its prefix there to 'labels' of 'share'`},
+		{"{{.Label `of.host`}}", compose, "", "template name \"{{.Label `of.host`}}\": its host does not tell the label \"of.host\": add its prefix there to 'labels' of 'share', unless its value has more than 4 KiB"},
+		{"{{.Labels.untold}}", nil, "", `template name "{{.Labels.untold}}": its host does not tell the label "untold": add its prefix there to 'labels' of 'share', unless its value has more than 4 KiB`},
 		{"{{with .Service}}{{.}}{{else}}none{{end}}", nil, "none.docker. shared", ""},
 		{"{{.Name}}, {{.Hostname}}\n*.{{.Network}}.docker.", nil,
 			"my_web.docker. shared\nhost.docker. shared\n*.net.docker. shared\nmy-web.docker. shared", ""},
 		{"{{.ID}} {{slice .FullID 0 3}}", nil, "0123456789ab.docker. shared\n012.docker. shared", ""},
 		{"{{.Image | replace `:` `.` | replace `/` `.` | trimPrefix `reg.` | trimSuffix `.1`}}", nil, "web.docker. shared", ""},
+		{"{{.ImageName}}, {{.Host}}.h", compose, "web.docker. shared\nnas.h.docker. shared", ""},
+		{"{{.Stack}}", nil, "", ""},
+		{"{{.Stack | default `none`}} {{.Name | default `none`}}", nil, "none.docker. shared\nmy_web.docker. shared\nmy-web.docker. shared", ""},
+		{"{{.Stack}}", map[string]string{"com.docker.stack.namespace": "st"}, "st.docker. shared", ""},
+		{"{{index .Labels `role` | default `norole`}}", nil, "norole.docker. shared", ""},
+		{"{{index .Labels `role` | default `norole`}}", compose, "r.docker. shared", ""},
+		{"{{default `norole` (.Label `role`)}}", nil, "", ""}, // a container without the label has no such name
 		{"{{ $x := .Name }}x.{{$x}}", nil, "x.my_web.docker. shared\nx.my-web.docker. shared", ""},
 		{"", compose, "", ""},
 		{"{{.Name}} {{slice .Name 0 8}}", nil, "", `template name "{{.Name}} {{slice .Name 0 8}}": template: template:1:12: executing "template" at <slice .Name 0 8>: error calling slice: index out of range: 8`},
 		{"a!", nil, "", `template name "a!": character '!'; letters, digits, hyphens and underscores are possible`},
-		{"x.example.org.", nil, "", `template name "x.example.org.": it lies below none of the zones`},
+		{"x.example.org.", nil, "", `template name "x.example.org.": it lies in none of the zones docker.; for it, add example.org. to these`},
 	} {
 		tmpl, err := NewTemplate(c.template)
 		if err != nil {
@@ -43,7 +50,7 @@ func TestTemplates(t *testing.T) {
 		}
 		r := only(Template)
 		r.Templates = []*NameTemplate{tmpl}
-		e, _, skipped := r.Entry(here, &container.Container{
+		e, _, skipped := r.Entry(called("nas"), &container.Container{
 			ID: id, Name: "my_web", Hostname: "host", Image: "reg/web:1", Labels: c.labels, Untold: []string{"of.host", "untold"},
 			Endpoints: []container.Endpoint{{Network: "net"}},
 		}, nil)
@@ -53,9 +60,20 @@ func TestTemplates(t *testing.T) {
 	}
 }
 
+func TestImageName(t *testing.T) {
+	for image, want := range map[string]string{
+		"nginx": "nginx", "nginx:1.27": "nginx", "library/nginx": "nginx", "reg.example.org:5000/shop/web:latest@sha256:" + strings.Repeat("0a", 32): "web",
+		"reg.example.org:5000/web": "web", "web@sha256:" + strings.Repeat("0a", 32): "web", "sha256:" + strings.Repeat("0a", 32): "", "": "", "/": "", ":": "", "@": "",
+	} {
+		if got := imageName(image); got != want {
+			t.Errorf("%q: %q, want %q", image, got, want)
+		}
+	}
+}
+
 func TestTemplateErrors(t *testing.T) {
 	for text, want := range map[string]string{
-		"{{.Name": "unclosed action", "{{.Nmae}}": "can't evaluate field Nmae", "{{upper .Name}}": `function "upper" not defined`,
+		"{{.Name": "unclosed action", "{{.Nmae}}": "can't evaluate field Nmae", "{{default .Name}}": "wrong number of args for default", "{{upper .Name}}": `function "upper" not defined`,
 		"{{template `x`}}": `template "x" not defined`, "{{define `a`}}{{template `a`}}{{end}}{{template `a`}}": "exceeded maximum template depth",
 		"{{range .Name}}": "unexpected EOF", "{{printf `%5000d` 1}}": "longer than 4 KiB",
 	} {

@@ -22,6 +22,7 @@ const (
 
 	LeftOutByLabel Cause = "left_out_label"  // its label leaves the container out
 	NotOptedIn     Cause = "left_out_opt_in" // with opt_in, the container has no label that lets it in
+	Filtered       Cause = "left_out_filter" // the Corefile's filters don't let the container in
 	BadName        Cause = "bad_name"        // what the container is called can't be a name in DNS
 	LabelRefused   Cause = "label_refused"   // a label of the container's is refused
 	SourceOff      Cause = "source_off"      // the name comes from a source that does not count
@@ -34,6 +35,7 @@ const (
 	NotReachable Cause = "not_reachable" // the asker reaches no address
 	NoAddress    Cause = "no_address"    // who has the name has no address
 	NoTask       Cause = "no_task"       // no task serves of the Swarm's service that has the name
+	NoProxy      Cause = "no_proxy"      // a proxy is to answer for the name, and there is none
 	Forwarded    Cause = "forwarded"     // a resolver in between asks: who asks it is not known
 
 	Unhealthy  Cause = "unhealthy"   // its health check fails
@@ -56,11 +58,11 @@ const (
 // deciding are the reasons why somebody who claims the name does not answer, those first that decide where there are several.
 // Those after the first ones decide only where nobody answers at all.
 var deciding = []zone.Reason{
-	zone.Unwell, zone.HasEnded, zone.NoTask, zone.NotReachable, zone.OtherNetwork, zone.NoAddress, zone.Ambiguous,
-	zone.Hidden, zone.NotCertain, zone.HostAway, zone.OtherHost, zone.Nearer, zone.LostTo, zone.CNAMEBeside, zone.Nameless, zone.ByOthers,
+	zone.Unwell, zone.HasEnded, zone.NoTask, zone.NoProxy, zone.NotReachable, zone.OtherNetwork, zone.NoAddress, zone.Ambiguous,
+	zone.Hidden, zone.NotCertain, zone.HostAway, zone.OtherHost, zone.Nearer, zone.LostTo, zone.CNAMEBeside, zone.Nameless, zone.ByProxy, zone.ByOthers,
 }
 
-const certain = 7 // of deciding: with these somebody has the name
+const certain = 8 // of deciding: with these somebody has the name
 
 // finding is the cause with what there is to say of it.
 type finding struct {

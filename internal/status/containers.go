@@ -109,6 +109,7 @@ func containerOf(block string, e *catalog.Explanation) Container {
 var leftOut = map[naming.LeftOut]string{
 	naming.NotOptedIn: "opt_in is set, and its label does not ask for names",
 	naming.Disabled:   "its label says that it is to have none",
+	naming.Filtered:   "the Corefile's filters don't let it in",
 	naming.NoName:     "no source gives it a name that DNS can hold",
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/miekg/dns"
 
 	"github.com/dockerdiscovery/dockerdiscovery/internal/catalog"
+	"github.com/dockerdiscovery/dockerdiscovery/internal/naming"
 	"github.com/dockerdiscovery/dockerdiscovery/internal/zone"
 )
 
@@ -27,10 +28,12 @@ type Explanation struct {
 	Resolver  bool       // it is a container that serves DNS, and may ask for others
 	Isolate   bool       // what shares no network with a container that asks is hidden from it
 
-	Zone        string   // in which the name lies, "" if it lies in none of Zones
-	Zones       []string // the block's
-	LabelPrefix string   // what the keys of our labels begin with, with the last dot
-	Several     bool     // there are several hosts: which one's a container is is to be said
+	Zone        string          // in which the name lies, "" if it lies in none of Zones
+	Zones       []string        // the block's
+	LabelPrefix string          // what the keys of our labels begin with, with the last dot
+	Filters     *naming.Filters // the Corefile's
+	Proxies     []string        // its front proxies, but for addresses
+	Several     bool            // there are several hosts: which one's a container is is to be said
 
 	Cause Cause // the one thing that decides
 
@@ -209,6 +212,9 @@ func (c *Claim) json(e *Explanation) claimJSON {
 	}
 	if !c.Entry.IsHost() {
 		j.Container = c.Entry.Name
+	}
+	if c.Proxy {
+		j.Right = "front_proxy"
 	}
 	if c.Winner != nil {
 		j.Winner = c.Winner.Name

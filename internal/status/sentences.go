@@ -2,14 +2,12 @@ package status
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
 
 	"github.com/miekg/dns"
 
 	"github.com/dockerdiscovery/dockerdiscovery/internal/catalog"
 	"github.com/dockerdiscovery/dockerdiscovery/internal/container"
-	"github.com/dockerdiscovery/dockerdiscovery/internal/naming"
 	"github.com/dockerdiscovery/dockerdiscovery/internal/zone"
 )
 
@@ -18,7 +16,7 @@ var reasonWords = map[zone.Reason]string{
 	zone.Answers: "answers", zone.LostTo: "lost_to", zone.Nearer: "nearer", zone.Ambiguous: "ambiguous", zone.HasEnded: "ended", zone.NoAddress: "no_address",
 	zone.OtherNetwork: "other_network", zone.NotReachable: "not_reachable", zone.OtherHost: "other_host", zone.HostAway: "host_away", zone.Unwell: "unwell",
 	zone.NotCertain: "not_certain", zone.Hidden: "hidden", zone.CNAMEBeside: "cname_beside", zone.Nameless: "nameless",
-	zone.NoTask: "no_task", zone.ByOthers: "by_others",
+	zone.NoTask: "no_task", zone.ByProxy: "by_proxy", zone.NoProxy: "no_proxy", zone.ByOthers: "by_others",
 }
 
 // reasonTexts say it to people.
@@ -32,6 +30,7 @@ var reasonTexts = map[zone.Reason]string{
 	zone.Hidden: "is hidden from who asks", zone.CNAMEBeside: "does not answer, since a CNAME gives way to all else at its name",
 	zone.Nameless: "does not answer, since each of its own names is another container's",
 	zone.NoTask:   "does not answer, since none of its tasks serves", zone.ByOthers: "leaves the answer to others of its service",
+	zone.ByProxy: "leaves the answer to its proxy", zone.NoProxy: "does not answer, since its proxy is to, and there is none",
 }
 
 // rightWords are by what right a name is claimed. They never change.
@@ -93,6 +92,10 @@ func (e *Explanation) out(c *Claim) finding {
 		return e.notReached(c)
 	case zone.NoTask:
 		return e.noTask(c)
+	case zone.ByProxy:
+		return finding{NoType, who + " leaves the answer to its proxy", ""}
+	case zone.NoProxy:
+		return e.noProxy(who)
 	case zone.ByOthers:
 		return finding{NoType, who + " leaves the answer to others of its service", ""}
 	case zone.OtherNetwork:
@@ -127,6 +130,16 @@ func (e *Explanation) out(c *Claim) finding {
 	default:
 		return finding{Lost, "the name is " + e.possessive(c.Winner) + ", by " + rightTexts[c.Right] + "; " + who + " does not get it", "give one of the two another name"}
 	}
+}
+
+// noProxy is for a container that leaves the answer to a proxy of which there is none.
+func (e *Explanation) noProxy(who string) finding {
+	f := finding{NoProxy, who + " leaves the answer to its proxy, and the Corefile names none", "name it in the docker block: proxy CONTAINER"}
+	if len(e.Proxies) > 0 {
+		f.what = who + " leaves the answer to its proxy, and none runs that is called " + some(e.Proxies, 3)
+		f.cure = "start the proxy, or name another one in the docker block: proxy CONTAINER"
+	}
+	return f
 }
 
 // unwell says how a container is not well.
@@ -288,98 +301,4 @@ func (e *Explanation) noType() finding {
 		f.cure = "the label " + e.LabelPrefix + "records gives a container such records"
 	}
 	return f
-}
-
-// lack is for a container that could be expected to have the name.
-func (e *Explanation) lack(w *catalog.Wanting) finding {
-	who := "container " + Quoted(cmp.Or(w.Name, short(w.ID))) + e.onHost(w.Host)
-	if w.Service != nil {
-		who = "service " + Quoted(w.Name)
-	}
-	switch w.Lack {
-	case catalog.LacksAll:
-		return e.leftOut(who, w)
-	case catalog.Refused:
-		return e.refused(who, w.Refused)
-	case catalog.NotNamedSo:
-		return finding{SourceOff, fmt.Sprintf("%s would have the name by the source %s, which does not count", who, w.Source), fmt.Sprintf("add %s to names in the docker block", w.Source)}
-	case catalog.Forgotten:
-		f := finding{HostForgotten, who + " has lost its names: its host has been away for too long", ""}
-		for i := range e.Hosts {
-			if e.Hosts[i].ID == w.Host {
-				f.cure = e.Hosts[i].trouble()
-			}
-		}
-		return f
-	case catalog.Unreadable:
-		return finding{Unread, who + " can't be inspected: " + quotedText(w.Unread.Error()), "look at docker inspect " + short(w.ID) + " and the engine's log; it is tried again"}
-	case catalog.NeverRan:
-		return finding{NotStarted, who + " was created" + e.ago(&w.Explanation, catalog.Created) + ", and has not been started", "docker start " + Quoted(w.Name)}
-	default:
-		return finding{Ended, who + " ended" + e.ago(&w.Explanation, catalog.Ended, catalog.Removed) + ", and its names have gone", "docker start " + Quoted(w.Name)}
-	}
-}
-
-func (e *Explanation) leftOut(who string, w *catalog.Wanting) finding {
-	enable := e.LabelPrefix + "enable"
-	for i := range w.Skipped {
-		if w.Skipped[i].What == "enable" {
-			return e.refused(who, &w.Skipped[i])
-		}
-	}
-	if w.LeftOut == naming.Disabled {
-		return finding{LeftOutByLabel, who + " is left out by its label " + enable, "take the label away, or set it to true"}
-	}
-	return finding{NotOptedIn, who + " is left out: with opt_in it needs the label " + enable + "=true", "set the label, or take opt_in out of the docker block"}
-}
-
-// refused is for a name or label that is refused.
-func (e *Explanation) refused(who string, s *naming.Skipped) finding {
-	switch {
-	case s.What != "":
-		return finding{LabelRefused, fmt.Sprintf("%s's label %s%s is refused: %s", who, e.LabelPrefix, Quoted(s.What), quotedText(s.Reason)), "mend the label"}
-	case s.Source == naming.Label:
-		return finding{LabelRefused, fmt.Sprintf("%s's label %shost is refused for %s: %s", who, e.LabelPrefix, Quoted(s.Name), quotedText(s.Reason)), "mend the label"}
-	default:
-		return finding{BadName, fmt.Sprintf("%s's %s name %s can't be a name: %s", who, s.Source, Quoted(s.Name), quotedText(s.Reason)), "call it otherwise, or give it a name by the label " + e.LabelPrefix + "host"}
-	}
-}
-
-// hostAway is for a host whose engine can't be asked.
-func (e *Explanation) hostAway(h *Host, so string) finding {
-	who := "the engine of host " + Quoted(string(h.ID)) + " can't be asked"
-	if h.Swarm {
-		who = "no manager of the Swarm can be asked"
-	}
-	return finding{HostAway, who + e.since(h.Since) + ": " + so, h.trouble()}
-}
-
-// who is the host as a sentence has it.
-func (h *Host) who() string {
-	if h.Swarm {
-		return "the Swarm"
-	}
-	return "host " + Quoted(string(h.ID))
-}
-
-// yetToTell says that the host has not told what it has.
-func (h *Host) yetToTell() string {
-	if h.Swarm {
-		return "no Swarm has told its services"
-	}
-	return h.who() + " has not told its containers"
-}
-
-// trouble says what is wrong with a host, and what to do about it.
-func (h *Host) trouble() string {
-	switch {
-	case h.Swarm:
-		return "see that an endpoint of the docker block with swarm is a manager that runs: docker node ls"
-	case h.Cure != "":
-		return quotedText(h.Cure)
-	case h.LastError != "":
-		return "see to its engine, of which was heard last: " + quotedText(h.LastError)
-	default:
-		return "look at the server's log why its engine can't be asked"
-	}
 }

@@ -65,6 +65,7 @@ type Host struct {
 	ID         container.HostID `json:"host"`
 	Named      bool             `json:"named"`           // in the Corefile
 	Swarm      bool             `json:"swarm,omitempty"` // it stands for a Swarm, whose managers tell of its services
+	Fleet      bool             `json:"fleet,omitempty"` // it stands for the hosts of which etcd has not told yet
 	Endpoint   string           `json:"endpoint"`
 	Engine     string           `json:"engine,omitempty"` // its name and version, once it has told
 	Connected  bool             `json:"connected"`

@@ -75,7 +75,11 @@ func (e *Explanation) rightText(r zone.Rank) string {
 // claim is what became of a claim, as a sentence.
 func (e *Explanation) claim(c *Claim) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s claims it by %s, and ", sentence(e.who(c.Entry)), e.rightText(c.Rank))
+	if c.Proxy {
+		fmt.Fprintf(&b, "%s is a front proxy for it, and ", sentence(e.who(c.Entry)))
+	} else {
+		fmt.Fprintf(&b, "%s claims it by %s, and ", sentence(e.who(c.Entry)), e.rightText(c.Rank))
+	}
 	switch {
 	case c.Reason == zone.LostTo:
 		fmt.Fprintf(&b, "does not get it: it is %s, by %s", e.possessive(c.Winner), rightTexts[c.Right])

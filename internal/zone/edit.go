@@ -55,7 +55,7 @@ func (e *edit) remove(entry *Entry) {
 	for name, claim := range entry.owned() {
 		n := e.at(name)
 		n.claims = slices.DeleteFunc(n.claims, func(c claimant) bool { return c.entry == entry })
-		e.expose(n, entry, -1)
+		e.expose(n, claimant{entry, claim}, -1)
 		e.store.subject(n, claim, -1)
 	}
 }
@@ -64,7 +64,7 @@ func (e *edit) add(entry *Entry) {
 	for name, claim := range entry.owned() {
 		n := e.at(name)
 		n.claims = append(n.claims, claimant{entry, claim})
-		e.expose(n, entry, 1)
+		e.expose(n, claimant{entry, claim}, 1)
 		e.store.subject(n, claim, 1)
 	}
 }
@@ -142,7 +142,8 @@ func (e *edit) settle(n *node) {
 	lords := e.lords(n)
 	n.ruled = len(lords) > 0
 	n.choose(lords)
-	n.records = n.collect()
+	n.front = e.front(n)
+	n.records = n.collect(guard{}, &View{})
 	n.addrs = n.addresses(e.Snapshot, &View{})
 	n.ttl = n.leastTTL(e.store.config.TTL)
 	e.count(old, n)

@@ -24,7 +24,7 @@ const (
 // before is so while one of several restarts. Those of the asker's own host come first: what others mean by the name
 // makes it no less clear there.
 func (n *node) guard(v *View) guard {
-	claims, own := n.claims[:n.winners], false
+	claims, own := n.meant(), false
 	if v.Hosts != nil {
 		claims, own = v.own(claims)
 	}
@@ -57,6 +57,21 @@ func (n *node) guard(v *View) guard {
 	default:
 		return guard{outsiders, own}
 	}
+}
+
+// meant returns the claims by which the name may mean something: those that answer, and CNAMEs that give way to these for the form's
+// sake alone.
+func (n *node) meant() []claimant {
+	claims := n.claims[:n.winners]
+	if n.ruled && n.rank == Shared { // the others have no right to the name
+		return claims
+	}
+	for _, c := range n.claims[n.winners:] {
+		if c.rank() == n.rank && c.claim.Bare && c.claim.cname() {
+			claims = append(slices.Clip(claims), c)
+		}
+	}
+	return claims
 }
 
 // own returns the claims that are of the asker's host, or count as such, and whether there are any: else it returns all.
@@ -97,9 +112,13 @@ func (entry *Entry) sameProject(o *Entry) bool {
 }
 
 // ambiguous reports whether the claim may make the name mean several things. Records say for
-// themselves what they mean, and who is on no network never answers.
+// themselves what they mean, unless they stand in place of addresses at a bare name, and who is on no network never answers with
+// addresses.
 func (c *claimant) ambiguous() bool {
-	return c.claim.Records() == nil && (c.claim.Network != noNetwork || len(c.entry.Networks) > 0 || c.entry.HostNetwork || c.entry.Held)
+	if c.claim.Records() != nil {
+		return c.claim.Bare
+	}
+	return c.claim.Network != noNetwork || len(c.entry.Networks) > 0 || c.entry.HostNetwork || c.entry.Held
 }
 
 // oneNetwork reports whether there is a network for which all claim the name. The container is
@@ -146,7 +165,7 @@ func (g guard) keeps(c *claimant, v *View) bool {
 		return false
 	case g.own && !v.means(c):
 		return true
-	case v.Asker == Container && c.on(v.Networks):
+	case v.Asker == Container && v.among(c):
 		return g.who == everyone
 	default:
 		return g.who != nobody || v.member() && c.entry.Project != "" && !v.ofProject(c.entry)

@@ -333,7 +333,7 @@ func reasons(s *Snapshot, v View, name string) string {
 		text := v.Entry.Name + " " + map[Reason]string{
 			Answers: "answers", LostTo: "lost to", Nearer: "nearer", Ambiguous: "ambiguous", HasEnded: "ended", NoAddress: "no address",
 			OtherNetwork: "other network", NotReachable: "not reachable", OtherHost: "other host", HostAway: "host away", Unwell: "unwell",
-			NotCertain: "not certain", Hidden: "hidden", CNAMEBeside: "CNAME beside",
+			NotCertain: "not certain", Hidden: "hidden", CNAMEBeside: "CNAME beside", ByProxy: "by proxy", NoProxy: "no proxy",
 		}[v.Reason]
 		switch v.Reason {
 		case Answers:

@@ -78,7 +78,7 @@ func (n *node) shows(v *View) bool {
 	}
 	hosts := slices.ContainsFunc(n.claims, func(h claimant) bool { return h.entry.IsHost() })
 	return slices.ContainsFunc(n.claims, func(h claimant) bool {
-		return slices.ContainsFunc(h.entry.seenFrom(), v.sees) && (!hosts || v.ofProject(h.entry))
+		return v.itself(h.entry) || slices.ContainsFunc(h.seenBy(n.front), v.sees) && (!hosts || v.ofProject(h.entry))
 	})
 }
 
@@ -87,15 +87,15 @@ func (n *node) inScope(v *View) bool {
 	if v.Asker == Host || len(n.claims) == 0 || n.origin == nil || !n.origin.root {
 		return true
 	}
-	return slices.ContainsFunc(n.claims, func(h claimant) bool { return !h.claim.Scoped || h.on(v.Networks) })
+	return slices.ContainsFunc(n.claims, func(h claimant) bool { return !h.claim.Scoped || v.among(&h) })
 }
 
 func (v *View) sees(network container.NetworkID) bool {
 	return network == noNetwork || slices.Contains(v.Networks, network)
 }
 
-// expose adds so many claims of the container to those below the names above the node.
-func (e *edit) expose(n *node, entry *Entry, claims int32) {
+// expose adds so many claims like this one to the node to those below the names above it.
+func (e *edit) expose(n *node, c claimant, claims int32) {
 	if !e.store.config.Isolate || n.origin == nil {
 		return
 	}
@@ -104,7 +104,7 @@ func (e *edit) expose(n *node, entry *Entry, claims int32) {
 			return
 		}
 		u := e.at(name).below()
-		for _, network := range entry.seenFrom() {
+		for _, network := range c.seenBy(e.fronts.of(c.entry)) {
 			u.count(network, claims)
 		}
 	}

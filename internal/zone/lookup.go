@@ -266,7 +266,7 @@ func (s *Snapshot) answer(q *Query, n *node, o *origin, r *Result) {
 const expectantTTL = 1
 
 // expectant reports whether the name is one for containers of which none has an address at the moment: they have ended, or
-// have left the network. Records at the name, which stay, are no reason to keep it for longer.
+// have left the network, or so have their proxies. Records at the name, which stay, are no reason to keep it for longer.
 func (n *node) expectant(v *View) bool {
 	expects := false
 	for _, h := range n.preferred(v) {
@@ -274,13 +274,18 @@ func (n *node) expectant(v *View) bool {
 		case h.entry.Held, h.claim.Part == NoPart:
 			expects = true
 		case !h.claim.addresses():
-		case h.entry.HostNetwork || h.entry.meshed() || slices.ContainsFunc(h.entry.Addresses, h.claim.gives):
+		case h.located():
 			return false
 		default:
 			expects = true
 		}
 	}
-	return expects
+	return expects && !n.front.has(func(h claimant) bool { return !h.entry.Held && h.located() })
+}
+
+// located reports whether there is an address by which the claim can be answered, to whomever.
+func (c claimant) located() bool {
+	return c.entry.HostNetwork || c.entry.meshed() || slices.ContainsFunc(c.entry.Addresses, c.claim.gives)
 }
 
 // ended reports whether none of the name's containers runs any more.
@@ -329,7 +334,7 @@ func (s *Snapshot) reliesOn(n *node, v *View) (worst HostState) {
 			worst = max(worst, state)
 		}
 		return worst
-	case !slices.ContainsFunc(n.claims, func(c claimant) bool { return s.hosts[c.entry.ToldBy()] != Current }):
+	case !slices.ContainsFunc(n.claims, s.notCurrent) && !n.front.has(s.notCurrent):
 		return Current // the usual case
 	}
 	all := n.reach(s, nil, v)
@@ -343,6 +348,9 @@ func (s *Snapshot) reliesOn(n *node, v *View) (worst HostState) {
 	}
 	return worst
 }
+
+// notCurrent reports whether the claim is of a host that is not current.
+func (s *Snapshot) notCurrent(c claimant) bool { return s.hosts[c.entry.ToldBy()] != Current }
 
 func (s *Snapshot) ttl(q *Query, ttl uint32) uint32 {
 	if q.stale {

@@ -91,28 +91,40 @@ func (n *node) reach(s *Snapshot, all []reached, v *View) []reached {
 
 // expected reports whether a container of the asker's own host restarts, which is to answer again: others do not meanwhile.
 func (n *node) expected(v *View) bool {
-	return v.Hosts != nil && slices.ContainsFunc(n.claims[:n.winners], func(c claimant) bool {
-		return c.entry.Held && !c.entry.Gone && v.local(c.entry)
-	})
+	if v.Hosts == nil {
+		return false
+	}
+	restarts := func(c claimant) bool { return c.entry.Held && !c.entry.Gone && v.local(c.entry) }
+	return slices.ContainsFunc(n.claims[:n.winners], restarts) || n.front.has(restarts)
 }
 
-// each adds what each of those gives who answer and run: what is shared with the container that asks, or what is not.
+// each adds what each of those gives who answer and run, or of the proxies that do so for them: what is shared with the container
+// that asks, or what is not.
 func (n *node) each(all []reached, v *View, g guard, shared bool) []reached {
 	winners := n.claims[:n.winners]
 	for i, end := 0, 0; i < len(winners); i = end { // one's claims stand together
 		entry := winners[i].entry
 		for end = i; end < len(winners) && winners[end].entry == entry; end++ {
 		}
-		claims := winners[i:end]
-		switch {
-		case entry.Held:
-		case shared:
-			all = v.shared(all, g, claims)
-		default:
-			all = v.apart(all, g, claims)
-		}
+		all = v.one(all, g, winners[i:end], shared)
+	}
+	proxies := n.front.list()
+	for i := range proxies {
+		all = v.one(all, guard{}, proxies[i:i+1], shared)
 	}
 	return all
+}
+
+// one adds what one gives by its claims, if it runs.
+func (v *View) one(all []reached, g guard, claims []claimant, shared bool) []reached {
+	switch {
+	case claims[0].entry.Held:
+		return all
+	case shared:
+		return v.shared(all, g, claims)
+	default:
+		return v.apart(all, g, claims)
+	}
 }
 
 // reach adds the addresses at which the view reaches the container by a name that stands for the part of it.
@@ -311,9 +323,9 @@ func (v *View) gateways(host container.HostID) []netip.Addr {
 }
 
 // selected returns those of whom could answer for the name that the asker should prefer, each of these if there are any: those
-// of its own host; of hosts that are current; who is well. Who answers only when it is well does not count else.
+// of its own host; of hosts that are current; who is well. Who answers only when it is well does not count else, but for itself.
 func selected[T interface{ owner() *Entry }](s *Snapshot, all []T, n *node, v *View) []T {
-	all = prefer(all, v, Unwell, true, func(e *Entry) bool { return !e.RequireWell || v.well(e) })
+	all = prefer(all, v, Unwell, true, func(e *Entry) bool { return !e.RequireWell || v.well(e) || v.itself(e) })
 	if v.Hosts != nil {
 		all = prefer(all, v, OtherHost, n.expected(v), v.near)
 	}

@@ -26,6 +26,8 @@ const (
 	CNAMEBeside                // a CNAME gives way to anything else at its name
 	Nameless                   // its service has no target: each of its names is another container's
 	NoTask                     // it is a Swarm's service, of which no task serves
+	ByProxy                    // its front proxies answer in its place
+	NoProxy                    // they are to, and there is none
 	ByOthers                   // others of its service answer in its place: the tasks for the service, or its virtual address for these
 )
 
@@ -57,6 +59,7 @@ const (
 type Verdict struct {
 	Entry  *Entry
 	Reason Reason
+	Proxy  bool         // it claims nothing, and answers as a front proxy for who does, or could
 	Rank   Rank         // the strongest by which it claims the name
 	Winner *Entry       // of LostTo; Right is by what it has the name, or the name above it
 	Right  Rank         //
@@ -87,14 +90,14 @@ func (w *verdicts) add(v Verdict) {
 func (w *verdicts) rank(nodes ...*node) {
 	for i := range w.list {
 		v := &w.list[i]
-		v.Rank = Shared
+		v.Rank, v.Proxy = Shared, v.Entry.Front != nil
 		for _, n := range nodes {
 			if n == nil {
 				continue
 			}
 			for _, c := range n.claims {
 				if c.entry == v.Entry {
-					v.Rank = min(v.Rank, c.rank())
+					v.Rank, v.Proxy = min(v.Rank, c.rank()), false
 				}
 			}
 		}
@@ -161,27 +164,74 @@ func (n *node) unreached(all []reached, v *View, g guard) {
 	winners := n.claims[:n.winners]
 	for i, end := 0, 0; i < len(winners); i = end {
 		entry := winners[i].entry
-		addresses := false // it has claims that are answered with these
 		for end = i; end < len(winners) && winners[end].entry == entry; end++ {
-			addresses = addresses || winners[end].claim.addresses()
 		}
-		if by := entry.inPlace(winners[i:end], all); by != Answers {
+		if by := n.unreachedBy(winners[i:end], all, v, g); by != Answers {
 			v.why.out(entry, by)
-			continue
 		}
-		switch {
-		case entry.Held:
-			v.why.out(entry, HasEnded)
-		case !addresses, slices.ContainsFunc(all, func(o reached) bool { return o.entry == entry }):
-		case !g.whole(winners[i:end], v):
-			v.why.out(entry, Ambiguous)
-		case len(entry.Addresses) == 0 && !entry.HostNetwork && entry.Swarm == nil:
-			v.why.out(entry, NoAddress)
-		case v.Asker == Container && v.Isolate:
-			v.why.out(entry, OtherNetwork)
-		default:
-			v.why.out(entry, NotReachable)
+	}
+	for i, proxy := range n.front.list() {
+		if by := n.unreachedBy(n.front.proxies[i:i+1], all, v, guard{}); by != Answers {
+			v.why.out(proxy.entry, by)
 		}
+	}
+}
+
+// keepsRecords reports whether the guard keeps the records of all of the claims from the view, of which there are some.
+func (g guard) keepsRecords(claims []claimant, v *View) bool {
+	has, kept := false, true
+	for i := range claims {
+		if c := &claims[i]; c.claim.Records() != nil {
+			has, kept = true, kept && g.keeps(c, v)
+		}
+	}
+	return has && kept
+}
+
+// unreachedBy says why the view gets no address of one by its claims, Answers if it does, or is to get none by them.
+func (n *node) unreachedBy(claims []claimant, all []reached, v *View, g guard) Reason {
+	entry := claims[0].entry
+	if by := n.byProxy(claims); by != Answers {
+		return by
+	}
+	if by := entry.inPlace(claims, all); by != Answers {
+		return by
+	}
+	addresses := slices.ContainsFunc(claims, func(c claimant) bool { return c.claim.addresses() })
+	switch {
+	case entry.Held:
+		return HasEnded
+	case !addresses && g.keepsRecords(claims, v):
+		return Ambiguous
+	case !addresses, slices.ContainsFunc(all, func(o reached) bool { return o.entry == entry }):
+		return Answers
+	case !g.whole(claims, v):
+		return Ambiguous
+	case len(entry.Addresses) == 0 && !entry.HostNetwork && entry.Swarm == nil:
+		return NoAddress
+	case v.Asker == Container && v.Isolate:
+		return OtherNetwork
+	default:
+		return NotReachable
+	}
+}
+
+// byProxy says whether front proxies answer in place of who claims the name, or would, Answers if they don't.
+func (n *node) byProxy(claims []claimant) Reason {
+	entry := claims[0].entry
+	switch {
+	case !slices.ContainsFunc(claims, func(c claimant) bool { return c.claim.fronted() }), slices.ContainsFunc(claims, func(c claimant) bool { return c.claim.Data != nil }):
+		return Answers
+	case entry.Held:
+		return HasEnded
+	case entry.idle():
+		return NoTask
+	case !entry.served():
+		return Unwell
+	case n.front == nil:
+		return NoProxy
+	default:
+		return ByProxy
 	}
 }
 
@@ -209,12 +259,21 @@ func (w *verdicts) answering(s *Snapshot, n *node, v *View) {
 		entry := winners[i].entry
 		for end = i; end < len(winners) && winners[end].entry == entry; end++ {
 		}
-		w.out(entry, Answers)
-		at := slices.IndexFunc(w.list, func(v Verdict) bool { return v.Entry == entry })
-		switch w.list[at].Reason {
-		case Answers, NotReachable, OtherNetwork: // else the addresses decide nothing
-			w.list[at].address(all, v, g, winners[i:end])
-		}
+		w.answers(winners[i:end], all, v, g)
+	}
+	for i := range n.front.list() {
+		w.answers(n.front.proxies[i:i+1], all, v, guard{})
+	}
+}
+
+// answers notes that one answers by its claims, unless something is noted, and what becomes of its addresses.
+func (w *verdicts) answers(claims []claimant, all []reached, v *View, g guard) {
+	entry := claims[0].entry
+	w.out(entry, Answers)
+	at := slices.IndexFunc(w.list, func(v Verdict) bool { return v.Entry == entry })
+	switch w.list[at].Reason {
+	case Answers, NotReachable, OtherNetwork: // else the addresses decide nothing
+		w.list[at].address(all, v, g, claims)
 	}
 }
 

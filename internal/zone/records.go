@@ -15,6 +15,7 @@ type rrsets struct {
 	target string // of an address's name: its PTR record, and the only one
 
 	rrs      []dns.RR   // by type, each once, with one TTL a type: RFC 2181 §5
+	bare     bool       // some are those of Bare claims
 	services []claimant // claims with a Service
 }
 
@@ -74,15 +75,17 @@ func (c *Claim) cname() bool {
 	return len(c.Records()) > 0 && c.Data.Records[0].Header().Rrtype == dns.TypeCNAME
 }
 
-// collect makes the RRsets of the winners' records.
-func (n *node) collect() *rrsets {
+// collect makes the RRsets of the winners' records, of those that the guard lets the view have.
+func (n *node) collect(g guard, v *View) *rrsets {
 	var r rrsets
-	for _, h := range n.claims[:n.winners] {
+	for i := range n.claims[:n.winners] {
+		h := n.claims[i]
 		switch {
-		case h.entry.Held:
+		case h.entry.Held, g.keeps(&h, v):
 		case h.claim.Service() != nil:
 			r.services = append(r.services, h)
 		default:
+			r.bare = r.bare || h.claim.Bare && h.claim.Records() != nil
 			for _, rr := range h.claim.Records() {
 				if !slices.ContainsFunc(r.rrs, func(o dns.RR) bool { return dns.IsDuplicate(o, rr) }) {
 					r.rrs = append(r.rrs, rr)
@@ -137,13 +140,16 @@ func (r *rrsets) serviceTTL(zone uint32) uint32 {
 	return least
 }
 
-// leastTTL returns the TTL of the name's addresses: the least of its claimants'. The TTL is the zone's.
+// leastTTL returns the TTL of the name's addresses: the least of its claimants', and of their proxies'. The TTL is the zone's.
 func (n *node) leastTTL(zone uint32) uint32 {
 	least := n.records.leastTTL(dns.TypeA, dns.TypeAAAA)
 	for _, h := range n.claims[:n.winners] {
-		if h.claim.addresses() && !h.entry.Held {
+		if (h.claim.addresses() || h.claim.fronted()) && !h.entry.Held {
 			least = min(least, h.entry.ttl(zone))
 		}
+	}
+	for _, h := range n.front.list() {
+		least = min(least, h.entry.ttl(zone))
 	}
 	if least == noTTL {
 		return zone
@@ -159,10 +165,14 @@ func (s *Snapshot) records(q *Query, n *node) []dns.RR {
 		addrs = n.addresses(s, &q.View)
 	}
 	answer := s.addresses(q, q.Spelled, addrs, n.ttl)
-	if n.records == nil {
+	r := n.records
+	if r != nil && r.bare { // what a bare name means depends on who asks
+		r = n.collect(n.guard(&q.View), &q.View)
+	}
+	if r == nil {
 		return answer
 	}
-	for _, rr := range n.records.rrs {
+	for _, rr := range r.rrs {
 		rrtype := rr.Header().Rrtype
 		if rrtype != q.Type && q.Type != dns.TypeANY && rrtype != dns.TypeCNAME {
 			continue
@@ -176,7 +186,7 @@ func (s *Snapshot) records(q *Query, n *node) []dns.RR {
 		case dns.TypeA, dns.TypeAAAA:
 			rr.Header().Ttl = s.ttl(q, n.ttl)
 		case dns.TypeSRV:
-			rr.Header().Ttl = s.ttl(q, n.records.serviceTTL(s.store.config.TTL))
+			rr.Header().Ttl = s.ttl(q, r.serviceTTL(s.store.config.TTL))
 		}
 		answer = append(answer, rr)
 	}

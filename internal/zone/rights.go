@@ -40,13 +40,27 @@ func (n *node) choose(lords []Key) {
 		return cmp.Or(cmp.Compare(a.rank(), b.rank()), compareBool(a.entry.Held, b.entry.Held), a.entry.compare(b.entry))
 	})
 	won := n.best(lords)
-	n.winners = partition(n.claims, func(c claimant) bool { return slices.Contains(won, c.entry) })
+	n.winners = partition(n.claims, among(won))
 	winners := n.claims[:n.winners]
 	// One's claims stand together, whatever their ranks.
 	slices.SortStableFunc(winners, func(a, b claimant) int {
 		return cmp.Or(compareBool(a.entry.Held, b.entry.Held), a.entry.compare(b.entry))
 	})
 	n.winners = partition(winners, aloneOrNoCNAME(winners))
+}
+
+// among reports of a claim whether it is one of the containers'. A name such as db may be that of thousands, of which each would be looked for
+// among all.
+func among(containers []*Entry) func(claimant) bool {
+	const few = 8
+	if len(containers) <= few {
+		return func(c claimant) bool { return slices.Contains(containers, c.entry) }
+	}
+	set := make(map[*Entry]bool, len(containers))
+	for _, e := range containers {
+		set[e] = true
+	}
+	return func(c claimant) bool { return set[c.entry] }
 }
 
 // best returns the containers that have the best right to the name. Its claims are sorted.
@@ -60,7 +74,8 @@ func (n *node) best(lords []Key) (won []*Entry) {
 			n.rank = c.rank()
 		case c.rank() > n.rank:
 			return won
-		case n.rank.alone() && slices.ContainsFunc(won, func(e *Entry) bool { return e.Host == c.entry.Host }), slices.Contains(won, c.entry):
+		case n.rank.alone() && slices.ContainsFunc(won, func(e *Entry) bool { return e.Host == c.entry.Host }):
+		case won[len(won)-1] == c.entry: // one's claims of a rank stand together
 		case n.rank.ofService() && !won[0].SameService(c.entry): // of two of one name, with hyphens or of two Swarms
 		default:
 			won = append(won, c.entry)

@@ -1,6 +1,7 @@
 package zone
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/miekg/dns"
@@ -193,5 +194,27 @@ func TestServicesAsAddresses(t *testing.T) {
 		if got := all(s.Snapshot(), c.view, "_pg._tcp.db.docker.", dns.TypeSRV); got != c.want {
 			t.Errorf("%s, asker %d on %v: %q, want %q", c.what, c.view.Asker, c.view.Networks, got, c.want)
 		}
+	}
+}
+
+// BenchmarkManyClaims is what one more container takes, whose name thousands have: no more than in proportion to these.
+func BenchmarkManyClaims(b *testing.B) {
+	change := func(i int) Change {
+		e := bare(entry(fmt.Sprintf("c%05d", i), i, "back=172.17.0.4", "db.docker./shared/back"))
+		return Change{e.Key, e}
+	}
+	for _, n := range []int{500, 8000} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			s := NewStore(Config{Zones: []string{"docker."}, TTL: 30, NegativeTTL: 7})
+			var all []Change
+			for i := range n {
+				all = append(all, change(i))
+			}
+			s.Apply(all)
+			last := []Change{change(n)}
+			for b.Loop() {
+				s.Apply(last)
+			}
+		})
 	}
 }

@@ -21,7 +21,7 @@ func (v *View) circle(c *claimant) circle {
 		return stranger
 	case c.entry.IsHost():
 		return neighbour // whoever starts a container on the network is not to have a host's name there
-	case !c.on(v.Networks):
+	case !v.among(c):
 		return stranger
 	case v.ofProject(c.entry):
 		return ownProject
@@ -74,7 +74,8 @@ func (s *Snapshot) seen(n *node, v *View) *node {
 	if seen.winners == 0 && !seen.unready { // nearby there are but claims without right
 		return n
 	}
-	seen.records = seen.collect()
+	seen.front = s.front(&seen)
+	seen.records = seen.collect(guard{}, &View{})
 	seen.ttl = seen.leastTTL(s.store.config.TTL)
 	seen.addrs = nil
 	return &seen
@@ -116,7 +117,7 @@ func (s *Snapshot) certain(n *node, entry *Entry, v *View) bool {
 		case c.entry != entry:
 			return false
 		case c.rank() == ByHost, c.rank() == ByName:
-			return v.Asker != Container || c.on(v.Networks) || entry.IsHost() && !v.local(entry)
+			return v.Asker != Container || v.among(&c) || entry.IsHost() && !v.local(entry)
 		default:
 			return c.rank() == ByID
 		}

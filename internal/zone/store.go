@@ -28,6 +28,7 @@ type Store struct {
 	// subjects are, by the name one label below a zone, the names below it with the numbers of their claims that the
 	// container whose name that is can rule out.
 	subjects map[string]map[string]int
+	proxies  proxies
 }
 
 // Snapshot is the data at one moment.
@@ -36,6 +37,7 @@ type Snapshot struct {
 	names   trie
 	serials map[string]uint32 // by apex
 	hosts   hostStates
+	fronts  fronts
 
 	several         bool // hosts have entries
 	uncertain, away int  // of hosts, the numbers of those that are Unsynced or Overdue, and Away
@@ -53,12 +55,13 @@ type node struct {
 
 	claims  []claimant // the strongest first
 	winners int32      // the first winners of claims answer
-	rank    Rank       // theirs, if there are any
-	// What they give: addresses, as the Docker host sees them, the TTL of these, and records.
-	addrs   []netip.Addr
+	// What they give: addresses, as the Docker host sees them, the TTL of these, and records; and who answers for them.
 	ttl     uint32
+	addrs   []netip.Addr
 	records *rrsets
+	front   *front
 
+	rank    Rank   // the winners', if there are any
 	reverse bool   // it stands for an address
 	alive   bool   // it exists: for all whose claims it is, or with a name below it
 	ruled   bool   // somebody has the container's name above it
@@ -81,7 +84,10 @@ var noClaim = &partClaims[Whole]
 
 // NewStore returns a Store without containers.
 func NewStore(c Config) *Store {
-	s := &Store{config: c, origins: origins{}, entries: map[Key]*Entry{}, subjects: map[string]map[string]int{}, hosts: map[container.HostID]int{}}
+	s := &Store{
+		config: c, origins: origins{}, entries: map[Key]*Entry{}, subjects: map[string]map[string]int{}, hosts: map[container.HostID]int{},
+		proxies: proxies{fronts: map[Key]*Entry{}, served: map[Key]*Entry{}},
+	}
 	for _, z := range c.Zones {
 		s.origins[z] = newOrigin(z)
 	}
@@ -121,24 +127,44 @@ type Change struct {
 }
 
 // Apply publishes the changes, all at once, and returns the claims that have lost by
-// them. It costs what the changed containers' names cost, however many there are.
+// them. It costs what the changed containers' names cost, however many there are, and for front proxies the names for which
+// they answer.
 func (s *Store) Apply(changes []Change) []Lost {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 
 	e := s.edit(s.Snapshot())
+	// Whom the proxies serve is taken out first, and put back when it is known which there are.
+	concerned := s.proxies.concerns(changes)
+	if concerned {
+		for _, entry := range s.proxies.served {
+			e.remove(entry)
+		}
+	}
+	apart := func(entry *Entry) bool { return concerned && entry.proxied() }
 	for _, c := range changes {
 		if old := s.entries[c.Key]; old != nil {
-			e.remove(old)
+			if !apart(old) {
+				e.remove(old)
+			}
 			s.count(c.Host, -1)
 		}
+		s.proxies.note(c.Key, c.Entry)
 		if c.Entry == nil {
 			delete(s.entries, c.Key)
 			continue
 		}
 		s.entries[c.Key] = c.Entry
-		e.add(c.Entry)
+		if !apart(c.Entry) {
+			e.add(c.Entry)
+		}
 		s.count(c.Host, 1)
+	}
+	if concerned {
+		e.fronts = newFronts(s.proxies.fronts)
+		for _, entry := range s.proxies.served {
+			e.add(entry)
+		}
 	}
 	e.several = len(s.hosts) > 1
 	s.current.Store(e.publish())

@@ -79,6 +79,11 @@ func (n *node) mesh(all []reached, v *View, g guard) []reached {
 			all = v.mesh(all, c.entry)
 		}
 	}
+	for _, c := range n.front.list() {
+		if c.claim.Part == Whole {
+			all = v.mesh(all, c.entry)
+		}
+	}
 	return all
 }
 

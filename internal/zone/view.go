@@ -14,8 +14,9 @@ type View struct {
 	// Hosts are those that count as the asker's own: the host of the container that asks, or all that the Docker host that
 	// asks is. Nil are all.
 	Hosts []container.HostID
-	// Networks are those of the container that asks, Project and Service Compose's for it.
+	// Networks are those of the container that asks, Project and Service Compose's for it. Self are its own addresses.
 	Networks         []container.NetworkID
+	Self             []Address
 	Project, Service string
 	Stack            string // of the Swarm's service whose task asks
 	// Outbound says what the container that asks reaches of other networks of its host.
@@ -55,6 +56,17 @@ func (v *View) well(entry *Entry) bool {
 	peers := v.Service != "" && v.Service == entry.Service && v.ofProject(entry)
 	return !entry.Draining && (!entry.Sick || peers)
 }
+
+// itself reports whether the entry is the container that asks, or one that has joined its network.
+func (v *View) itself(entry *Entry) bool { return slices.ContainsFunc(entry.Addresses, v.has) }
+
+// has reports whether the container that asks has the address.
+func (v *View) has(a Address) bool {
+	return slices.ContainsFunc(v.Self, func(o Address) bool { return o.IP == a.IP && o.Network == a.Network })
+}
+
+// among reports whether the claim is for one of the networks of the container that asks, or its own.
+func (v *View) among(c *claimant) bool { return c.on(v.Networks) || v.itself(c.entry) }
 
 // Families are families of addresses.
 type Families uint8

@@ -27,6 +27,8 @@ func (v *View) hindrance(w way, a Address) Hindrance {
 	switch w {
 	case own:
 		switch {
+		case has(container.Unshared) && !has(container.OffHost) && v.has(a): // it reaches itself
+			return Given
 		case has(container.Unshared):
 			return NotShared
 		case !slices.Contains(v.Networks, a.Network):

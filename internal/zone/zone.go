@@ -64,6 +64,9 @@ type Entry struct {
 	// Swarm is set for a Swarm's service, and for one of its tasks.
 	Swarm *Member
 
+	// Front is set for a front proxy: the claim by which it answers for what others have Proxied.
+	Front *Claim
+
 	// Claims are the names, the one by which the container is best known first: an
 	// address resolves back to the first name that the container holds.
 	Claims []Claim
@@ -94,6 +97,9 @@ type Claim struct {
 	// Scoped is set for a name in zone . that exists only for the Docker host, and for containers on the
 	// claim's network, or else on one of the claimant's: for others it may be the Internet's.
 	Scoped bool
+	// Proxied is set for a name at which front proxies answer in place of the claimant: those among the entries, or those whose
+	// addresses are the Data. Its Part is NoPart.
+	Proxied bool
 
 	Data *Data
 }

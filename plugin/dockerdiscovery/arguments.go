@@ -183,18 +183,41 @@ func usable(ip netip.Addr) bool {
 	return !ip.IsUnspecified() && !ip.IsMulticast() && !(ip.Is6() && ip.IsLinkLocalUnicast())
 }
 
-func (cfg *config) addForwarders(args []string) error {
+func (cfg *config) addForwarders(args []string) (err error) {
+	cfg.forwarders, err = addPrefixes(cfg.forwarders, args)
+	return err
+}
+
+func (cfg *config) addFilters(args []string) error {
+	if cfg.filters == nil {
+		cfg.filters = &naming.Filters{}
+	}
+	for _, arg := range args {
+		if err := cfg.filters.Add(arg); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (cfg *config) addAddresses(args []string) (err error) {
+	cfg.addresses, err = addPrefixes(cfg.addresses, args)
+	return err
+}
+
+// addPrefixes adds the ranges of addresses, of which each may be a single one.
+func addPrefixes(all []netip.Prefix, args []string) ([]netip.Prefix, error) {
 	for _, arg := range args {
 		prefix, err := netip.ParsePrefix(arg)
 		if ip, notIP := netip.ParseAddr(arg); notIP == nil && ip.Zone() == "" {
 			prefix, err = netip.PrefixFrom(ip, ip.BitLen()), nil
 		}
 		if err != nil || prefix.Addr().Is4In6() {
-			return fmt.Errorf("'%s' is neither an address nor a range of addresses", arg)
+			return nil, fmt.Errorf("'%s' is neither an address nor a range of addresses", arg)
 		}
-		cfg.forwarders = append(cfg.forwarders, prefix.Masked())
+		all = append(all, prefix.Masked())
 	}
-	return nil
+	return all, nil
 }
 
 func (cfg *config) addTemplate(args []string) error {

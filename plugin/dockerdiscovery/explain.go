@@ -47,7 +47,7 @@ func (d *Docker) Explain(asked status.Question) (*status.Explanation, error) {
 	x := &status.Explanation{
 		Block: d.Info().Key, Name: q.Name, Type: q.Type, At: time.Now(),
 		From: from.is, Asker: q.View.Asker, Forwarded: d.askers.Forwards(from.ip), Isolate: d.config.zone.Isolate, Zone: plugin.Zones(d.config.zone.Zones).Matches(q.Name), Zones: d.config.zone.Zones,
-		LabelPrefix: d.config.labelPrefix + ".", Several: d.several(), Stale: res.Stale,
+		LabelPrefix: d.config.labelPrefix + ".", Filters: d.config.filters, Proxies: d.config.tools.Proxies, Several: d.several(), Stale: res.Stale,
 	}
 	if e.client != nil {
 		x.Client, x.Resolver = e.client.Name, servesDNS(e.client.Container)

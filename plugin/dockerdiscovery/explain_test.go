@@ -220,7 +220,7 @@ var situations = []situation{
 	},
 	{
 		what: "a refused label", name: "web.example.org", make: containers(enginetest.Spec{Name: "web", Labels: map[string]string{"coredns.dockerdiscovery.host": "web.example.org."}}),
-		cause: status.LabelRefused, says: []string{"Container web's label coredns.dockerdiscovery.host is refused for web.example.org.: it lies below none of the zones"},
+		cause: status.LabelRefused, says: []string{"Container web's label coredns.dockerdiscovery.host is refused for web.example.org.: it lies in none of the zones docker."},
 	},
 	{
 		what: "a refused label with opt_in", block: "opt_in", name: "web.docker", make: containers(enginetest.Spec{Name: "web", Labels: map[string]string{enableLabel: "ture"}}),
@@ -484,9 +484,9 @@ func TestNames(t *testing.T) {
 	db.Labels = map[string]string{"coredns.dockerdiscovery.records": "@ TXT \"a b\""}
 	d.set(db, facts("web", "b=10.2.0.3"))
 	for from, want := range map[string]string{
-		"":         "data.a.docker. db: 5 IN A 10.1.0.2; data.docker. db: 5 IN A 10.1.0.2; db.docker. db: 5 IN A 10.1.0.2, 5 IN A 10.2.0.2, 5 IN TXT \"a b\"; web.docker. web: 5 IN A 10.2.0.3",
-		"web":      "data.a.docker. db: ; data.docker. db: ; db.docker. db: 5 IN A 10.2.0.2, 5 IN TXT \"a b\"; web.docker. web: 5 IN A 10.2.0.3",
-		"lan":      "data.a.docker. db: ; data.docker. db: ; db.docker. db: 5 IN TXT \"a b\"; web.docker. web: ",
+		"":         "data.a.docker. db: 5 IN A 10.1.0.2; data.docker. db: 5 IN A 10.1.0.2; db.a.docker. db: 5 IN A 10.1.0.2; db.b.docker. db: 5 IN A 10.2.0.2; db.docker. db: 5 IN A 10.1.0.2, 5 IN A 10.2.0.2, 5 IN TXT \"a b\"; web.b.docker. web: 5 IN A 10.2.0.3; web.docker. web: 5 IN A 10.2.0.3",
+		"web":      "data.a.docker. db: ; data.docker. db: ; db.a.docker. db: ; db.b.docker. db: 5 IN A 10.2.0.2; db.docker. db: 5 IN A 10.2.0.2, 5 IN TXT \"a b\"; web.b.docker. web: 5 IN A 10.2.0.3; web.docker. web: 5 IN A 10.2.0.3",
+		"lan":      "data.a.docker. db: ; data.docker. db: ; db.a.docker. db: ; db.b.docker. db: ; db.docker. db: 5 IN TXT \"a b\"; web.b.docker. web: ; web.docker. web: ",
 		"10.3.0.9": "",
 	} {
 		names, err := d.Names(from)

@@ -17,6 +17,7 @@ import (
 	"github.com/dockerdiscovery/dockerdiscovery/internal/container"
 	"github.com/dockerdiscovery/dockerdiscovery/internal/containertest"
 	"github.com/dockerdiscovery/dockerdiscovery/internal/naming"
+	"github.com/dockerdiscovery/dockerdiscovery/internal/naming/dialect"
 	"github.com/dockerdiscovery/dockerdiscovery/internal/status"
 )
 
@@ -156,6 +157,15 @@ func (w *scene) configure(c *config, several bool) {
 		c.health = naming.RequireHealth
 	}
 	if w.draw.one(4) {
+		c.filters = &naming.Filters{}
+		if err := c.filters.Add(w.draw.of("name=^[aw]", "network=a", "label!=com.docker.compose.project", "project=shop", "label=none")); err != nil {
+			panic(err)
+		}
+	}
+	if w.draw.one(2) {
+		allowing("192.0.2.0/24", "2001:db8::/32")(c)
+	}
+	if w.draw.one(4) {
 		c.sources = []naming.Source{naming.Container, naming.Alias}
 	}
 	if w.draw.one(4) {
@@ -163,6 +173,13 @@ func (w *scene) configure(c *config, several bool) {
 	}
 	if w.draw.one(4) {
 		c.hold = 0
+	}
+	if w.draw.one(3) {
+		c.tools.Read = []dialect.Tool{dialect.Traefik, dialect.OrbStack}
+		c.tools.Proxies = []string{w.draw.of("caddy", "web", "shop.a"), "web.shop"}
+		if w.draw.one(3) {
+			c.tools.Addrs = []netip.Addr{netip.MustParseAddr("192.0.2.80")}
+		}
 	}
 }
 
@@ -211,6 +228,20 @@ func (w *scene) add(i int, h *watchedHost) {
 	if w.draw.one(3) {
 		c.Labels["coredns.dockerdiscovery.records"] = w.draw.of("TXT hello", "c CNAME web.docker.", "c CNAME example.org.", "c CNAME c.web.docker.", "A 192.0.2.99", "SRV 0 0 80 web.docker.", "TXT \"open")
 	}
+	switch w.draw.intN(8) {
+	case 5:
+		c.Labels["coredns.dockerdiscovery.wildcard"] = "true"
+	case 6:
+		c.Labels["coredns.dockerdiscovery.cname"] = w.draw.of("example.org", "web", "db.docker", "nope", "a\u202eb")
+	case 7:
+		c.Labels["coredns.dockerdiscovery.address"] = w.draw.of("192.0.2.80", "192.0.2.80, 2001:db8::80", "198.51.100.80")
+	}
+	if w.draw.one(3) {
+		c.Labels["traefik.http.routers.x.rule"] = "Host(`" + w.draw.of("www", "db.web", "*.web", "x.web", w.word()) + w.draw.of(".docker", ".sub.docker", "", ".example.org") + "`)"
+	}
+	if w.draw.one(6) {
+		c.Labels["dev.orbstack.domains"] = w.draw.of("www.docker", "x.web.docker, *.web.docker")
+	}
 	c.Health = container.Health(w.draw.intN(4))
 	c.Paused, c.Stopping = w.draw.one(6), w.draw.one(6)
 	if w.draw.one(2) {
@@ -252,7 +283,9 @@ func (w *scene) addSwarm() {
 			service.Ports = []container.ServicePort{{Number: 80, Proto: "tcp", Published: 8080, Mesh: !service.RoundRobin}}
 		}
 		if w.draw.one(4) {
-			service.Labels = map[string]string{"coredns.dockerdiscovery." + w.draw.of("host", "enable", "records"): w.draw.of("www", "false", "@ TXT hello")}
+			service.Labels = map[string]string{"coredns.dockerdiscovery." + w.draw.of("host", "enable", "records", "cname", "address", "wildcard"): w.draw.of("www", "false", "@ TXT hello", "example.org", "192.0.2.80", "true")}
+		} else if w.draw.one(3) {
+			service.Labels = map[string]string{"traefik.http.routers.x.rule": "Host(`www.docker`)"}
 		}
 		for n := range w.draw.intN(3) {
 			task := container.Task{ID: fmt.Sprint("task", i, n), Slot: n + 1, Node: nodes[w.draw.intN(2)].ID, HostNetwork: w.draw.one(6)}

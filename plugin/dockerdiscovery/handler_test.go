@@ -29,8 +29,11 @@ func next(context.Context, dns.ResponseWriter, *dns.Msg) (int, error) {
 }
 
 // newTestDocker returns a plugin that knows two containers without an engine.
-func newTestDocker(zones ...string) *Docker {
-	d := unsyncedDocker(0, zones...)
+func newTestDocker(zones ...string) *Docker { return testDockerOf(naming.Sources(), zones...) }
+
+// testDockerOf is newTestDocker with names of these sources.
+func testDockerOf(sources []naming.Source, zones ...string) *Docker {
+	d := unsyncedDockerOf(sources, 0, zones...)
 	d.sink(d.hosts[0]).Synced()
 	d.sink(d.hosts[0]).Current(false, time.Now()) // so the TTLs are cut
 	return d
@@ -38,7 +41,12 @@ func newTestDocker(zones ...string) *Docker {
 
 // unsyncedDocker is newTestDocker before the first reconciliation.
 func unsyncedDocker(hold time.Duration, zones ...string) *Docker {
-	cfg := config{endpoints: make([]endpoint, 1), sources: naming.Sources(), hold: hold, startup: defaultStartup, forget: defaultForget}
+	return unsyncedDockerOf(naming.Sources(), hold, zones...)
+}
+
+// unsyncedDockerOf is unsyncedDocker with names of these sources.
+func unsyncedDockerOf(sources []naming.Source, hold time.Duration, zones ...string) *Docker {
+	cfg := config{endpoints: make([]endpoint, 1), sources: sources, hold: hold, startup: defaultStartup, forget: defaultForget}
 	cfg.zone = zone.Config{Zones: zones, TTL: 30, NegativeTTL: 7}
 	d := newDocker(cfg, &instance{})
 	d.block.keys = []string{"docker.:53"}
@@ -243,6 +251,20 @@ func TestRootZone(t *testing.T) {
 	}
 	d.Next = nil // nobody else to ask
 	serve(t, d, handlerCase{Case: test.Case{Qname: "example.org.", Qtype: dns.TypeA, Rcode: dns.RcodeNameError, Ns: soa}})
+}
+
+// TestReverseByOrderOfNames checks that the Corefile says what the reverse look-up of an address tells: clusters whose nodes know
+// themselves by their host names ask for these so.
+func TestReverseByOrderOfNames(t *testing.T) {
+	for want, sources := range map[string][]naming.Source{
+		"web.docker.":          {naming.Container, naming.Hostname, naming.ID},
+		"www.docker.":          {naming.Hostname, naming.Container, naming.ID},
+		"0123456789ab.docker.": {naming.ID, naming.Hostname, naming.Container},
+	} {
+		d := testDockerOf(sources, "docker.", "17.172.in-addr.arpa.")
+		serve(t, d, handlerCase{Case: test.Case{Qname: "2.0.17.172.in-addr.arpa.", Qtype: dns.TypePTR, Answer: []dns.RR{
+			test.PTR("2.0.17.172.in-addr.arpa. 5 IN PTR " + want)}}})
+	}
 }
 
 // TestBeforeFirstReconciliation checks that nothing is denied that may exist.

@@ -69,11 +69,11 @@ var (
 	skippedDesc    = desc("skipped_names", "Number of containers' names that can't be names in DNS.", "host")
 	servicesDesc   = desc("services", "Number of services of Swarms.")
 	tasksDesc      = desc("tasks", "Number of the services' tasks that serve.")
-	leftOutDesc    = desc("left_out_containers", "Number of containers without names. The reason is disabled, not_opted_in, no_name or unread.", "host", "reason")
+	leftOutDesc    = desc("left_out_containers", "Number of containers without names. The reason is disabled, not_opted_in, filtered, no_name or unread.", "host", "reason")
 )
 
 // leftOutReasons are how the metric calls why running containers have no names.
-var leftOutReasons = map[naming.LeftOut]string{naming.Disabled: "disabled", naming.NotOptedIn: "not_opted_in", naming.NoName: "no_name"}
+var leftOutReasons = map[naming.LeftOut]string{naming.Disabled: "disabled", naming.NotOptedIn: "not_opted_in", naming.Filtered: "filtered", naming.NoName: "no_name"}
 
 func init() { prometheus.MustRegister(live{}) }
 

@@ -144,8 +144,8 @@ func TestLeftOutContainers(t *testing.T) {
 	inprocess.Serve(t, fmt.Sprintf("docker:%s {\n docker {\n endpoint %s a\n }\n}\nlan:%s {\n docker {\n endpoint %s b\n names label\n }\n}\nin:%s {\n docker {\n endpoint %s b\n opt_in\n }\n}",
 		port, a.Host(), port, b.Host(), port, b.Host()))
 	want := map[string]float64{
-		"a disabled": 1, "a no_name": 0, "a not_opted_in": 0, "a unread": 1,
-		"b disabled": 0, "b no_name": 1, "b not_opted_in": 1, "b unread": 0,
+		"a disabled": 1, "a filtered": 0, "a no_name": 0, "a not_opted_in": 0, "a unread": 1,
+		"b disabled": 0, "b filtered": 0, "b no_name": 1, "b not_opted_in": 1, "b unread": 0,
 	}
 	check := func() bool { return maps.Equal(samples(t, "left_out_containers"), want) }
 	eventually(t, "who is left out", check)

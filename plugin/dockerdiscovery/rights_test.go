@@ -73,6 +73,15 @@ var thefts = []theft{
 	{what: "an address at a resident's record", thief: records("mail.web.docker. A 192.0.2.66"), lost: "mail.web.docker."},
 	{what: "an address at a container", thief: records("web.docker. A 192.0.2.66\ngitea.docker. TXT stolen"), lost: "web.docker. gitea.docker."},
 	{what: "an address at a service", thief: records("web.shop.docker. A 192.0.2.66\ndb.gitea.docker. A 192.0.2.66"), lost: "web.shop.docker. db.gitea.docker."},
+	{what: "an alias like a container's that is a CNAME", thief: func(c *container.Container) *container.Container {
+		return labelled(aliased(c, "web"), "cname=www.example.org")
+	}, lost: "web.docker. web.sub.docker.", apart: true},
+	{what: "a host name like a service's that is a CNAME", thief: func(c *container.Container) *container.Container {
+		return labelled(hostnamed(c, "web.shop"), "cname=www.example.org")
+	}, lost: "web.shop.docker. web.shop.sub.docker."},
+	{what: "wildcards below a label like a container's", thief: func(c *container.Container) *container.Container {
+		return labelled(c, "host=web", "wildcard=true")
+	}, lost: "web.docker. web.sub.docker. *.web.docker. *.web.sub.docker."},
 	{what: "a CNAME at a container", thief: records("web.docker. CNAME thief.docker."), lost: "web.docker."},
 	{what: "a CNAME below a container", thief: records("api.web.docker. CNAME thief.docker."), lost: "api.web.docker."},
 	{what: "a CNAME at a service", thief: records("db.gitea.docker. CNAME thief.docker."), lost: "db.gitea.docker."},

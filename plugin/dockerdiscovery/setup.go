@@ -79,6 +79,9 @@ type config struct {
 	labelPrefix string
 	optIn       bool
 	templates   []*naming.NameTemplate
+	addresses   []netip.Prefix  // that labels may give
+	filters     *naming.Filters // nil if there are none
+	tools       naming.Tools
 
 	transferAsker transferAsker
 	catalogZone   string // "" if there is none
@@ -115,6 +118,7 @@ func setup(c *caddy.Controller) error {
 	c.OnStartup(func() error {
 		cfg := dnsserver.GetConfig(c)
 		d.warnOfCache(cfg)
+		d.warnOfTools()
 		d.port = cfg.Port
 		d.recursion, d.maintained = hasOne(cfg, recursors), hasOne(cfg, maintainers)
 		if t, ok := cfg.Handler("transfer").(*transfer.Transfer); ok {
@@ -161,6 +165,7 @@ func newDocker(cfg config, i *instance) *Docker {
 			Zones: cfg.forward(), Sources: cfg.sources, Reserved: cfg.zone.Reserved,
 			Networks: cfg.networks, Routed: cfg.routed, Health: cfg.health,
 			LabelPrefix: cfg.labelPrefix, OptIn: cfg.optIn, TTL: cfg.zone.TTL, Templates: cfg.templates,
+			Addresses: cfg.addresses, Filters: cfg.filters, Tools: cfg.tools,
 		},
 		Hold: cfg.hold, Startup: cfg.startup, Forget: cfg.forget, Store: d.store,
 		HostName: d.hostName, Warnf: aboutContainers.logf,
@@ -212,7 +217,11 @@ var properties = map[string]property{
 	"tls":           {form: tlsForm, max: 3, set: (*config).setTLS},
 	"names":         {form: "names SOURCE..., with sources " + sourceNames(), min: 1, max: unlimited, adds: true, set: (*config).addSources},
 	"template":      {form: "template TEMPLATE, a Go template in quotes, as in \"{{.Service}}-{{.Number}}.{{.Project}}\"", min: 1, max: 1, adds: true, set: (*config).addTemplate},
+	"labels":        {form: "labels TOOL..., with tools " + toolNames(), min: 1, max: unlimited, adds: true, set: (*config).addTools, block: toolProperties},
+	"proxy":         {form: proxyForm, min: 1, max: unlimited, adds: true, set: (*config).addProxies},
 	"label_prefix":  {form: "label_prefix PREFIX, of letters, digits, dots, hyphens and underscores, without the last dot", min: 1, max: 1, set: (*config).setLabelPrefix},
+	"addresses":     {form: "addresses CIDR..., each an address or a range, as in 192.0.2.53 or 192.0.2.0/24", min: 1, max: unlimited, adds: true, set: (*config).addAddresses},
+	"filter":        {form: "filter KEY=VALUE..., with keys " + strings.Join(naming.FilterKeys(), ", "), min: 1, max: unlimited, adds: true, set: (*config).addFilters},
 	"opt_in":        {form: "opt_in", set: (*config).setOptIn},
 	"ttl":           {form: fmt.Sprintf("ttl SECONDS [NEGATIVE_SECONDS], each from 0 to %d", naming.MaxTTL), min: 1, max: 2, set: (*config).setTTL},
 	"network":       {form: "network NAME...", min: 1, max: unlimited, adds: true, set: (*config).addNetworks},

@@ -17,6 +17,7 @@ import (
 
 	"github.com/dockerdiscovery/dockerdiscovery/internal/engine"
 	"github.com/dockerdiscovery/dockerdiscovery/internal/naming"
+	"github.com/dockerdiscovery/dockerdiscovery/internal/naming/dialect"
 	"github.com/dockerdiscovery/dockerdiscovery/internal/zone"
 )
 
@@ -68,6 +69,14 @@ func TestParse(t *testing.T) {
 			c.templates = templates(t, "{{ $x := .Label `a.b` }}{{replace \"_\" `-` $x}}")
 		})},
 		{"docker {\n label_prefix org.example\n}", []string{"docker."}, defaults(func(c *config) { c.labelPrefix = "org.example" })},
+		{"docker {\n labels traefik caddy\n labels kevinjqiu {\n key org.example.host a.b\n key c\n }\n proxy traefik edge.web 192.0.2.80\n proxy 2001:db8::80\n}", []string{"docker."}, defaults(func(c *config) {
+			c.tools.Read = []dialect.Tool{dialect.Traefik, dialect.Caddy, dialect.Kevinjqiu}
+			c.tools.Options.Keys = []string{"org.example.host", "a.b", "c"}
+			c.tools.Proxies, c.tools.Addrs = []string{"traefik", "edge.web"}, []netip.Addr{netip.MustParseAddr("192.0.2.80"), netip.MustParseAddr("2001:db8::80")}
+		})},
+		{"docker {\n labels traefik {\n exposed_by_default false\n }\n}", []string{"docker."}, defaults(func(c *config) {
+			c.tools.Read, c.tools.Options.Unexposed = []dialect.Tool{dialect.Traefik}, true
+		})},
 		{"docker {\n opt_in\n}", []string{"docker."}, defaults(func(c *config) { c.optIn = true })},
 		{"docker {\n ttl 30\n}", []string{"docker."}, defaults(func(c *config) { c.zone.TTL = 30 })},
 		{"docker {\n ttl 0 3600\n}", []string{"docker."}, defaults(func(c *config) { c.zone.TTL, c.zone.NegativeTTL = 0, 3600 })},
@@ -86,6 +95,12 @@ func TestParse(t *testing.T) {
 			for _, p := range []string{"127.0.0.1/32", "10.0.0.0/8", "2001:db8::/32", "::1/128"} {
 				c.forwarders = append(c.forwarders, netip.MustParsePrefix(p))
 			}
+		})},
+		{"docker {\n filter label=a name=^web$\n filter label!=b=c network=front project=shop\n}", []string{"docker."}, defaults(func(c *config) {
+			c.filters = filters(t, "label=a", "name=^web$", "label!=b=c", "network=front", "project=shop")
+		})},
+		{"docker {\n addresses 192.0.2.7\n addresses 2001:db8::1/32\n}", []string{"docker."}, defaults(func(c *config) {
+			c.addresses = []netip.Prefix{netip.MustParsePrefix("192.0.2.7/32"), netip.MustParsePrefix("2001:db8::/32")}
 		})},
 		{"docker {\n publish 192.0.2.1 2001:db8::1\n}", []string{"docker."}, defaults(func(c *config) {
 			c.publish, c.publishAddrs = true, []netip.Addr{netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("2001:db8::1")}
@@ -145,11 +160,21 @@ func templates(t *testing.T, texts ...string) (all []*naming.NameTemplate) {
 	return all
 }
 
+func filters(t *testing.T, texts ...string) *naming.Filters {
+	f := &naming.Filters{}
+	for _, text := range texts {
+		if err := f.Add(text); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return f
+}
+
 // TestParseErrors checks that an error says what is wrong, where, and what is accepted.
 func TestParseErrors(t *testing.T) {
 	block := func(property string) string { return "docker docker. {\n    template x\n    " + property + "\n}" }
 	for text, want := range map[string][]string{
-		block("cache 5"):                                       {":3", "unknown property 'cache'", "catalog_zone, endpoint, fallthrough, forget, forwarders, health, hold, isolate, label_prefix, names, network, opt_in, publish, resync, routed, share, startup, status, swarm, template, tls, transfer_view, ttl"},
+		block("cache 5"):                                       {":3", "unknown property 'cache'", "addresses, catalog_zone, endpoint, fallthrough, filter, forget, forwarders, health, hold, isolate, label_prefix, labels, names, network, opt_in, proxy, publish, resync, routed, share, startup, status, swarm, template, tls, transfer_view, ttl"},
 		block("ttl"):                                           {":3", "ttl has 0 arguments", "ttl SECONDS [NEGATIVE_SECONDS]"},
 		block("ttl 5 5 5"):                                     {":3", "ttl has 3 arguments", "ttl SECONDS [NEGATIVE_SECONDS]"},
 		block("ttl -1"):                                        {":3", "'-1' is not a TTL", "from 0 to 3600"},
@@ -177,6 +202,21 @@ func TestParseErrors(t *testing.T) {
 		block("template {{upper}}"):                            {":3", "function \"upper\" not defined", "template TEMPLATE"},
 		block("label_prefix"):                                  {":3", "label_prefix has 0 arguments", "label_prefix PREFIX"},
 		block("label_prefix org.example."):                     {":3", "'org.example.' is not a label prefix", "without the last dot"},
+		block("labels"):                                        {":3", "labels has 0 arguments", "labels TOOL..., with tools traefik, caddy"},
+		block("labels haproxy"):                                {":3", "'haproxy' is not a tool", "with tools traefik, caddy"},
+		block("labels nginx-proxy"):                            {":3", "'nginx-proxy' takes names from the environment alone (VIRTUAL_HOST), which is not read", "labels TOOL..."},
+		block("labels traefik\n labels caddy traefik"):         {":4", "'traefik' stands there twice"},
+		block("labels traefik {\n rule x\n }"):                 {":4", "unknown property 'rule': want one of default_rule, exposed_by_default, key"},
+		block("labels traefik {\n default_rule \"Host(\"\n }"): {":4", "'Host(' is not a default rule: no rule", "default_rule RULE, a Go template"},
+		block("labels traefik {\n default_rule {{.Nmae}}\n }"): {":4", "'{{.Nmae}}' is not a default rule", "Nmae"},
+		block("labels caddy {\n exposed_by_default false\n }"): {":4", "exposed_by_default is for 'labels traefik'"},
+		block("labels traefik {\n exposed_by_default 1\n }"):   {":4", "'1' is neither true nor false", "exposed_by_default true|false"},
+		block("labels traefik {\n key a\n }"):                  {":4", "key is for 'labels kevinjqiu'"},
+		block("proxy"):                                         {":3", "proxy has 0 arguments", "proxy CONTAINER|SERVICE.PROJECT|ADDRESS..."},
+		block("proxy a/b"):                                     {":3", "'a/b' is neither a name nor an address: character '/'", "proxy CONTAINER|SERVICE.PROJECT|ADDRESS..."},
+		block("proxy traefik\n proxy Traefik"):                 {":4", "'Traefik' stands there twice"},
+		block("proxy 0.0.0.0"):                                 {":3", "'0.0.0.0' is not an address at which anybody reaches a proxy"},
+		block("proxy fe80::1%eth0"):                            {":3", "'fe80::1%eth0' is not an address"},
 		block("opt_in yes"):                                    {":3", "opt_in has 1 arguments", "want 'opt_in'"},
 		block("resync"):                                        {":3", "resync has 0 arguments", "resync DURATION"},
 		block("resync 5"):                                      {":3", "'5' is not a duration", "at least 1s"},
@@ -200,6 +240,17 @@ func TestParseErrors(t *testing.T) {
 		block("forwarders 127.0.0.1\n forwarders 10.0.0.0/33"): {":4", "'10.0.0.0/33' is neither"},
 		block("forwarders fe80::1%eth0"):                       {":3", "'fe80::1%eth0' is neither"},
 		block("forwarders ::ffff:10.0.0.0/120"):                {":3", "'::ffff:10.0.0.0/120' is neither"},
+		block("addresses"):                                     {":3", "addresses has 0 arguments", "addresses CIDR..."},
+		block("addresses proxy"):                               {":3", "'proxy' is neither an address nor a range", "addresses CIDR..."},
+		block("filter"):                                        {":3", "filter has 0 arguments", "filter KEY=VALUE..., with keys label, label!, name, network, project"},
+		block("filter status=running"):                         {":3", "'status=running' is not a filter: there is no key 'status'", "with keys label, label!, name, network, project"},
+		block("filter web"):                                    {":3", "'web' is not a filter: there is no key 'web'", "filter KEY=VALUE..."},
+		block("filter name"):                                   {":3", "'name' is not a filter: it has no value", "filter KEY=VALUE..."},
+		block("filter name="):                                  {":3", "'name=' is not a filter: it has no value"},
+		block("filter label!="):                                {":3", "'label!=' is not a filter: it has no value"},
+		block("filter label=="):                                {":3", "'label==' is not a filter: it has no value"},
+		block("filter name=a("):                                {":3", "'name=a(' is not a filter: error parsing regexp: missing closing )", "filter KEY=VALUE..."},
+		block("filter name=a\n filter name=b name=a"):          {":4", "'name=a' stands there twice"},
 		block("publish 0.0.0.0"):                               {":3", "'0.0.0.0' is not an address"},
 		block("publish fe80::1"):                               {":3", "'fe80::1' is not an address"},
 		"docker a..b":                                          {":1", "'a..b' is not a zone", "empty label", "a domain name or a CIDR"},

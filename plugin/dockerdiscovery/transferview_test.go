@@ -105,7 +105,7 @@ func TestTransferIncrements(t *testing.T) {
 	}{
 		{"nothing", func() {}, nil},
 		{"a container that the LAN does not reach", func() { d.set(facts("hidden", "a=10.1.0.5")) }, nil},
-		{"one that it reaches", func() { d.set(withPort80("four", "10.1.0.6")) }, []string{"SOA", "SOA", "SOA", "_http._tcp.four SRV", "four A", "four00000000 A", "SOA"}},
+		{"one that it reaches", func() { d.set(withPort80("four", "10.1.0.6")) }, []string{"SOA", "SOA", "SOA", "_http._tcp.four SRV", "four A", "four.a A", "four00000000 A", "SOA"}},
 		{"its host's address", func() { machine("eth0 192.0.2.2/24", "br-a 10.1.0.1/16").at(&d.own) }, nil},
 	} {
 		step.change()
@@ -179,8 +179,8 @@ func TestDelegation(t *testing.T) {
 	block := "docker {\n endpoint " + e.Host() + "\n }\n transfer {\n to *\n }\n}\n"
 	inprocess.Serve(t, fmt.Sprintf("docker.:%s own.docker.:%[1]s {\n%s sub.docker.:%[1]s {\n%[2]s far.docker.:%[3]s {\n%[2]s", port, block, elsewhere))
 	for apex, want := range map[string]string{
-		"docker.":     "docker. NS, ns.dns.docker. A, ns.dns.own.docker. A, ns.dns.sub.docker. A, own.docker. NS, sub.docker. NS, web.docker. A",
-		"sub.docker.": "ns.dns.sub.docker. A, sub.docker. NS, web.own.docker.sub.docker. A, web.sub.docker. A",
+		"docker.":     "docker. NS, ns.dns.docker. A, ns.dns.own.docker. A, ns.dns.sub.docker. A, own.docker. NS, sub.docker. NS, web.bridge.docker. A, web.docker. A",
+		"sub.docker.": "ns.dns.sub.docker. A, sub.docker. NS, web.bridge.sub.docker. A, web.own.docker.sub.docker. A, web.sub.docker. A",
 	} {
 		ch, err := new(dns.Transfer).In(new(dns.Msg).SetAxfr(apex), "127.0.0.1:"+port)
 		if err != nil {

@@ -44,7 +44,7 @@ func (e *exchange) look(v *zone.View) {
 		v.Outside = e.outside()
 	}
 	if e.client != nil {
-		v.Networks, v.Isolate = e.client.Networks, e.config.zone.Isolate
+		v.Networks, v.Self, v.Isolate = e.client.Networks, e.client.Self, e.config.zone.Isolate
 		v.Outbound, v.Families = e.client.Outbound, e.client.Families
 		v.Project, v.Service, v.Stack = e.client.Project, e.client.Service, e.client.Stack
 	}

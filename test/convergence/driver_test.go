@@ -96,6 +96,11 @@ func newDriver(places []place, seed uint64, suffix string, networks []string, pa
 	d.aliases = []string{d.name("db"), d.name("cache"), d.name("the_cache"), d.names[3][0], d.names[0][1]}
 	for _, names := range d.names {
 		d.legal.know(names...)
+		for _, n := range networks {
+			for _, name := range names {
+				d.legal.know(name + "." + n)
+			}
+		}
 		for _, p := range places {
 			if p.on.label != "" {
 				for _, n := range names {

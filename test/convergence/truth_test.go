@@ -179,6 +179,7 @@ func (f *facts) claims() []claim {
 		all = append(all, claim{name: f.hostname, right: shared, bare: true})
 	}
 	for _, ep := range f.endpoints {
+		all = append(all, claim{name: f.name + "." + ep.network, right: shared, network: ep.network})
 		for _, alias := range ep.aliases {
 			if alias != short {
 				all = append(all,

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -23,7 +24,14 @@ type told struct {
 // tell runs the binary's sub-command docker, with more in its environment.
 func tell(t *testing.T, env []string, args ...string) (is told) {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), binary, append([]string{"docker"}, args...)...)
+	return tellIn(t, nil, env, args...)
+}
+
+// tellIn is tell after what leads to another place, such as a network namespace.
+func tellIn(t *testing.T, enter, env []string, args ...string) (is told) {
+	t.Helper()
+	words := slices.Concat(enter, []string{binary, "docker"}, args)
+	cmd := exec.CommandContext(t.Context(), words[0], words[1:]...)
 	var out, errs strings.Builder
 	cmd.Stdout, cmd.Stderr, cmd.Env = &out, &errs, append(os.Environ(), env...)
 	var ended *exec.ExitError
