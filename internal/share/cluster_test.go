@@ -2,11 +2,10 @@ package share
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"net"
-	"net/url"
+	"os"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -20,11 +19,25 @@ import (
 	"github.com/dockerdiscovery/dockerdiscovery/test/rig"
 )
 
+var theRun rig.Run
+
+func TestMain(m *testing.M) {
+	os.Exit(rig.MainWithoutEngine(m, func(run rig.Run) error {
+		theRun = run
+		return nil
+	}))
+}
+
 const (
 	// patience is how long a thing may take that must come: tests share the machine with others.
 	patience = time.Minute
 	// lease is short, so that a test sees it end. etcd's shortest is two seconds.
 	lease = 3 * time.Second
+	// longest is how long an address stays known that is nobody's any more, or is known as if it were certain: etcd ends a lease up to half
+	// a second after its time, and tells who watches.
+	longest = lease + 2*time.Second
+	// recovery is how long it takes until all is right after a fault.
+	recovery = 5 * time.Second
 )
 
 // machine is a host with an engine, a server that tells of it, and a link to each of etcd's members.
@@ -34,17 +47,23 @@ type machine struct {
 	engineID string
 	links    []*link
 	lease    time.Duration
+	as       func(*Config) // adds who it is to etcd, if that wants to know
 
-	member *Member // nil while its server does not run
-	seen   *recorder
+	member    *Member // nil while its server does not run
+	seen      *recorder
+	disturbed time.Time // when its server was started, or its links were changed, last
 
 	mu         sync.Mutex // guards the following
 	sink       engine.Sink
 	containers map[string]*container.Container
-	refused    []error
+	ended      map[string]time.Time // when a container ended that had this NAME=IP
+	changed    time.Time            // when a container began or ended last
+	told       []error
 	written    int
 	failures   []error
 	skipped    []string
+	history    []string // what became of its server's dealings with etcd, each with the second
+	last       map[string]string
 }
 
 // pair returns two machines of which the second one sees the first one's container web.
@@ -59,9 +78,9 @@ func pair(t *testing.T, e *rig.Etcd) (a, b *machine) {
 }
 
 func newMachine(t *testing.T, e *rig.Etcd, name string) *machine {
-	m := &machine{t: t, name: name, engineID: "E" + name, lease: lease, containers: map[string]*container.Container{}}
+	m := &machine{t: t, name: name, engineID: "E" + name, lease: lease, containers: map[string]*container.Container{}, ended: map[string]time.Time{}}
 	for _, member := range e.Members {
-		m.links = append(m.links, newLink(t, member.URL))
+		m.links = append(m.links, newLink(t, member))
 	}
 	t.Cleanup(func() {
 		if m.member != nil {
@@ -76,12 +95,17 @@ func (m *machine) config() Config {
 	for _, l := range m.links {
 		urls = append(urls, l.url)
 	}
-	return Config{URLs: strings.Join(urls, " "), Path: "/p", Lease: m.lease, Host: container.HostID(m.name), Addresses: "192.0.2." + fmt.Sprint(m.name[0])}
+	cfg := Config{URLs: strings.Join(urls, " "), Path: "/p", Lease: m.lease, Host: container.HostID(m.name), Addresses: "192.0.2." + fmt.Sprint(m.name[0])}
+	if m.as != nil {
+		m.as(&cfg)
+	}
+	return cfg
 }
 
 // start starts the server.
 func (m *machine) start() *machine {
-	m.member = Join(m.config(), m, m)
+	m.disturbed = time.Now()
+	m.member = Join(m.config(), m, m, nil)
 	m.seen = newRecorder(m.t)
 	m.member.Subscribe(m.seen)
 	return m
@@ -89,9 +113,7 @@ func (m *machine) start() *machine {
 
 // crash ends the server without a word.
 func (m *machine) crash() {
-	membersMu.Lock()
-	delete(members, memberKey{m.member.cfg, m})
-	membersMu.Unlock()
+	members.Leave(memberKey{m.member.cfg, m})
 	m.Unsubscribe(nil)
 	m.member.stop(true)
 	m.member = nil
@@ -124,6 +146,7 @@ func (m *machine) run(name, ip string) {
 	c := containertest.New(name, "a="+ip)
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	m.note(c.ID)
 	m.containers[c.ID] = c
 	if m.sink != nil {
 		m.sink.Apply([]container.Change{{ID: c.ID, Container: c}})
@@ -135,10 +158,41 @@ func (m *machine) end(name string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	id := containertest.New(name, "").ID
+	m.note(id)
 	delete(m.containers, id)
 	if m.sink != nil {
 		m.sink.Apply([]container.Change{{ID: id, Gone: true}})
 	}
+}
+
+// note notes that the container changes, and has its address no more. The caller holds mu.
+func (m *machine) note(id string) {
+	m.changed = time.Now()
+	if c := m.containers[id]; c != nil {
+		m.ended[addressed(c)] = m.changed
+	}
+}
+
+// die ends the server and all containers without a word.
+func (m *machine) die() {
+	if m.member != nil {
+		m.crash()
+	}
+	for _, name := range m.names() {
+		m.end(name)
+	}
+}
+
+// over returns when the address ceased to be the container's, and whether it has.
+func (m *machine) over(c *container.Container) (at time.Time, over bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	now := m.containers[c.ID]
+	return m.ended[addressed(c)], now == nil || addressed(now) != addressed(c)
+}
+
+func addressed(c *container.Container) string {
+	return fmt.Sprint(c.Name, "=", c.Endpoints[0].Addrs[0])
 }
 
 func (m *machine) away(away bool) {
@@ -148,13 +202,26 @@ func (m *machine) away(away bool) {
 }
 
 // Reached implements Observer.
-func (m *machine) Reached(string, error) {}
+func (m *machine) Reached(_ string, err error) { m.remember("reading", err) }
 
-// Refused implements Observer.
-func (m *machine) Refused(_ container.HostID, err error) {
+// remember notes what is so from now on, unless it has been so before.
+func (m *machine) remember(what string, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.refused = append(m.refused, err)
+	if is := fmt.Sprintf("%s: %v", what, err); is != m.last[what] {
+		if m.last == nil {
+			m.last = map[string]string{}
+		}
+		m.last[what] = is
+		m.history = append(m.history, time.Now().Format("05.000 ")+is)
+	}
+}
+
+// Told implements Observer.
+func (m *machine) Told(_ container.HostID, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.told = append(m.told, err)
 }
 
 // Written implements Observer.
@@ -176,8 +243,8 @@ func (m *machine) Skipped(host container.HostID, why string) {
 
 // sees is what the machine's server knows of others.
 func (m *machine) sees() string {
-	m.member.mu.Lock()
-	defer m.member.mu.Unlock()
+	m.member.turn.Lock()
+	defer m.member.turn.Unlock()
 	return m.seen.picture()
 }
 
@@ -213,31 +280,52 @@ func await(t *testing.T, limit time.Duration, check func() error) {
 
 // cut cuts the machine off from etcd, or ends that.
 func (m *machine) cut(cut bool) {
-	for _, l := range m.links {
-		l.cut(cut)
+	if cut {
+		m.link(refuses)
+	} else {
+		m.link(carries)
+	}
+}
+
+// link gives the machine such links to etcd's members, and to those of except others that carry.
+func (m *machine) link(state linkState, except ...int) {
+	m.disturbed = time.Now()
+	for i, l := range m.links {
+		if slices.Contains(except, i) {
+			l.set(carries)
+		} else {
+			l.set(state)
+		}
 	}
 }
 
 // link is the way from one machine to one of etcd's members.
 type link struct {
 	url string
-	to  string
+	to  *rig.EtcdMember
 
-	mu    sync.Mutex // guards the following
-	down  bool
-	conns map[net.Conn]bool
+	mu      sync.Mutex // guards the following
+	changed sync.Cond
+	state   linkState
+	conns   map[net.Conn]bool
 }
 
-func newLink(t *testing.T, to string) *link {
-	u, err := url.Parse(to)
-	if err != nil {
-		t.Fatal(err)
-	}
+// linkState is what a link does with connections.
+type linkState int
+
+const (
+	carries linkState = iota
+	refuses           // and ends those that there are
+	silent            // it holds back what they carry
+)
+
+func newLink(t *testing.T, to *rig.EtcdMember) *link {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := &link{url: "http://" + listener.Addr().String(), to: u.Host, conns: map[net.Conn]bool{}}
+	l := &link{url: to.URL[:strings.LastIndexByte(to.URL, '/')+1] + listener.Addr().String(), to: to, conns: map[net.Conn]bool{}}
+	l.changed.L = &l.mu
 	var accepting sync.WaitGroup
 	accepting.Go(func() {
 		for {
@@ -250,7 +338,7 @@ func newLink(t *testing.T, to string) *link {
 	})
 	t.Cleanup(func() {
 		listener.Close()
-		l.cut(true)
+		l.set(refuses)
 		accepting.Wait()
 	})
 	return l
@@ -258,47 +346,100 @@ func newLink(t *testing.T, to string) *link {
 
 func (l *link) carry(in net.Conn) {
 	defer in.Close()
-	out, err := net.Dial("tcp", l.to)
+	if !l.admit(in) {
+		return
+	}
+	defer l.forget(in)
+	out, err := l.to.Dial()
 	if err != nil {
 		return
 	}
 	defer out.Close()
-	l.mu.Lock()
-	if l.down {
-		l.mu.Unlock()
+	if !l.admit(out) {
 		return
 	}
-	l.conns[in], l.conns[out] = true, true
-	l.mu.Unlock()
+	defer l.forget(out)
 	done := make(chan struct{}, 2)
 	for _, pair := range [][2]net.Conn{{in, out}, {out, in}} {
 		go func() {
-			io.Copy(pair[0], pair[1])
+			l.pass(pair[0], pair[1])
 			done <- struct{}{}
 		}()
 	}
 	<-done
-	l.mu.Lock()
-	delete(l.conns, in)
-	delete(l.conns, out)
-	l.mu.Unlock()
 }
 
-func (l *link) cut(cut bool) {
+// admit waits while the link is silent. It notes the connection, to be ended with all, and reports whether it is carried.
+func (l *link) admit(conn net.Conn) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.down = cut
-	if cut {
+	if l.wait() {
+		l.conns[conn] = true
+	}
+	return l.state == carries
+}
+
+// count returns how many connections there are, each with an end here and one at the member.
+func (l *link) count() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.conns)
+}
+
+func (l *link) forget(conn net.Conn) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.conns, conn)
+}
+
+// wait waits while the link is silent, and reports whether it carries then. The caller holds mu.
+func (l *link) wait() bool {
+	for l.state == silent {
+		l.changed.Wait()
+	}
+	return l.state == carries
+}
+
+// pass passes on what one connection has for the other.
+func (l *link) pass(to, from net.Conn) {
+	room := make([]byte, 32<<10)
+	for {
+		n, err := from.Read(room)
+		if err != nil {
+			return
+		}
+		l.mu.Lock()
+		carried := l.wait()
+		l.mu.Unlock()
+		if !carried {
+			return
+		}
+		if _, err := to.Write(room[:n]); err != nil {
+			return
+		}
+	}
+}
+
+func (l *link) set(state linkState) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.state = state
+	l.changed.Broadcast()
+	if state == refuses {
 		for conn := range l.conns {
 			conn.Close()
 		}
 	}
 }
 
-// client is one of etcd's that no fault is in the way of.
+// client is one of etcd's that no fault is in the way of. Its endpoints are the members.
 func client(t *testing.T, e *rig.Etcd) *clientv3.Client {
 	t.Helper()
-	c, err := (&Config{URLs: e.URLs()}).dial()
+	var urls []string
+	for _, m := range e.Members {
+		urls = append(urls, newLink(t, m).url)
+	}
+	c, err := (&Config{URLs: strings.Join(urls, " ")}).dial(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -311,10 +452,11 @@ func has(t *testing.T, c *clientv3.Client) map[string]int64 {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	items, _, err := list(ctx, c, "/p/")
-	if err != nil {
-		t.Fatal(err)
-	}
+	var items []item
+	await(t, patience, func() (err error) { // a leader may have to be chosen first
+		items, _, err = list(ctx, c, "/p/")
+		return err
+	})
 	all := map[string]int64{}
 	for _, i := range items {
 		all[strings.TrimPrefix(i.key, "/p/")] = i.revision
@@ -330,7 +472,7 @@ func leader(t *testing.T, e *rig.Etcd, c *clientv3.Client) int {
 			continue
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), patience)
-		s, err := c.Status(ctx, m.URL)
+		s, err := c.Status(ctx, c.Endpoints()[i])
 		cancel()
 		if err != nil {
 			t.Fatal(err)
@@ -342,5 +484,3 @@ func leader(t *testing.T, e *rig.Etcd, c *clientv3.Client) int {
 	t.Fatal("no member leads")
 	return -1
 }
-
-var errNot = errors.New("not yet")

@@ -24,6 +24,9 @@ type verdict struct {
 	err error             // why
 }
 
+// runs reports whether it is a container that runs, and of which the facts are known.
+func (v verdict) runs() bool { return v.c != nil && v.c.Facts != nil && !v.c.Created }
+
 // changes returns those of the containers that are dirty, or of all.
 func (o *other) changes(dirty map[string]bool, all bool, now time.Time) (changes []container.Change) {
 	look := func(id string) {
@@ -74,7 +77,11 @@ func (e *entry) judge(id string, o *other, now time.Time) []container.Change {
 	case v.c.Facts == nil:
 		return []container.Change{ended, {ID: id, Name: v.c.Name, Unread: errors.New(v.c.Unread), Cause: cause}}
 	case v.c.Created:
-		return []container.Change{{ID: id, Created: v.c.Facts, Since: now, Cause: cause}}
+		created := container.Change{ID: id, Created: v.c.Facts, Since: now, Cause: cause}
+		if before.runs() {
+			return []container.Change{ended, created}
+		}
+		return []container.Change{created}
 	default:
 		return []container.Change{{ID: id, Container: v.c.Facts, Cause: cause}}
 	}
@@ -89,7 +96,7 @@ func (f *fleet) others() (all []Other) {
 			switch {
 			case e.told.err != nil:
 				s.Skipped, s.Why = s.Skipped+1, skippedKey(containerKeys+id, e.told.err)
-			case e.told.c != nil && e.told.c.Facts != nil && !e.told.c.Created:
+			case e.told.runs():
 				s.Containers++
 			}
 		}

@@ -2,11 +2,15 @@ package share
 
 import (
 	"context"
+	"errors"
+	"flag"
 	"fmt"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/dockerdiscovery/dockerdiscovery/test/rig"
@@ -30,7 +34,7 @@ func TestTold(t *testing.T) {
 
 	// A configuration that is loaded anew joins before the one before it leaves.
 	before := has(t, c)
-	again := Join(a.config(), a, a)
+	again := Join(a.config(), a, a, nil)
 	if again != a.member {
 		t.Error("a reload makes another membership")
 	}
@@ -72,8 +76,8 @@ func TestTold(t *testing.T) {
 }
 
 func (m *machine) lefts() int {
-	m.member.mu.Lock()
-	defer m.member.mu.Unlock()
+	m.member.turn.Lock()
+	defer m.member.turn.Unlock()
 	return m.seen.lefts
 }
 
@@ -96,8 +100,8 @@ func TestClaimed(t *testing.T) {
 		await(t, patience, func() error {
 			m.mu.Lock()
 			defer m.mu.Unlock()
-			if len(m.refused) != 1 || m.refused[0] == nil || !strings.Contains(m.refused[0].Error(), want) {
-				return fmt.Errorf("refused: %v, want once %q", m.refused, want)
+			if len(m.told) != 1 || m.told[0] == nil || !strings.Contains(m.told[0].Error(), want) {
+				return fmt.Errorf("refused: %v, want once %q", m.told, want)
 			}
 			return nil
 		})
@@ -115,8 +119,8 @@ func TestClaimed(t *testing.T) {
 	refusedEnd := func() error {
 		other.mu.Lock()
 		defer other.mu.Unlock()
-		if n := len(other.refused); n != 2 || other.refused[1] != nil {
-			return fmt.Errorf("refused: %v, want to hear that this is over", other.refused)
+		if n := len(other.told); n != 2 || other.told[1] != nil {
+			return fmt.Errorf("refused: %v, want to hear that this is over", other.told)
 		}
 		return nil
 	}
@@ -127,7 +131,7 @@ func TestClaimed(t *testing.T) {
 	twin.engineID = "another"
 	twin.run("twin", "10.1.0.4")
 	other.mu.Lock()
-	other.refused = nil
+	other.told = nil
 	other.mu.Unlock()
 	twin.start()
 	b.await("a 192.0.2.97: twin")
@@ -162,15 +166,12 @@ func TestGarbage(t *testing.T) {
 	}
 	b.await("a 192.0.2.97: ")
 	a.cut(true)
-	await(t, patience, func() error {
-		if a.member.State().Reached {
-			return errNot
-		}
-		return nil
-	})
+	b.await("")
 	a.cut(false)
 	b.await("a 192.0.2.97: web")
 }
+
+var outageFlag = flag.Duration("share.outage", lease+time.Second, "how long TestOutage leaves all of etcd stopped")
 
 // TestOutage stops all of etcd, for longer than leases last. What was known last stays, and counts as away.
 func TestOutage(t *testing.T) {
@@ -178,7 +179,8 @@ func TestOutage(t *testing.T) {
 	c := client(t, e)
 	a, b := pair(t, e)
 	e.Members[0].End()
-	b.await("a! 192.0.2.97: web")
+	stopped := time.Now()
+	b.awaitWithin(longest, "a! 192.0.2.97: web")
 	a.end("web")
 	a.run("db", "10.1.0.3")
 	late := newMachine(t, e, "c").start() // which starts meanwhile, and does not wait for etcd
@@ -187,21 +189,27 @@ func TestOutage(t *testing.T) {
 	case <-time.After(patience):
 		t.Error("a server does not start while etcd is away")
 	}
+	for time.Since(stopped) < *outageFlag {
+		if got, want := b.sees(), "a! 192.0.2.97: web"; got != want {
+			t.Fatalf("%v after etcd was stopped b sees %q, want %q", time.Since(stopped), got, want)
+		}
+		time.Sleep(20 * time.Millisecond) // lasts as long as the outage
+	}
 	e.Start(t)
 	began := time.Now()
-	b.await("a 192.0.2.97: db; c 192.0.2.99: ")
-	late.await("a 192.0.2.97: db; b 192.0.2.98: ")
-	t.Logf("right %v after etcd serves again", time.Since(began).Round(time.Millisecond))
+	b.awaitWithin(recovery, "a 192.0.2.97: db; c 192.0.2.99: ")
+	late.awaitWithin(recovery, "a 192.0.2.97: db; b 192.0.2.98: ")
+	t.Logf("right %v after etcd serves again, which was stopped for %v", time.Since(began).Round(time.Millisecond), began.Sub(stopped).Round(time.Second))
 
 	// A host that is cut off for longer than its lease leaves, and is back.
 	a.cut(true)
 	began = time.Now()
-	b.await("c 192.0.2.99: ")
+	b.awaitWithin(longest, "c 192.0.2.99: ")
 	t.Logf("gone %v after it was cut off, with a lease of %v", time.Since(began).Round(time.Millisecond), lease)
-	a.await("b! 192.0.2.98: ; c! 192.0.2.99: ")
+	a.awaitWithin(longest, "b! 192.0.2.98: ; c! 192.0.2.99: ")
 	a.cut(false)
-	b.await("a 192.0.2.97: db; c 192.0.2.99: ")
-	a.await("b 192.0.2.98: ; c 192.0.2.99: ")
+	b.awaitWithin(recovery, "a 192.0.2.97: db; c 192.0.2.99: ")
+	a.awaitWithin(recovery, "b 192.0.2.98: ; c 192.0.2.99: ")
 	for key := range has(t, c) {
 		if strings.HasPrefix(key, "a/"+containerKeys+"web") {
 			t.Errorf("%s is left behind", key)
@@ -209,19 +217,153 @@ func TestOutage(t *testing.T) {
 	}
 }
 
-// TestCompacted compacts etcd's history while a reader is cut off.
+// TestSilence has nothing come from etcd any more, and no connection end: a firewall has begun to drop what is sent.
+func TestSilence(t *testing.T) {
+	e := rig.NewEtcd(t, 1)
+	a, b := pair(t, e)
+	b.link(silent)
+	began := time.Now()
+	b.awaitWithin(longest, "a! 192.0.2.97: web")
+	t.Logf("noticed after %v", time.Since(began).Round(time.Millisecond))
+	a.run("db", "10.1.0.3")
+	b.link(carries)
+	b.awaitWithin(recovery, "a 192.0.2.97: db web")
+}
+
+// TestDead has hosts end without a word, the second one shortly before etcd's leader does.
+func TestDead(t *testing.T) {
+	e := rig.NewEtcd(t, 3)
+	c := client(t, e)
+	a, b := pair(t, e)
+	other := newMachine(t, e, "c")
+	other.run("db", "10.1.0.2")
+	other.start()
+	b.await("a 192.0.2.97: web; c 192.0.2.99: db")
+	a.die()
+	began := time.Now()
+	b.awaitWithin(longest, "c 192.0.2.99: db")
+	t.Logf("gone %v after it died, with a lease of %v", time.Since(began).Round(time.Millisecond), lease)
+	other.die()
+	began = time.Now()
+	e.Members[leader(t, e, c)].End()
+	b.awaitWithin(lease+longest, "")
+	t.Logf("gone %v after it died, as etcd's leader did", time.Since(began).Round(time.Millisecond))
+	if left := has(t, c); len(left) != 2 { // b's own
+		t.Errorf("etcd has %v", left)
+	}
+}
+
+// TestMinority cuts one of three members off from the others, and two servers have to do with it. One reaches all members, and goes on by
+// the others. One reaches that one alone, as if it stood beside it: what it knows counts as away, and others forget it.
+func TestMinority(t *testing.T) {
+	e := theRun.NewEtcdApart(t, 3)
+	c := client(t, e)
+	a, b := pair(t, e)
+	beside := newMachine(t, e, "c")
+	cut := leader(t, e, c)
+	beside.link(refuses, cut)
+	beside.run("db", "10.1.0.2")
+	beside.start()
+	b.await("a 192.0.2.97: web; c 192.0.2.99: db")
+	beside.await("a 192.0.2.97: web; b 192.0.2.98: ")
+	e.Cut(t, e.Members[cut], true)
+	began := time.Now()
+	a.end("web")
+	beside.run("new", "10.1.0.3")
+	beside.awaitWithin(longest, "a! 192.0.2.97: web; b! 192.0.2.98: ")
+	noticed := time.Since(began)
+	b.awaitWithin(lease+longest-time.Since(began), "a 192.0.2.97: ")
+	t.Logf("with a lease of %v the server at the cut-off leader noticed it after %v, and the others forgot its host after %v", lease,
+		noticed.Round(time.Millisecond), time.Since(began).Round(time.Millisecond))
+	e.Cut(t, e.Members[cut], false)
+	one := client(t, &rig.Etcd{Members: e.Members[cut : cut+1]})
+	await(t, patience, func() error { // it has found the others again
+		call, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		_, err := one.Get(call, "/p")
+		return err
+	})
+	began = time.Now()
+	beside.awaitWithin(recovery, "a 192.0.2.97: ; b 192.0.2.98: ")
+	b.awaitWithin(recovery, "a 192.0.2.97: ; c 192.0.2.99: db new")
+	t.Logf("right %v after it was joined again", time.Since(began).Round(time.Millisecond))
+}
+
+// TestCutOffFollower has a member be cut off that does not lead: who reaches all members leaves it, and comes to it no more.
+func TestCutOffFollower(t *testing.T) {
+	e := theRun.NewEtcdApart(t, 3)
+	c := client(t, e)
+	a, b := pair(t, e)
+	cut := (leader(t, e, c) + 1) % 3
+	e.Cut(t, e.Members[cut], true)
+	one := client(t, &rig.Etcd{Members: e.Members[cut : cut+1]})
+	await(t, patience, func() error { // it notices
+		call, cancel := bounded(t.Context())
+		defer cancel()
+		if _, err := one.Put(call, "/x", ""); !errors.Is(err, rpctypes.ErrNoLeader) {
+			return fmt.Errorf("the member that is cut off says %w", err)
+		}
+		return nil
+	})
+	const changes = 20
+	for i := range changes {
+		name := fmt.Sprint("c", i)
+		a.run(name, "10.1.0.3")
+		b.awaitWithin(longest, "a 192.0.2.97: "+name+" web")
+		a.end(name)
+		b.awaitWithin(longest, "a 192.0.2.97: web")
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if len(a.failures) > 1 {
+		t.Errorf("%d of %d transactions failed: %v", len(a.failures), a.written, a.failures)
+	}
+}
+
+// TestHang has the member hang to which a host that has nothing new to tell keeps: nobody is to see that.
+func TestHang(t *testing.T) {
+	e := rig.NewEtcd(t, 3)
+	a, b := pair(t, e)
+	for i, l := range a.links { // it is at the first one
+		if i > 0 {
+			l.set(refuses)
+		}
+	}
+	a.link(refuses, 0)
+	a.run("db", "10.1.0.3")
+	b.await("a 192.0.2.97: db web")
+	a.link(carries)
+	lefts := b.lefts()
+	a.links[0].set(silent)
+	for began := time.Now(); time.Since(began) < 2*longest; time.Sleep(20 * time.Millisecond) { // lasts longer than a lease
+		if b.lefts() != lefts {
+			t.Fatalf("%v after its member began to hang host a has left", time.Since(began))
+		}
+	}
+}
+
+// TestCompacted compacts etcd's history while a reader is cut off, and has much to tell it afterwards.
 func TestCompacted(t *testing.T) {
+	for name, state := range map[string]linkState{"refused": refuses, "silent": silent} {
+		t.Run(name, func(t *testing.T) { testCompacted(t, state) })
+	}
+}
+
+func testCompacted(t *testing.T, state linkState) {
 	e := rig.NewEtcd(t, 1)
 	c := client(t, e)
 	a, b := pair(t, e)
-	b.cut(true)
-	for i := range 20 {
-		a.run(fmt.Sprintf("c%02d", i), fmt.Sprint("10.1.1.", i+1))
+	b.link(state)
+	const many = 500
+	for range 3 { // versions
+		for i := range many {
+			a.run(fmt.Sprintf("c%03d", i), fmt.Sprintf("10.1.%d.%d", 1+i/200, 1+i%200))
+		}
 	}
 	a.end("web")
 	await(t, patience, func() error {
 		keys := has(t, c)
-		if _, old := keys[key("a", "web")]; len(keys) < 22 || old { // the containers', and their host's own two
+		if _, old := keys[key("a", "web")]; len(keys) < many+2 || old { // the containers', and their host's own two
 			return fmt.Errorf("%d keys", len(keys))
 		}
 		return nil
@@ -233,10 +375,10 @@ func TestCompacted(t *testing.T) {
 	if _, err := c.Compact(t.Context(), r.Header.Revision, clientv3.WithCompactPhysical()); err != nil {
 		t.Fatal(err)
 	}
-	b.cut(false)
-	await(t, patience, func() error {
-		if got := b.sees(); strings.Contains(got, "web") || strings.Count(got, " c") != 20 {
-			return fmt.Errorf("b sees %q", got)
+	b.link(carries)
+	await(t, recovery, func() error {
+		if got := b.sees(); strings.Contains(got, "web") || strings.Count(got, " c") != many {
+			return fmt.Errorf("b sees %.100q", got)
 		}
 		return nil
 	})
@@ -295,6 +437,38 @@ func TestQuota(t *testing.T) {
 	t.Logf("right %v after there is room again", time.Since(began).Round(time.Millisecond))
 }
 
+// TestMemberEnds ends one member after the other, as for an update. Whichever a server was connected to, it goes on with another one at once,
+// and has nothing to tell of it.
+func TestMemberEnds(t *testing.T) {
+	e := rig.NewEtcd(t, 3)
+	a, b := newMachine(t, e, "a"), newMachine(t, e, "b")
+	a.run("web", "10.1.0.2")
+	a.start()
+	b.start()
+	b.await("a 192.0.2.97: web")
+	for i, m := range e.Members {
+		if err := m.Signal(syscall.SIGTERM); err != nil {
+			t.Fatal(err)
+		}
+		<-m.Exited
+		m.Process = nil
+		began := time.Now()
+		a.run("new", fmt.Sprint("10.1.0.", 3+i))
+		b.awaitWithin(recovery, "a 192.0.2.97: new web")
+		t.Logf("a change comes %v after member %d has ended", time.Since(began).Round(time.Millisecond), i)
+		a.end("new")
+		b.awaitWithin(recovery, "a 192.0.2.97: web")
+		a.awaitFine()
+		b.awaitFine()
+		e.Start(t)
+	}
+	for _, m := range []*machine{a, b} {
+		if told := m.takeTold(); len(told) > 0 {
+			t.Errorf("%s tells of %v", m.name, told)
+		}
+	}
+}
+
 // TestMembers kills the leader of three members, and has another one hang.
 func TestMembers(t *testing.T) {
 	e := rig.NewEtcd(t, 3)
@@ -309,7 +483,7 @@ func TestMembers(t *testing.T) {
 	e.Members[first].End()
 	began := time.Now()
 	a.run("db", "10.1.0.3")
-	b.await("a 192.0.2.97: db web")
+	b.awaitWithin(recovery, "a 192.0.2.97: db web")
 	t.Logf("a change comes %v after the leader was killed", time.Since(began).Round(time.Millisecond))
 	e.Start(t)
 	hangs := e.Members[(leader(t, e, c)+1)%3]

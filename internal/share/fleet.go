@@ -44,6 +44,7 @@ type fleet struct {
 	// reached is set while what is known is what etcd has.
 	reached bool
 	since   time.Time        // when that has become so
+	state   mark             // etcd's, up to which all is known
 	strays  map[string]error // keys that are no host's
 }
 
@@ -118,8 +119,13 @@ func validHost(s string) bool {
 		s[0] != '-' && s[len(s)-1] != '-'
 }
 
-// replace takes all keys that there are. Those that are as before are not looked at again.
-func (f *fleet) replace(items []item, now time.Time) []update {
+// replace takes all keys that there are in a state of etcd's. Those that are as before are not looked at again. By their revisions that
+// is known unless etcd has been set back to what it was before, or is another one.
+func (f *fleet) replace(items []item, state mark, now time.Time) []update {
+	if state.cluster != f.state.cluster || state.revision < f.state.revision {
+		f.distrust()
+	}
+	f.state = state
 	there := make(map[string]bool, len(items))
 	for i := range items {
 		there[items[i].key] = true
@@ -143,7 +149,19 @@ func (f *fleet) replace(items []item, now time.Time) []update {
 	}
 	clear(f.strays)
 	f.reach(true, now)
-	return f.apply(all, now)
+	return f.take(all, true, now)
+}
+
+// distrust forgets of which revisions the documents are.
+func (f *fleet) distrust() {
+	for _, o := range f.hosts {
+		o.revision = -1
+		for _, e := range o.containers {
+			if e.revision > 0 { // else it is gone
+				e.revision = -1
+			}
+		}
+	}
 }
 
 // reach notes whether what is known is what etcd has.
@@ -156,7 +174,7 @@ func (f *fleet) reach(reached bool, now time.Time) {
 // lost notes that etcd does not answer: what is known of others may be over.
 func (f *fleet) lost(now time.Time) []update {
 	f.reach(false, now)
-	return f.settle(nil, now)
+	return f.settle(nil, true, now)
 }
 
 // setOwn takes this host's addresses.
@@ -165,13 +183,17 @@ func (f *fleet) setOwn(addrs []netip.Addr, now time.Time) []update {
 		return nil
 	}
 	f.addrs = addrs
-	return f.settle(nil, now)
+	return f.settle(nil, true, now)
 }
 
 // apply takes changes of keys, in their order.
-func (f *fleet) apply(items []item, now time.Time) []update {
+func (f *fleet) apply(items []item, now time.Time) []update { return f.take(items, false, now) }
+
+// take takes changes of keys, after which all hosts may be others if that is said.
+func (f *fleet) take(items []item, all bool, now time.Time) []update {
 	dirty := map[container.HostID]map[string]bool{} // the containers whose keys have changed
 	for i := range items {
+		f.state.revision = max(f.state.revision, items[i].revision)
 		p, err := f.parse(items[i].key)
 		switch {
 		case errors.Is(err, errOwn), errors.Is(err, errOwner):
@@ -194,10 +216,11 @@ func (f *fleet) apply(items []item, now time.Time) []update {
 		if err == nil {
 			err = o.take(p, &items[i], now)
 			dirty[p.host][p.id] = true
+			all = all || p.id == ""
 		}
 		o.refuse(&items[i], err)
 	}
-	return f.settle(dirty, now)
+	return f.settle(dirty, all, now)
 }
 
 // stray notes a key that is no host's.
@@ -273,13 +296,20 @@ func (o *other) takeHost(host container.HostID, i *item, now time.Time) (err err
 	return nil
 }
 
-// settle returns what is to be told after a change. Dirty are the containers whose keys have changed.
-func (f *fleet) settle(dirty map[container.HostID]map[string]bool, now time.Time) (updates []update) {
+// settle returns what is to be told after a change. Dirty are the containers whose keys have changed. Where these are all that has, no host but
+// theirs is looked at: containers change often, and hosts may be many.
+func (f *fleet) settle(dirty map[container.HostID]map[string]bool, all bool, now time.Time) (updates []update) {
 	claimed := map[netip.Addr]bool{}
-	for _, ip := range f.addrs {
-		claimed[ip] = true
+	var hosts []container.HostID
+	if all {
+		hosts = f.byAge()
+		for _, ip := range f.addrs {
+			claimed[ip] = true
+		}
+	} else {
+		hosts = slices.Sorted(maps.Keys(dirty))
 	}
-	for _, host := range f.byAge() {
+	for _, host := range hosts {
 		o := f.hosts[host]
 		if o.doc == nil {
 			if o.facts.ID != "" {
@@ -292,21 +322,12 @@ func (f *fleet) settle(dirty map[container.HostID]map[string]bool, now time.Time
 			continue
 		}
 		u := update{host: host}
-		before := o.facts
-		o.facts = o.doc.Facts
-		o.facts.ID, o.facts.Name, o.facts.Addrs = host, string(host), []netip.Addr{}
-		for _, ip := range o.doc.Addrs {
-			if !claimed[ip] {
-				claimed[ip] = true
-				o.facts.Addrs = append(o.facts.Addrs, ip)
-			}
-		}
-		came, again := before.ID == "", !reflect.DeepEqual(before, o.facts)
-		if came || again {
+		came := o.facts.ID == ""
+		if all && o.claim(host, claimed) {
 			facts := o.facts
 			u.facts = &facts
 		}
-		u.changes = o.changes(dirty[host], came || again, now)
+		u.changes = o.changes(dirty[host], u.facts != nil, now)
 		p := presence{current: f.reached && !o.doc.Away, since: later(o.since, f.since)}
 		if came || p.current != o.told.current {
 			o.told, u.presence = p, &p
@@ -316,6 +337,20 @@ func (f *fleet) settle(dirty map[container.HostID]map[string]bool, now time.Time
 		}
 	}
 	return updates
+}
+
+// claim makes the facts those of the host's document, with those of its addresses that nobody has claimed. It reports whether they have changed.
+func (o *other) claim(host container.HostID, claimed map[netip.Addr]bool) bool {
+	before := o.facts
+	o.facts = o.doc.Facts
+	o.facts.ID, o.facts.Name, o.facts.Addrs = host, string(host), []netip.Addr{}
+	for _, ip := range o.doc.Addrs {
+		if !claimed[ip] {
+			claimed[ip] = true
+			o.facts.Addrs = append(o.facts.Addrs, ip)
+		}
+	}
+	return !reflect.DeepEqual(before, o.facts)
 }
 
 // byAge returns the hosts, who came first as the first.

@@ -1,11 +1,14 @@
 package share
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/dockerdiscovery/dockerdiscovery/internal/container"
@@ -16,9 +19,10 @@ import (
 
 // recorder is a subscriber's picture of all hosts, as a catalog would have it.
 type recorder struct {
-	t     *testing.T
-	hosts map[container.HostID]*recorded
-	lefts int
+	t      *testing.T
+	hosts  map[container.HostID]*recorded
+	lefts  int
+	synced bool
 }
 
 type recorded struct {
@@ -59,6 +63,13 @@ func (r *recorder) Left(id container.HostID) {
 	}
 	delete(r.hosts, id)
 	r.lefts++
+}
+
+func (r *recorder) Synced() {
+	if r.synced {
+		r.t.Error("all is known for the first time twice")
+	}
+	r.synced = true
 }
 
 func (h *recorded) Host(host container.Host) { h.host = host }
@@ -141,6 +152,29 @@ func (s *store) list() (all []item) {
 	}
 	slices.SortFunc(all, func(a, b item) int { return strings.Compare(a.key, b.key) })
 	return all
+}
+
+func (s *store) state() mark { return mark{cluster: 1, revision: s.revision} }
+
+// TestSetBack has etcd be restored from a copy, or be another one: then a key may have another document at a revision that is known.
+func TestSetBack(t *testing.T) {
+	now := time.Unix(0, 0)
+	for what, after := range map[string]mark{"set back": {cluster: 1, revision: 3}, "another one": {cluster: 2, revision: 4}} {
+		s := &store{items: map[string]item{}}
+		f, r := newFleet("/p", "self"), newRecorder(t)
+		s.put("a/host", host("a EA 192.0.2.1"))
+		s.put(key("a", "web"), running("web", "a=10.1.0.2"))
+		r.apply(f.replace(s.list(), s.state(), now))
+		s.put("b/host", host("b EB 192.0.2.2"))
+		r.apply(f.apply([]item{s.put(key("a", "db"), running("db", "a=10.1.0.3"))}, now)) // at revision 4
+		other := &store{items: map[string]item{}}
+		other.put("a/host", host("a EA 192.0.2.7"))
+		other.put(key("a", "web"), document(format.Container{Facts: containertest.New("web", ""), Created: true}))
+		r.apply(f.replace(other.list(), after, now))
+		if got, want := r.picture(), "a 192.0.2.7: +web"; got != want {
+			t.Errorf("%s: %q, want %q", what, got, want)
+		}
+	}
 }
 
 // host is a host's document, as "NAME ENGINE [away] ADDR…".
@@ -227,7 +261,7 @@ func TestFleet(t *testing.T) {
 	}
 	// The same keys by a list, and what a new subscriber is told.
 	g, fresh := newFleet("/p", "self"), newRecorder(t)
-	fresh.apply(g.replace(s.list(), now))
+	fresh.apply(g.replace(s.list(), s.state(), now))
 	if got, want := fresh.picture(), r.picture(); got != want {
 		t.Errorf("by a list: %q, want %q", got, want)
 	}
@@ -236,7 +270,7 @@ func TestFleet(t *testing.T) {
 	if late.picture() != fresh.picture() {
 		t.Errorf("a late subscriber has %q, want %q", late.picture(), fresh.picture())
 	}
-	if again := g.replace(s.list(), now); len(again) > 0 {
+	if again := g.replace(s.list(), s.state(), now); len(again) > 0 {
 		t.Errorf("the same list again tells %d hosts' changes", len(again))
 	}
 	if n, why := g.strayKeys(); n != 2 || !strings.Contains(why, `"/p/A/host"`) {
@@ -249,7 +283,7 @@ func TestFleet(t *testing.T) {
 	// It comes back, and has other keys.
 	s.delete(key("a", "db"))
 	s.delete("b/host")
-	fresh.apply(g.replace(s.list(), now))
+	fresh.apply(g.replace(s.list(), s.state(), now))
 	if got, want := fresh.picture(), "a 192.0.2.4: "; got != want {
 		t.Errorf("a list after the watch was lost: %q, want %q", got, want)
 	}
@@ -274,5 +308,110 @@ func TestBounds(t *testing.T) {
 	f.apply(items, now)
 	if o := f.hosts["h1"]; len(f.hosts) != maxHosts || len(o.containers) > maxContainers || len(o.refused) > maxContainers || len(f.strays) > maxHosts {
 		t.Errorf("%d hosts, %d strays, of one host %d containers and %d refused keys", len(f.hosts), len(f.strays), len(o.containers), len(o.refused))
+	}
+}
+
+// TestFleetChangeCost checks that taking one container's change does not grow with how many hosts there are.
+func TestFleetChangeCost(t *testing.T) {
+	cost := func(hosts int) float64 {
+		f, s := newFleet("/p", "self"), store{items: map[string]item{}}
+		for i := range hosts {
+			name := fmt.Sprint("h", i)
+			s.put(name+"/host", host(fmt.Sprintf("%s E%d 192.0.2.%d", name, i, i+1)))
+		}
+		f.replace(s.list(), s.state(), time.Now())
+		n := 0
+		return testing.AllocsPerRun(50, func() {
+			n++
+			i := s.put(key("h1", "web"), running("web", fmt.Sprint("a=10.1.0.", n+1)))
+			if updates := f.apply([]item{i}, time.Now()); len(updates) != 1 || len(updates[0].changes) != 1 || updates[0].facts != nil {
+				t.Errorf("the change of a container gives %+v", updates)
+			}
+		})
+	}
+	if few, many := cost(2), cost(200); many > few+2 {
+		t.Errorf("to take a change takes %v allocations with 200 hosts, %v with 2", many, few)
+	}
+}
+
+// hooked is a subscriber that does something before it takes each host's containers.
+type hooked struct {
+	*recorder
+	before func()
+}
+
+func (h *hooked) Host(id container.HostID) engine.Sink {
+	return hookedSink{h.recorder.Host(id), h.before}
+}
+
+type hookedSink struct {
+	engine.Sink
+	before func()
+}
+
+func (s hookedSink) Apply(changes []container.Change) {
+	s.before()
+	s.Sink.Apply(changes)
+}
+
+// member is one without etcd, with one subscriber.
+func member(to Hosts) *Member {
+	return &Member{fleet: newFleet("/p", "b"), observer: &machine{}, sinks: map[Hosts]map[container.HostID]engine.Sink{to: {}}}
+}
+
+// TestSlowTake checks that so many containers that they take long are not stale as soon as they have been taken: they would be listed
+// anew, again and again.
+func TestSlowTake(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, s := newRecorder(t), store{items: map[string]item{}}
+		s.put("a/host", host("a E 192.0.2.1"))
+		s.put(key("a", "web"), running("web", "a=10.1.0.2"))
+		m := member(&hooked{r, func() { time.Sleep(2 * silence) }})
+		m.found(s.list(), s.state())
+		if got, want := r.picture(), "a 192.0.2.1: web"; got != want || m.stale() {
+			t.Errorf("%q, stale: %v, want %q", got, m.stale(), want)
+		}
+		time.Sleep(silence + 1)
+		if !m.stale() {
+			t.Errorf("what nobody confirms is not stale after %s", silence)
+		}
+	})
+}
+
+// TestLeaveDuringTake checks that who leaves while all hosts are taken waits for one of them at most, and that the state is told meanwhile.
+func TestLeaveDuringTake(t *testing.T) {
+	r, s := newRecorder(t), store{items: map[string]item{}}
+	for i, name := range []string{"a", "c", "d"} {
+		s.put(name+"/host", host(fmt.Sprintf("%s E%[1]s 192.0.2.%d", name, i+1)))
+		s.put(key(name, "web"), running("web", name+"=10.1.0.2"))
+	}
+	asks, let := make(chan bool), make(chan bool)
+	to := &hooked{r, func() {
+		asks <- true
+		<-let
+	}}
+	m := member(to)
+	var both sync.WaitGroup
+	both.Go(func() { m.found(s.list(), s.state()) })
+	<-asks
+	if state := m.State(); !state.Reached || len(state.Others) != 3 {
+		t.Errorf("the state is %+v, want all hosts' as soon as they are known", state)
+	}
+	both.Go(func() { m.Unsubscribe(to) })
+	await(t, patience, func() error {
+		if _, leaves := m.leaving.Load(to); !leaves {
+			return errors.New("it is not known who leaves")
+		}
+		return nil
+	})
+	close(let)
+	go func() { // who is asked nonetheless goes on
+		for range asks {
+		}
+	}()
+	both.Wait()
+	close(asks)
+	if len(r.hosts) != 1 {
+		t.Errorf("%d hosts were told, want the one that was being told", len(r.hosts))
 	}
 }

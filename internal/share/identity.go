@@ -12,7 +12,7 @@ import (
 // stateIdentity returns the identity of an engine that has none of its own: from a file, so that it outlives the server. Where
 // no file can be written it lasts as long as the server, and the one after it waits for the lease to end.
 var stateIdentity = sync.OnceValue(func() string {
-	return identityIn(cmp.Or(os.Getenv("STATE_DIRECTORY"), "/var/lib/dockerdiscovery"))
+	return identityIn(cmp.Or(os.Getenv("STATE_DIRECTORY"), "/var/lib/dockerdiscovery/state"))
 })
 
 const maxIdentity = 128 // octets

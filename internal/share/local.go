@@ -19,25 +19,35 @@ const containerKeys = "containers/"
 type local struct {
 	name   string
 	labels format.Labels
-	addrs  []netip.Addr  // written in the Corefile; nil if they are to be found
-	dirty  chan struct{} // has an item when there may be something new to tell
+	told   func(*container.Container) bool // nil tells all
+	addrs  []netip.Addr                    // written in the Corefile; nil if they are to be found
+	dirty  chan struct{}                   // has an item when there may be something new to tell
 
 	mu         sync.Mutex // guards the following
 	containers map[string]string
+	stale      map[string]bool // keys that may have changed since wanted was asked last; nil for all
 	host       *container.Host
 	found      []netip.Addr
 	synced     bool
 	current    bool
 }
 
-func newLocal(cfg *Config) *local {
-	l := &local{name: string(cfg.Host), labels: strings.Fields(cfg.Labels), dirty: make(chan struct{}, 1), containers: map[string]string{}}
+func newLocal(cfg *Config, told func(*container.Container) bool) *local {
+	l := &local{told: told, name: string(cfg.Host), labels: strings.Fields(cfg.Labels), dirty: make(chan struct{}, 1), containers: map[string]string{}}
 	for _, s := range strings.Fields(cfg.Addresses) {
 		if ip, err := netip.ParseAddr(s); err == nil { // the Corefile's are
 			l.addrs = append(l.addrs, ip)
 		}
 	}
 	return l
+}
+
+// change notes that the key may have to be another. The caller holds mu.
+func (l *local) change(key string) {
+	if l.stale != nil {
+		l.stale[key] = true
+	}
+	l.signal()
 }
 
 func (l *local) signal() {
@@ -51,9 +61,9 @@ func (l *local) signal() {
 func (l *local) Host(h container.Host) {
 	l.mu.Lock()
 	l.host = &h
+	l.change(hostKey)
 	l.mu.Unlock()
 	l.findAddrs()
-	l.signal()
 }
 
 // Apply implements engine.Sink.
@@ -63,7 +73,6 @@ func (l *local) Apply(changes []container.Change) {
 	for i := range changes {
 		l.apply(&changes[i])
 	}
-	l.signal()
 }
 
 // apply takes a change. The caller holds mu.
@@ -75,25 +84,39 @@ func (l *local) apply(c *container.Change) {
 	case c.Created != nil:
 		told.Facts, told.Created = c.Created, true
 	case c.Unread != nil:
-		if l.containers[c.ID] != "" { // what was known stands
+		if l.containers[c.ID] != "" || l.told != nil { // what was known stands, be it that it is not told
 			return
 		}
 		told.Unread = c.Unread.Error()
 	case c.Container == nil:
-		delete(l.containers, c.ID)
+		l.put(c.ID, "")
 		return
 	default:
 		told.Facts = c.Container
 	}
 	if told.Facts != nil {
 		told.Name = told.Facts.Name
+		if l.told != nil && !l.told(told.Facts) {
+			delete(l.containers, c.ID)
+			return
+		}
 	}
 	document, err := format.EncodeContainer(&told, l.labels)
 	if err != nil { // not even its name can be told
-		delete(l.containers, c.ID)
+		document = nil
+	}
+	l.put(c.ID, string(document))
+}
+
+// put notes a container's document, "" if it has none. The caller holds mu.
+func (l *local) put(id, document string) {
+	if document == l.containers[id] {
 		return
 	}
-	l.containers[c.ID] = string(document)
+	if l.containers[id] = document; document == "" {
+		delete(l.containers, id)
+	}
+	l.change(containerKeys + id)
 }
 
 // Synced implements engine.Sink.
@@ -101,7 +124,7 @@ func (l *local) Synced() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.synced = true
-	l.signal()
+	l.change(hostKey)
 }
 
 // Current implements engine.Sink.
@@ -109,20 +132,20 @@ func (l *local) Current(current bool, _ time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.current = current
-	l.signal()
+	l.change(hostKey)
 }
 
 // ownAddrs reads the addresses of all interfaces.
 var ownAddrs = net.InterfaceAddrs
 
 // findAddrs looks at which addresses this host is reached from elsewhere: those of its interfaces, but for its containers' networks. On these
-// others don't reach it. It reports whether they have changed.
-func (l *local) findAddrs() bool {
+// others don't reach it.
+func (l *local) findAddrs() {
 	list, err := ownAddrs()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if err != nil || l.host == nil {
-		return false
+		return
 	}
 	var found []netip.Addr
 	for _, a := range list {
@@ -136,9 +159,11 @@ func (l *local) findAddrs() bool {
 	}
 	slices.SortFunc(found, netip.Addr.Compare)
 	found = slices.Compact(found)
-	changed := !slices.Equal(found, l.found)
+	if slices.Equal(found, l.found) {
+		return
+	}
 	l.found = found
-	return changed
+	l.change(hostKey)
 }
 
 // onBridge reports whether the address lies in a network of the host's containers that is not the LAN. The caller holds mu.
@@ -165,24 +190,47 @@ func (l *local) reachedAt() []netip.Addr {
 	return l.found
 }
 
-// wanted returns the keys that the host is to have, below its prefix, and whether that is known: the engine has told its containers once.
-func (l *local) wanted(identity string) (keys map[string]string, known bool, err error) {
+// known reports whether it is known what there is to tell: the engine has told its containers once.
+func (l *local) known() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if !l.synced || l.host == nil {
-		return nil, false, nil
+	return l.synced && l.host != nil
+}
+
+// wanted returns keys below the host's prefix with the values that they are to have, "" for none: those that may have changed since it was asked
+// last, or all of them, if that is reported. What there is to tell has to be known.
+func (l *local) wanted(identity string) (keys map[string]string, all bool, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	stale := l.stale
+	if all = stale == nil; all {
+		stale = map[string]bool{hostKey: true}
+		for id := range l.containers {
+			stale[containerKeys+id] = true
+		}
 	}
-	h := format.Host{Engine: identity, Name: l.name, Addrs: l.reachedAt(), Away: !l.current, Facts: *l.host}
-	document, err := format.EncodeHost(&h)
-	if err != nil {
-		return nil, false, err
+	l.stale = map[string]bool{}
+	keys = make(map[string]string, len(stale))
+	for key := range stale {
+		if key != hostKey {
+			keys[key] = l.containers[strings.TrimPrefix(key, containerKeys)]
+			continue
+		}
+		h := format.Host{Engine: identity, Name: l.name, Addrs: l.reachedAt(), Away: !l.current, Facts: *l.host}
+		document, err := format.EncodeHost(&h)
+		if err != nil {
+			return nil, false, err
+		}
+		keys[key] = string(document)
 	}
-	keys = make(map[string]string, len(l.containers)+1)
-	keys[hostKey] = string(document)
-	for id, document := range l.containers {
-		keys[containerKeys+id] = document
-	}
-	return keys, true, nil
+	return keys, all, nil
+}
+
+// wantAll has wanted return all keys the next time. Until then it is not noted which of them change: nobody may ask for long.
+func (l *local) wantAll() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.stale = nil
 }
 
 // moved reports whether a host is reached at other addresses by one of its documents than by the other.

@@ -1,9 +1,11 @@
 package share
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -19,18 +21,31 @@ import (
 const (
 	// pageSize is how many keys are listed at once: they are of up to 1.5 MiB.
 	pageSize = 100
-	// pulse is how often etcd is asked whether the watch is up to date, and silence how long it may take: a member that hangs, or is cut
-	// off, says nothing of its own accord.
+	// pulse is how often etcd is asked whether what the watch has told is all, and silence how long ago it may have been so: a member that
+	// hangs, or is cut off from the others, says nothing of its own accord, or that there is nothing new.
 	pulse   = time.Second
 	silence = 3 * time.Second
 )
 
+var errStale = fmt.Errorf("for %s nobody has said that what is known of other hosts is the newest", silence)
+
 // read keeps what is known of others what etcd has, for ever.
 func (m *Member) read(ctx context.Context) {
-	retry := newRetry()
+	var doubting sync.WaitGroup
+	defer doubting.Wait()
+	doubting.Go(func() { m.doubt(ctx) })
+	retry, etcd := newRetry(), gate{cfg: &m.cfg}
 	for {
 		began := time.Now()
-		listed, err := m.follow(ctx)
+		session, end := context.WithCancelCause(ctx)
+		m.mu.Lock()
+		m.anew = end
+		m.mu.Unlock()
+		listed, err := m.follow(session, &etcd)
+		if stale := context.Cause(session); stale != nil {
+			err = stale
+		}
+		end(nil)
 		if ctx.Err() != nil {
 			return
 		}
@@ -63,52 +78,99 @@ func pause(ctx context.Context, d time.Duration) bool {
 	}
 }
 
+// doubt has what is known count as away when it is stale, and be read anew.
+func (m *Member) doubt(ctx context.Context) {
+	for pause(ctx, pulse/2) {
+		m.turn.Lock()
+		m.mu.Lock()
+		stale, anew := m.stale(), m.anew
+		m.mu.Unlock()
+		if stale {
+			m.lose(errStale)
+			anew(errStale)
+		}
+		m.turn.Unlock()
+	}
+}
+
+// stale reports whether nobody has said for long that what is known is all. The caller holds mu.
+func (m *Member) stale() bool { return m.state.Reached && time.Since(m.fresh) > silence }
+
 // follow lists all keys and watches from there, until that fails. It reports whether all were listed.
-func (m *Member) follow(ctx context.Context) (listed bool, err error) {
+func (m *Member) follow(ctx context.Context, etcd *gate) (listed bool, err error) {
 	resumed := make(chan struct{}, 1)
-	client, err := m.cfg.dial(grpc.WithChainStreamInterceptor(noteResumption(resumed)))
+	client, err := etcd.connect(ctx, grpc.WithChainStreamInterceptor(noteResumption(resumed)))
 	if err != nil {
 		return false, err
 	}
 	defer client.Close()
-	items, revision, err := list(ctx, client, m.cfg.Path+"/")
+	ctx, cut := context.WithCancelCause(clientv3.WithRequireLeader(ctx))
+	defer cut(nil)
+	go func() { cut(untilCut(ctx, client)) }()
+	items, known, err := list(ctx, client, m.cfg.Path+"/")
 	if err != nil {
-		return false, err
+		return false, cmp.Or(context.Cause(ctx), err)
 	}
-	m.found(items)
+	m.found(items, known)
 	m.settleNow()
-	ctx, cancel := context.WithCancel(clientv3.WithRequireLeader(ctx))
-	defer cancel()
-	watch := client.Watch(ctx, m.cfg.Path+"/", clientv3.WithPrefix(), clientv3.WithRev(revision+1), clientv3.WithFragment())
-	ticker := time.NewTicker(pulse)
-	defer ticker.Stop()
-	heard := time.Now()
-	for {
+	watch := client.Watch(ctx, m.cfg.Path+"/", clientv3.WithPrefix(), clientv3.WithRev(known.revision+1), clientv3.WithFragment())
+	marks := make(chan mark)
+	go m.askForMarks(ctx, client, marks)
+	var latest mark
+	for revision := known.revision; ; {
 		select {
 		case r, open := <-watch:
-			if !open || r.Err() != nil {
-				return true, fmt.Errorf("watching %s/: %w", m.cfg.Path, errors.Join(r.Err(), ctx.Err()))
-			}
-			heard = time.Now()
-			if len(r.Events) > 0 {
+			switch n := len(r.Events); {
+			case !open || r.Err() != nil:
+				return true, fmt.Errorf("watching %s/: %w", m.cfg.Path, errors.Join(r.Err(), context.Cause(ctx)))
+			case n > 0:
 				m.changed(r.Events)
+				revision = max(revision, r.Events[n-1].Kv.ModRevision) // there may be more in the next response
+			default:
+				revision = max(revision, r.Header.Revision)
 			}
-		case <-ticker.C:
-			if time.Since(heard) > silence {
-				return true, fmt.Errorf("watching %s/: nothing was heard for %s", m.cfg.Path, silence)
-			}
-			asking, done := context.WithTimeout(ctx, pulse)
-			err := client.RequestProgress(asking)
-			done()
-			if err != nil && !errors.Is(err, context.DeadlineExceeded) {
-				return true, err
-			}
+		case latest = <-marks:
 		case <-resumed:
-			return true, fmt.Errorf("watching %s/: the connection was lost", m.cfg.Path)
+			return true, errCut
 		case <-ctx.Done():
-			return true, ctx.Err()
+			return true, context.Cause(ctx)
+		}
+		if revision >= latest.revision {
+			m.confirm(latest.at)
 		}
 	}
+}
+
+// mark is a state of etcd.
+type mark struct {
+	cluster  uint64
+	revision int64
+	at       time.Time // it is not older
+}
+
+// askForMarks asks for the newest state, and the member that is watched which one it has. A majority says what is the newest; the member
+// alone would not know.
+func (m *Member) askForMarks(ctx context.Context, client *clientv3.Client, marks chan<- mark) {
+	for pause(ctx, pulse) {
+		at := time.Now()
+		call, cancel := context.WithTimeout(ctx, pulse)
+		r, err := client.Get(call, m.cfg.Path+"/", clientv3.WithKeysOnly())
+		if err == nil {
+			select {
+			case marks <- mark{revision: r.Header.Revision, at: at}:
+			case <-ctx.Done():
+			}
+			client.RequestProgress(call) // what comes of it, or does not, the watch shows
+		}
+		cancel()
+	}
+}
+
+// confirm notes that what is known was all at that time.
+func (m *Member) confirm(at time.Time) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.fresh = later(m.fresh, at)
 }
 
 // noteResumption notes when the client resumes a watch by itself. What happened meanwhile may be missing: older
@@ -126,25 +188,25 @@ func noteResumption(resumed chan<- struct{}) grpc.StreamClientInterceptor {
 	}
 }
 
-// list returns all keys with the prefix at one revision.
-func list(ctx context.Context, client *clientv3.Client, prefix string, options ...clientv3.OpOption) (items []item, revision int64, err error) {
+// list returns all keys with the prefix in one state.
+func list(ctx context.Context, client *clientv3.Client, prefix string, options ...clientv3.OpOption) (items []item, state mark, err error) {
 	from, end := prefix, clientv3.GetPrefixRangeEnd(prefix)
 	for {
-		page := append([]clientv3.OpOption{clientv3.WithRange(end), clientv3.WithLimit(pageSize), clientv3.WithRev(revision)}, options...)
+		page := append([]clientv3.OpOption{clientv3.WithRange(end), clientv3.WithLimit(pageSize), clientv3.WithRev(state.revision)}, options...)
 		call, cancel := bounded(ctx)
 		r, err := client.Get(call, from, page...)
 		cancel()
 		if err != nil {
-			return nil, 0, fmt.Errorf("listing %s: %w", prefix, err)
+			return nil, mark{}, fmt.Errorf("listing %s: %w", prefix, err)
 		}
 		for _, kv := range r.Kvs {
 			items = append(items, toItem(kv))
 		}
-		if revision == 0 {
-			revision = r.Header.Revision
+		if state.revision == 0 {
+			state.cluster, state.revision = r.Header.ClusterId, r.Header.Revision
 		}
 		if !r.More || len(r.Kvs) == 0 {
-			return items, revision, nil
+			return items, state, nil
 		}
 		from = string(r.Kvs[len(r.Kvs)-1].Key) + "\x00"
 	}
@@ -159,14 +221,25 @@ func toItem(kv *mvccpb.KeyValue) item {
 }
 
 // found takes all keys that etcd has.
-func (m *Member) found(items []item) {
+func (m *Member) found(items []item, state mark) {
+	m.turn.Lock()
+	defer m.turn.Unlock()
 	m.mu.Lock()
-	defer m.mu.Unlock()
-	if !m.state.Reached {
-		m.state.Reached = true
+	reached := m.state.Reached
+	m.state.Reached = true
+	m.mu.Unlock()
+	if !reached {
 		m.observer.Reached(m.cfg.URLs, nil)
 	}
-	m.take(func(now time.Time) []update { return m.fleet.replace(items, now) })
+	m.take(func(now time.Time) []update { return m.fleet.replace(items, state, now) })
+	if !m.known {
+		m.known = true
+		for to := range m.sinks {
+			to.Synced()
+		}
+	}
+	// To list and take 100,000 containers takes longer than the silence. What has happened meanwhile the watch tells from now on.
+	m.confirm(time.Now())
 }
 
 // changed takes what the watch tells.
@@ -177,26 +250,36 @@ func (m *Member) changed(events []*clientv3.Event) {
 			items[i].value = nil
 		}
 	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
+	m.turn.Lock()
+	defer m.turn.Unlock()
 	m.take(func(now time.Time) []update { return m.fleet.apply(items, now) })
 }
 
 // lost notes that etcd does not answer.
 func (m *Member) lost(err error) {
+	m.turn.Lock()
+	defer m.turn.Unlock()
+	m.lose(err)
+}
+
+// lose is lost. The caller holds turn.
+func (m *Member) lose(err error) {
 	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.failed(err)
-	m.state.Reached = false
+	m.state.Reached, m.unread, m.unreadAt = false, err, time.Now()
+	m.mu.Unlock()
 	m.observer.Reached(m.cfg.URLs, err)
 	m.take(m.fleet.lost)
 }
 
-// take tells what a change of the fleet brings, and of keys that are skipped from now on. The caller holds mu.
+// take tells what a change of the fleet brings, and of keys that are skipped from now on. The caller holds turn.
 func (m *Member) take(change func(now time.Time) []update) {
+	m.mu.Lock()
 	before := m.skipped()
-	m.tellAll(change(time.Now()))
-	for host, why := range m.skipped() {
+	updates := change(time.Now())
+	after := m.skipped()
+	m.mu.Unlock()
+	m.tellAll(updates)
+	for host, why := range after {
 		if before[host] == "" {
 			m.observer.Skipped(host, why)
 		}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/dockerdiscovery/dockerdiscovery/internal/container"
 	"github.com/dockerdiscovery/dockerdiscovery/internal/engine"
+	"github.com/dockerdiscovery/dockerdiscovery/internal/joint"
 )
 
 // Config says where and what a host tells. Two that are equal are one membership.
@@ -22,9 +23,11 @@ type Config struct {
 	TLS       TLS
 	User      string
 	Password  string           // the file that has it
-	Labels    string           // prefixes of the labels that are told, separated by spaces
+	Labels    string           // that are told, as format.Labels has them, separated by spaces
 	Host      container.HostID // this host's name, in DNS too
+	Filters   string           // which of its containers are told, as Told of Join says; "" for all
 	Addresses string           // at which it is reached from elsewhere, separated by spaces; found if empty
+	Deaf      bool             // it does not listen to others: one process that is many hosts need not know all of them as often
 }
 
 // TLS says how etcd is reached, the zero value for a connection without it. The files are read at each connection.
@@ -45,15 +48,17 @@ type Hosts interface {
 	Host(container.HostID) engine.Sink
 	// Left is called when a host has left, as a whole: what it told is over.
 	Left(container.HostID)
+	// Synced is called once, after all has been told that etcd has: who is not known yet may be there before that.
+	Synced()
 }
 
 // Observer is told what an operator may want to know. Its methods are called from any goroutine and must return soon.
 type Observer interface {
 	// Reached is called when etcd answers, and when it does not any more; then err says why.
 	Reached(at string, err error)
-	// Refused is called when this host's name is another engine's, or another server's of the same engine, and with nil
-	// when it has come to be ours.
-	Refused(host container.HostID, err error)
+	// Told is called when what this host tells can't be written, while others can be read, with why: its name is another's, or etcd does not
+	// let it; and with nil when it is written again.
+	Told(host container.HostID, err error)
 	// Written is called after each transaction with its number of keys.
 	Written(keys int, err error)
 	// Skipped is called when keys of a host are skipped where none was before, or of none with host "".
@@ -66,25 +71,37 @@ type Member struct {
 	cfg      Config
 	watcher  Watcher
 	observer Observer
-	users    int // guarded by membersMu
 
 	local   *local
 	stop    func(keep bool)
 	settled chan struct{}
 	settle  sync.Once
 
-	mu    sync.Mutex // guards the following, and is held while subscribers are called
-	fleet *fleet
+	// turn is held while the fleet changes and subscribers are told of it: that all hosts are there takes seconds for ten thousand containers.
+	// It is taken before mu, and guards these.
+	turn  sync.Mutex
 	sinks map[Hosts]map[container.HostID]engine.Sink
+	known bool // all has been told once that etcd has
+
+	leaving sync.Map // Hosts that are told nothing more
+
+	mu    sync.Mutex // guards the following
+	fleet *fleet     // changes in turn alone
 	state State
+	fresh time.Time   // what is known of others was all then
+	anew  func(error) // has it be read anew
+	// Why others can't be read, and what this host tells can't be written, last, and since when.
+	unread, unwritten     error
+	unreadAt, unwrittenAt time.Time
 }
 
 // State is what there is to say of a membership now.
 type State struct {
 	Reached bool  // what is known of others is what etcd has
 	Owned   bool  // our keys are there, under our name
-	Err     error // why not
+	Err     error // why one of these is not so, nil if both are
 	ErrAt   time.Time
+	Began   time.Time // the membership did
 	Others  []Other
 	Skipped int // keys that are no host's
 	Why     string
@@ -106,50 +123,35 @@ type memberKey struct {
 	Watcher
 }
 
-var (
-	membersMu sync.Mutex
-	members   = map[memberKey]*Member{}
-)
+var members joint.Table[memberKey, *Member]
 
 // Join returns the membership, begun if there is none. The caller must [Member.Leave] it before it releases the watcher. Only the first
-// one's observer is used.
-func Join(cfg Config, w Watcher, o Observer) *Member {
-	membersMu.Lock()
-	defer membersMu.Unlock()
-	key := memberKey{cfg, w}
-	m := members[key]
-	if m == nil {
-		m = newMember(cfg, w, o)
-		members[key] = m
-	}
-	m.users++
-	return m
+// one's observer is used, and told, which reports whether a container is to be told, and is alike for all with the same Filters; nil
+// tells all.
+func Join(cfg Config, w Watcher, o Observer, told func(*container.Container) bool) *Member {
+	return members.Join(memberKey{cfg, w}, func() *Member { return newMember(cfg, w, o, told) })
 }
 
 // Leave ends the use of the membership. With the last one's this host's keys are taken away, unless it is still a member in another way.
 func (m *Member) Leave() {
-	membersMu.Lock()
-	m.users--
-	last, keep := m.users == 0, false
-	if last {
-		delete(members, memberKey{m.cfg, m.watcher})
-		for key := range members {
-			keep = keep || key.Host == m.cfg.Host && key.Path == m.cfg.Path
-		}
+	if !members.Leave(memberKey{m.cfg, m.watcher}) {
+		return
 	}
-	membersMu.Unlock()
-	if last {
-		m.watcher.Unsubscribe(m.local)
-		m.stop(keep)
+	keep := false
+	for key := range members.All() {
+		keep = keep || key.Host == m.cfg.Host && key.Path == m.cfg.Path
 	}
+	m.watcher.Unsubscribe(m.local)
+	m.stop(keep)
 }
 
 // resync is the longest time between two reconciliations of the engine for the sake of other hosts.
 const resync = time.Minute
 
-func newMember(cfg Config, w Watcher, o Observer) *Member {
+func newMember(cfg Config, w Watcher, o Observer, told func(*container.Container) bool) *Member {
 	m := &Member{
-		cfg: cfg, watcher: w, observer: o, local: newLocal(&cfg), settled: make(chan struct{}),
+		state: State{Began: time.Now()},
+		cfg:   cfg, watcher: w, observer: o, local: newLocal(&cfg, told), settled: make(chan struct{}),
 		fleet: newFleet(cfg.Path, cfg.Host), sinks: map[Hosts]map[container.HostID]engine.Sink{},
 	}
 	m.stop = m.run()
@@ -164,16 +166,21 @@ func (m *Member) settleNow() { m.settle.Do(func() { close(m.settled) }) }
 
 // Subscribe gives the hosts all that is known of others, and from then on each change.
 func (m *Member) Subscribe(to Hosts) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
+	m.turn.Lock()
+	defer m.turn.Unlock()
 	m.sinks[to] = map[container.HostID]engine.Sink{}
 	m.tell(to, m.fleet.all())
+	if m.known {
+		to.Synced()
+	}
 }
 
 // Unsubscribe ends the subscription. The hosts are not called after it returns.
 func (m *Member) Unsubscribe(to Hosts) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
+	m.leaving.Store(to, true)
+	defer m.leaving.Delete(to)
+	m.turn.Lock()
+	defer m.turn.Unlock()
 	delete(m.sinks, to)
 }
 
@@ -182,29 +189,31 @@ func (m *Member) State() State {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	s := m.state
+	switch {
+	case !s.Reached:
+		s.Err, s.ErrAt = m.unread, m.unreadAt
+	case !s.Owned:
+		s.Err, s.ErrAt = m.unwritten, m.unwrittenAt
+	}
 	s.Others = m.fleet.others()
 	s.Skipped, s.Why = m.fleet.strayKeys()
 	return s
 }
 
-// failed notes why etcd does not do what it is to. The caller holds mu.
-func (m *Member) failed(err error) {
-	if err != nil {
-		m.state.Err, m.state.ErrAt = err, time.Now()
-	}
-}
-
-// tellAll tells all subscribers. The caller holds mu.
+// tellAll tells all subscribers. The caller holds turn.
 func (m *Member) tellAll(updates []update) {
 	for to := range m.sinks {
 		m.tell(to, updates)
 	}
 }
 
-// tell tells one subscriber. The caller holds mu.
+// tell tells one subscriber, until it leaves. The caller holds turn.
 func (m *Member) tell(to Hosts, updates []update) {
 	sinks := m.sinks[to]
 	for i := range updates {
+		if _, leaves := m.leaving.Load(to); leaves {
+			return
+		}
 		u := &updates[i]
 		if u.left {
 			if sinks[u.host] != nil {
@@ -235,7 +244,10 @@ func (m *Member) tell(to Hosts, updates []update) {
 
 // own tells of this host's addresses: nobody else has these.
 func (m *Member) own(addrs []netip.Addr) {
+	m.turn.Lock()
+	defer m.turn.Unlock()
 	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.tellAll(m.fleet.setOwn(addrs, time.Now()))
+	updates := m.fleet.setOwn(addrs, time.Now())
+	m.mu.Unlock()
+	m.tellAll(updates)
 }

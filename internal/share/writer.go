@@ -1,11 +1,11 @@
 package share
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
@@ -20,6 +20,9 @@ const (
 	compareEvery = time.Minute
 	// byeTime bounds how long a server that stops takes to take its keys away. What stays goes with the lease.
 	byeTime = 2 * time.Second
+	// renewalTimeout bounds a lease's renewal as a session begins. A member passes it on to the leader by a connection of its own, which may
+	// stand still for long after it was cut off, while all else goes well: another one may do better.
+	renewalTimeout = time.Second
 	// goodSession is how long one lasts after which another is tried at once.
 	goodSession = 5 * time.Second
 )
@@ -32,13 +35,16 @@ var (
 // writer keeps this host's keys what they are to be.
 type writer struct {
 	*Member
+	etcd     gate
 	prefix   string // of this host's keys
 	server   string // tells us from the servers before us
 	identity string // of the engine; "" before it is known
 	lease    clientv3.LeaseID
 	// displaced is set after another server of the same engine has taken the keys over: two that took turns would never end.
 	displaced bool
-	refused   error            // last told
+	// forbidden is set while etcd does not let us write: what we have there may be over, so that the lease is not renewed.
+	forbidden bool
+	untold    error            // why what this host tells is not written, as told last
 	known     map[string]known // our keys, below the prefix
 }
 
@@ -51,11 +57,13 @@ type known struct {
 // run starts the membership, and returns what ends it.
 func (m *Member) run() (stop func(keep bool)) {
 	ctx, cancel := context.WithCancel(context.Background())
-	w := &writer{Member: m, prefix: m.cfg.Path + "/" + string(m.cfg.Host) + "/", server: rand.Text()}
+	w := &writer{Member: m, etcd: gate{cfg: &m.cfg}, prefix: m.cfg.Path + "/" + string(m.cfg.Host) + "/", server: rand.Text()}
 	reading, writing := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(reading)
-		m.read(ctx)
+		if !m.cfg.Deaf {
+			m.read(ctx)
+		}
 	}()
 	go func() {
 		defer close(writing)
@@ -80,13 +88,7 @@ func (w *writer) write(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
-		w.mu.Lock()
-		w.state.Owned = false
-		w.failed(err)
-		w.mu.Unlock()
-		if errors.Is(err, errRefused) {
-			w.refuse(err)
-		}
+		w.fail(err)
 		if time.Since(began) > goodSession {
 			retry.Reset()
 		}
@@ -96,19 +98,38 @@ func (w *writer) write(ctx context.Context) {
 	}
 }
 
-// refuse tells once that the name is another's.
-func (w *writer) refuse(err error) {
-	if (err == nil) != (w.refused == nil) {
-		w.observer.Refused(w.cfg.Host, err)
+// fail notes why a session ended. Where others can't be read either, who reads tells of it.
+func (w *writer) fail(err error) {
+	w.forbidden = forbids(err)
+	w.mu.Lock()
+	reached, owned := w.state.Reached, w.state.Owned
+	w.state.Owned, w.unwritten, w.unwrittenAt = false, err, time.Now()
+	w.mu.Unlock()
+	// The next session finds out whose the keys are, and whether another member does better.
+	again := errors.Is(err, errLost) || owned && unanswered(err)
+	if reached && !again && (w.untold == nil || Cure(err) != Cure(w.untold)) {
+		w.untold = err
+		w.observer.Told(w.cfg.Host, err)
 	}
-	w.refused = err
+}
+
+// succeed notes that etcd has what this host tells.
+func (w *writer) succeed() {
+	w.forbidden = false
+	w.mu.Lock()
+	w.state.Owned = true
+	w.mu.Unlock()
+	if w.untold != nil {
+		w.untold = nil
+		w.observer.Told(w.cfg.Host, nil)
+	}
 }
 
 // awaitFacts waits until the engine has told its containers once, and finds out which engine it is.
 func (w *writer) awaitFacts(ctx context.Context) error {
 	for {
 		id, addrs := w.local.engine()
-		if _, known, _ := w.local.wanted(""); known {
+		if w.local.known() {
 			if w.identity = id; id == "" {
 				w.identity = stateIdentity() + " " + string(w.cfg.Host) // a machine may have several
 			}
@@ -128,7 +149,7 @@ func (w *writer) session(ctx context.Context) error {
 	if err := w.awaitFacts(ctx); err != nil {
 		return err
 	}
-	client, err := w.cfg.dial()
+	client, err := w.etcd.connect(ctx)
 	if err != nil {
 		return err
 	}
@@ -139,11 +160,17 @@ func (w *writer) session(ctx context.Context) error {
 	ctx, fail := context.WithCancelCause(ctx)
 	defer fail(context.Canceled)
 	go func() { fail(w.keepAlive(ctx, client)) }()
+	go func() { fail(untilCut(ctx, client)) }()
+	err = w.hold(ctx, client)
+	return cmp.Or(context.Cause(ctx), err)
+}
+
+// hold takes the host's keys and keeps them.
+func (w *writer) hold(ctx context.Context, client *clientv3.Client) error {
 	owner, err := w.acquire(ctx, client)
 	if err != nil {
 		return err
 	}
-	w.refuse(nil)
 	s := &session{writer: w, client: client, owner: owner}
 	if err := s.compare(ctx); err != nil {
 		return err
@@ -155,8 +182,14 @@ func (w *writer) session(ctx context.Context) error {
 func (w *writer) renew(ctx context.Context, client *clientv3.Client) error {
 	call, cancel := bounded(ctx)
 	defer cancel()
-	if w.lease != 0 {
-		if _, err := client.KeepAliveOnce(call, w.lease); !lostLease(err) {
+	if w.lease != 0 && w.forbidden {
+		if r, err := client.TimeToLive(call, w.lease); err != nil || r.TTL > 0 {
+			return err
+		}
+	} else if w.lease != 0 {
+		renewal, cancel := context.WithTimeout(call, renewalTimeout)
+		defer cancel()
+		if _, err := client.KeepAliveOnce(renewal, w.lease); !lostLease(err) {
 			return err
 		}
 	}
@@ -168,19 +201,15 @@ func (w *writer) renew(ctx context.Context, client *clientv3.Client) error {
 	return nil
 }
 
-// keepAlive renews the lease until that can't be. A call that fails may reach another member the next time.
+// keepAlive renews the lease until that can't be. Another member may do better then: there is time for that before the lease is over.
 func (w *writer) keepAlive(ctx context.Context, client *clientv3.Client) error {
-	wait := w.cfg.Lease / 3
-	for pause(ctx, wait) {
-		call, cancel := bounded(ctx)
+	every := w.cfg.Lease / 3
+	for pause(ctx, every) {
+		call, cancel := context.WithTimeout(clientv3.WithRequireLeader(ctx), min(every, callTimeout))
 		_, err := client.KeepAliveOnce(call, w.lease)
 		cancel()
-		wait = w.cfg.Lease / 3
-		if lostLease(err) {
-			return err
-		}
 		if err != nil {
-			wait = maxRetry
+			return fmt.Errorf("renewing the lease: %w", err)
 		}
 	}
 	return ctx.Err()
@@ -228,144 +257,31 @@ func (w *writer) acquire(ctx context.Context, client *clientv3.Client) (owner st
 	return owner, nil
 }
 
-// leave takes the host's keys away. They hang on the lease.
+// leave takes the host's keys away. They hang on the lease, and go with it if that can't be.
 func (w *writer) leave() {
 	if w.lease == 0 {
 		return
 	}
-	client, err := w.cfg.dial()
-	if err != nil {
-		return // they go with the lease
-	}
-	defer client.Close()
 	ctx, cancel := context.WithTimeout(context.Background(), byeTime)
 	defer cancel()
-	if _, err := client.Revoke(ctx, w.lease); err != nil && !lostLease(err) {
-		w.observer.Written(0, fmt.Errorf("taking %s away: %w", w.prefix, err)) // they go with the lease
+	err := w.revoke(ctx)
+	for err != nil && pause(ctx, firstRetry) {
+		err = w.revoke(ctx)
+	}
+	if err != nil {
+		w.observer.Written(0, fmt.Errorf("taking %s away, which goes by itself in %s: %w", w.prefix, w.cfg.Lease, err))
 	}
 }
 
-// session is one with etcd, until something fails.
-type session struct {
-	*writer
-	client *clientv3.Client
-	owner  string
-}
-
-// compare lists our keys. What we have not put there, or hangs on another lease, counts as something else.
-func (s *session) compare(ctx context.Context) error {
-	call := clientv3.WithRequireLeader(ctx)
-	items, _, err := list(call, s.client, s.prefix, clientv3.WithKeysOnly())
+// revoke ends the lease, if there is one still.
+func (w *writer) revoke(ctx context.Context) error {
+	client, err := w.etcd.connect(ctx)
 	if err != nil {
 		return err
 	}
-	before := s.known
-	s.known = make(map[string]known, len(items))
-	for _, i := range items {
-		key := strings.TrimPrefix(i.key, s.prefix)
-		if key == ownerKey {
-			continue
-		}
-		k := before[key]
-		if k.revision != i.revision {
-			k = known{value: "?", revision: i.revision}
-		}
-		s.known[key] = k
+	defer client.Close()
+	if _, err = client.Revoke(ctx, w.lease); lostLease(err) {
+		return nil
 	}
-	return nil
-}
-
-// keep keeps the keys what they are to be.
-func (s *session) keep(ctx context.Context) error {
-	reading, comparing := time.NewTicker(addrsEvery), time.NewTicker(compareEvery)
-	defer reading.Stop()
-	defer comparing.Stop()
-	for {
-		if err := s.mend(ctx); err != nil {
-			return err
-		}
-		select {
-		case <-s.local.dirty:
-		case <-reading.C:
-			if !s.local.findAddrs() {
-				continue
-			}
-		case <-comparing.C:
-			if err := s.compare(ctx); err != nil {
-				return err
-			}
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		}
-	}
-}
-
-// mend writes what is not as it is to be.
-func (s *session) mend(ctx context.Context) error {
-	_, addrs := s.local.engine()
-	s.own(addrs)
-	wanted, _, err := s.local.wanted(s.identity)
-	if err != nil {
-		return err
-	}
-	have := make(map[string]string, len(s.known))
-	for key, k := range s.known {
-		have[key] = k.value
-	}
-	for _, ops := range plan(wanted, have) {
-		err := s.commit(ctx, ops)
-		if noSpace(err) {
-			return errors.Join(err, s.withdraw(ctx, wanted, have))
-		}
-		if err != nil {
-			return err
-		}
-	}
-	s.mu.Lock()
-	s.state.Owned = true
-	s.mu.Unlock()
-	return nil
-}
-
-// withdraw takes away what is no longer so.
-func (s *session) withdraw(ctx context.Context, wanted, have map[string]string) error {
-	for key := range have { // what was committed meanwhile
-		if have[key] = s.known[key].value; s.known[key].revision == 0 {
-			delete(have, key)
-		}
-	}
-	for _, ops := range withdraw(wanted, have, moved) {
-		if err := s.commit(ctx, ops); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// commit makes one transaction, if the keys are ours.
-func (s *session) commit(ctx context.Context, ops []op) error {
-	requests := make([]clientv3.Op, len(ops))
-	for i, o := range ops {
-		if requests[i] = clientv3.OpDelete(s.prefix + o.key); !o.deletes() {
-			requests[i] = clientv3.OpPut(s.prefix+o.key, o.value, clientv3.WithLease(s.lease))
-		}
-	}
-	call, cancel := bounded(ctx)
-	defer cancel()
-	r, err := s.client.Txn(call).If(clientv3.Compare(clientv3.Value(s.prefix+ownerKey), "=", s.owner)).Then(requests...).Commit()
-	if err == nil && !r.Succeeded {
-		s.displaced, err = true, errLost
-	}
-	s.observer.Written(len(ops), err)
-	if err != nil {
-		return fmt.Errorf("writing %s: %w", s.prefix, err)
-	}
-	for _, o := range ops {
-		if o.deletes() {
-			delete(s.known, o.key)
-		} else {
-			s.known[o.key] = known{o.value, r.Header.Revision}
-		}
-	}
-	return nil
+	return err
 }

@@ -77,7 +77,7 @@ func (d *Docker) Explain(asked status.Question) (*status.Explanation, error) {
 	if x.Outcome != zone.Success {
 		d.complete(x, snapshot, &q.View)
 	}
-	for _, h := range append(d.Hosts(), d.swarms()...) {
+	for _, h := range slices.Concat(d.Hosts(), d.swarms(), d.expected()) {
 		if h.State != "current" {
 			x.Hosts = append(x.Hosts, h)
 		}

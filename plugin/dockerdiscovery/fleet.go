@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/dockerdiscovery/dockerdiscovery/internal/asker"
 	"github.com/dockerdiscovery/dockerdiscovery/internal/catalog"
@@ -17,6 +18,9 @@ import (
 type fleet struct {
 	docker *Docker
 	member *share.Member // nil if the block does not share
+	// awaited is a host without containers that stands for those that are not known before etcd has told: names that nobody has are not
+	// denied before that, or before the time of the property startup is over.
+	awaited container.HostID
 
 	mu    sync.Mutex // guards names
 	names map[container.HostID]string
@@ -40,9 +44,13 @@ func (f *fleet) list() (all []container.HostID) {
 	return all
 }
 
-// Host implements share.Hosts. A name that is this zone's own, such as that of its name server's, is not the host's.
+// Host implements share.Hosts. Of one that the block watches itself its endpoint tells. A name that is this zone's own, such as that of its
+// name server's, is not the host's.
 func (f *fleet) Host(id container.HostID) engine.Sink {
 	d, name := f.docker, string(id)
+	if d.host(id) != nil {
+		return unheeded{}
+	}
 	if err := d.config.validName(name); err != nil {
 		log.Warningf("Host %s, of which etcd tells, has no name in DNS: %v", id, err)
 		name = ""
@@ -56,11 +64,33 @@ func (f *fleet) Host(id container.HostID) engine.Sink {
 
 // Left implements share.Hosts.
 func (f *fleet) Left(id container.HostID) {
+	if f.docker.host(id) != nil {
+		return
+	}
 	f.docker.catalog.Remove(id)
 	f.docker.askers.Remove(id)
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	delete(f.names, id)
+}
+
+// Synced implements share.Hosts.
+func (f *fleet) Synced() { f.docker.catalog.Remove(f.awaited) }
+
+// expected is what there is to say of hosts of which etcd has not told yet.
+func (d *Docker) expected() []status.Host {
+	if d.fleet.member == nil {
+		return nil
+	}
+	p := d.catalog.Presence(d.fleet.awaited)
+	if p.Since.IsZero() {
+		return nil
+	}
+	h := status.Host{ID: d.fleet.awaited, Fleet: true, Synced: p.Synced, State: presenceName(p), Since: p.Since}
+	if s := d.fleet.member.State(); s.Err != nil {
+		h.LastError, h.ErrorAt, h.Cure = s.Err.Error(), s.ErrAt, share.Cure(s.Err)
+	}
+	return []status.Host{h}
 }
 
 // otherSink hands what another host tells to the rooms that use it. It implements engine.Sink.
@@ -81,13 +111,24 @@ func (s otherSink) Apply(changes []container.Change) {
 	s.Feed.Apply(changes)
 }
 
+// unheeded takes what nobody asks for. It implements engine.Sink.
+type unheeded struct{}
+
+func (unheeded) Host(container.Host)      {}
+func (unheeded) Apply([]container.Change) {}
+func (unheeded) Synced()                  {}
+func (unheeded) Current(bool, time.Time)  {}
+
 // join has the block's host tell others, and takes what they tell.
 func (d *Docker) join() {
 	if d.config.share == nil {
 		return
 	}
 	d.fleet.docker, d.fleet.names = d, map[container.HostID]string{}
-	d.fleet.member = share.Join(d.instance.shareConfig(d.config.share), d.hosts[0].watcher, sharing)
+	d.fleet.awaited = container.HostID("etcd " + d.config.share.Path) // which is no NAME
+	awaited := d.catalog.Feed(d.fleet.awaited)
+	d.fleet.member = share.Join(d.instance.shareConfig(d.config.share), d.hosts[0].watcher, sharing, d.instance.told(d.config.share))
+	awaited.Current(false, d.fleet.member.State().Began) // a reload does not begin the wait anew
 	d.fleet.member.Subscribe(&d.fleet)
 }
 
@@ -117,6 +158,9 @@ func (d *Docker) otherHosts() (hosts []status.Host) {
 	}
 	s := d.fleet.member.State()
 	for _, o := range s.Others {
+		if d.host(o.Host) != nil {
+			continue
+		}
 		p := d.catalog.Presence(o.Host)
 		h := status.Host{
 			ID: o.Host, Named: d.fleet.name(o.Host) != "", Endpoint: "etcd " + d.config.share.Path + "/" + string(o.Host) + "/",

@@ -20,8 +20,10 @@ import (
 // shareLine is what a server block says of the hosts with which it shares.
 type shareLine struct {
 	share.Config
-	labelPrefix string // the block's, whose labels are told too
-	at          string // file and line
+	labelPrefix string          // the block's, whose labels are told too
+	filters     *naming.Filters // the block's, which say which containers are told
+	toolKeys    []string        // of other tools' labels that the block reads
+	at          string          // file and line
 }
 
 const (
@@ -112,6 +114,11 @@ func (cfg *config) setCredentials(args []string) (err error) {
 }
 
 func (cfg *config) addShareLabels(args []string) error {
+	for _, arg := range args {
+		if strings.HasPrefix(arg, "=") {
+			return fmt.Errorf("'%s' is not the prefix of a label's key", arg)
+		}
+	}
 	cfg.share.Labels = strings.Join(append(strings.Fields(cfg.share.Labels), args...), " ")
 	return nil
 }
@@ -122,12 +129,13 @@ func (cfg *config) completeShare(c *caddy.Controller) error {
 	if s == nil {
 		return nil
 	}
-	if len(cfg.endpoints) != 1 || cfg.endpoints[0].name == "" {
-		return c.Errf("share at %s tells of one engine's host by its NAME, and the block has %d endpoints with one; want '%s', as in 'endpoint unix:///var/run/docker.sock nas'",
-			s.at, len(cfg.endpoints), endpointForm)
+	if len(cfg.endpoints) == 0 || cfg.endpoints[0].name == "" {
+		return c.Errf("share at %s tells of the host of the block's first endpoint by its NAME, and there is none; want '%s', as in 'endpoint unix:///var/run/docker.sock nas'",
+			s.at, endpointForm)
 	}
 	e := &cfg.endpoints[0]
-	s.Host, s.labelPrefix = container.HostID(e.name), cfg.labelPrefix
+	s.Host, s.labelPrefix, s.filters = container.HostID(e.name), cfg.labelPrefix, cfg.filters
+	s.toolKeys = cfg.tools.ToolKeys()
 	var addrs []string
 	for _, ip := range slices.Concat(e.addrs, cfg.publishAddrs) { // one of them has some
 		addrs = append(addrs, ip.String())
@@ -157,9 +165,43 @@ func (i *instance) shareConfig(s *shareLine) share.Config {
 	for _, other := range i.shares {
 		if other.Host == s.Host {
 			labels = append(labels, other.labelPrefix+".")
+			for _, key := range other.toolKeys {
+				labels = append(labels, "="+key)
+			}
 		}
 	}
 	slices.Sort(labels)
 	cfg.Labels = strings.Join(slices.Compact(labels), " ")
+	var filters []string
+	for _, f := range i.filters(s) {
+		filters = append(filters, f.String())
+	}
+	slices.Sort(filters)
+	cfg.Filters = strings.Join(slices.Compact(filters), " or ")
 	return cfg
+}
+
+// filters returns those of all blocks of the host, none if one lets all in.
+func (i *instance) filters(s *shareLine) (all []*naming.Filters) {
+	for _, other := range i.shares {
+		if other.Host != s.Host {
+			continue
+		}
+		if other.filters == nil {
+			return nil
+		}
+		all = append(all, other.filters)
+	}
+	return all
+}
+
+// told returns what reports whether a container of the host is to be told: one of its blocks lets it in. It is nil if all are.
+func (i *instance) told(s *shareLine) func(*container.Container) bool {
+	filters := i.filters(s)
+	if len(filters) == 0 {
+		return nil
+	}
+	return func(c *container.Container) bool {
+		return slices.ContainsFunc(filters, func(f *naming.Filters) bool { return f.Lack(c) == "" })
+	}
 }

@@ -9,11 +9,15 @@ import (
 	"testing"
 	"time"
 
+	"github.com/coredns/coredns/plugin/pkg/dnstest"
+	"github.com/coredns/coredns/plugin/test"
 	"github.com/miekg/dns"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/dockerdiscovery/dockerdiscovery/internal/engine"
 	"github.com/dockerdiscovery/dockerdiscovery/internal/enginetest"
 	"github.com/dockerdiscovery/dockerdiscovery/internal/share"
+	"github.com/dockerdiscovery/dockerdiscovery/internal/status"
 	"github.com/dockerdiscovery/dockerdiscovery/test/inprocess"
 	"github.com/dockerdiscovery/dockerdiscovery/test/rig"
 )
@@ -45,26 +49,25 @@ func TestParseShare(t *testing.T) {
 		}
 	}
 	for text, want := range map[string][]string{
-		block("share consul http://a:1"):                                                            {":4", "'consul' is no store", shareForm},
-		block("share etcd"):                                                                         {":4", "share has 1 arguments", shareForm},
-		block("share etcd a:2379"):                                                                  {":4", "'a:2379' is no URL of etcd's", shareForm},
-		block("share etcd http://u:p@a:2379"):                                                       {":4", "is no URL of etcd's"},
-		block("share etcd http://a:1 https://b:1"):                                                  {":4", "'https://b:1' is https, and the URL before it http"},
-		block("share etcd http://a:1 http://a:1"):                                                   {":4", "'http://a:1' stands there twice"},
-		block("share etcd http://a:1\n share etcd http://b:1"):                                      {":5", "share stands in line 4 already"},
-		block("share etcd http://a:1 {\n path /\n}"):                                                {":5", "'/' is no path", pathForm},
-		block("share etcd http://a:1 {\n path a//b\n}"):                                             {":5", "'a//b' is no path"},
-		block("share etcd http://a:1 {\n lease 1s\n}"):                                              {":5", "'1s' is no such time", "from 5s to 10m0s"},
-		block("share etcd http://a:1 {\n lease 5500ms\n}"):                                          {":5", "'5500ms' is no such time", "whole seconds"},
-		block("share etcd http://a:1 {\n tls\n}"):                                                   {":5", "tls is for URLs https://HOST:PORT"},
-		block("share etcd https://a:1 {\n tls /no/such.pem\n}"):                                     {":5", "/no/such.pem"},
-		block("share etcd http://a:1 {\n credentials u\n}"):                                         {":5", "credentials has 1 arguments", "credentials USER FILE"},
-		block("share etcd http://a:1 {\n credentials u " + dir + "/x\n}"):                           {":5", "no such file"},
-		block("share etcd http://a:1 {\n credentials u " + dir + "/empty\n}"):                       {":5", "has no password in its first line"},
-		block("share etcd http://a:1 {\n ttl 5\n}"):                                                 {":5", "unknown property 'ttl': want one of credentials, labels, lease, path, tls"},
-		"docker docker. {\n share etcd http://a:1\n}":                                               {"Testfile:2", "tells of one engine's host by its NAME", "endpoint unix:///var/run/docker.sock nas"},
-		"docker docker. {\n endpoint unix:///a\n share etcd http://a:1\n}":                          {"Testfile:3", "by its NAME"},
-		"docker docker. {\n endpoint unix:///a a\n endpoint unix:///b b\n share etcd http://a:1\n}": {"Testfile:4", "the block has 2 endpoints"},
+		block("share consul http://a:1"):                                      {":4", "'consul' is no store", shareForm},
+		block("share etcd"):                                                   {":4", "share has 1 arguments", shareForm},
+		block("share etcd a:2379"):                                            {":4", "'a:2379' is no URL of etcd's", shareForm},
+		block("share etcd http://u:p@a:2379"):                                 {":4", "is no URL of etcd's"},
+		block("share etcd http://a:1 https://b:1"):                            {":4", "'https://b:1' is https, and the URL before it http"},
+		block("share etcd http://a:1 http://a:1"):                             {":4", "'http://a:1' stands there twice"},
+		block("share etcd http://a:1\n share etcd http://b:1"):                {":5", "share stands in line 4 already"},
+		block("share etcd http://a:1 {\n path /\n}"):                          {":5", "'/' is no path", pathForm},
+		block("share etcd http://a:1 {\n path a//b\n}"):                       {":5", "'a//b' is no path"},
+		block("share etcd http://a:1 {\n lease 1s\n}"):                        {":5", "'1s' is no such time", "from 5s to 10m0s"},
+		block("share etcd http://a:1 {\n lease 5500ms\n}"):                    {":5", "'5500ms' is no such time", "whole seconds"},
+		block("share etcd http://a:1 {\n tls\n}"):                             {":5", "tls is for URLs https://HOST:PORT"},
+		block("share etcd https://a:1 {\n tls /no/such.pem\n}"):               {":5", "/no/such.pem"},
+		block("share etcd http://a:1 {\n credentials u\n}"):                   {":5", "credentials has 1 arguments", "credentials USER FILE"},
+		block("share etcd http://a:1 {\n credentials u " + dir + "/x\n}"):     {":5", "no such file"},
+		block("share etcd http://a:1 {\n credentials u " + dir + "/empty\n}"): {":5", "has no password in its first line"},
+		block("share etcd http://a:1 {\n ttl 5\n}"):                           {":5", "unknown property 'ttl': want one of credentials, labels, lease, path, tls"},
+		"docker docker. {\n share etcd http://a:1\n}":                         {"Testfile:2", "tells of the host of the block's first endpoint by its NAME", "endpoint unix:///var/run/docker.sock nas"},
+		"docker docker. {\n endpoint unix:///a\n share etcd http://a:1\n}":    {"Testfile:3", "by its NAME"},
 	} {
 		parseFails(t, text, want)
 	}
@@ -91,8 +94,8 @@ func TestSharesAlike(t *testing.T) {
 		}
 	}
 	i := &instance{}
-	for _, prefix := range []string{"org.y", "org.x"} {
-		cfg, err := parseText("docker docker. {\n endpoint unix:///a nas\n label_prefix "+prefix+"\n share etcd http://a:1 {\n labels z.\n }\n}", ".")
+	for _, line := range []string{"label_prefix org.y", "label_prefix org.x", "labels orbstack caddy", "labels kevinjqiu {\n key q.host\n }"} {
+		cfg, err := parseText("docker docker. {\n endpoint unix:///a nas\n "+line+"\n share etcd http://a:1 {\n labels z.\n }\n}", ".")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -100,7 +103,7 @@ func TestSharesAlike(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if got, want := i.shareConfig(i.shares[0]).Labels, "com.docker.compose. com.docker.stack. com.docker.swarm. org.x. org.y. z."; got != want {
+	if got, want := i.shareConfig(i.shares[0]).Labels, "=caddy =caddy_* =coredns.dockerdiscovery.host =dev.orbstack.domains =q.host com.docker.compose. com.docker.stack. com.docker.swarm. coredns.dockerdiscovery. org.x. org.y. z."; got != want {
 		t.Errorf("told are the labels %s, want %s", got, want)
 	}
 }
@@ -135,7 +138,7 @@ func TestShareAnswers(t *testing.T) {
 	etcd := rig.NewEtcd(t, 1)
 	nas, pi := publishing(t, "web"), publishing(t, "web")
 	block := func(e *enginetest.Engine, name, addr string) string {
-		return fmt.Sprintf("%s:%s {\n docker docker {\n endpoint %s %s %s\n publish\n share etcd %s\n }\n}\n", "docker", freePort(t), e.Host(), name, addr, etcd.URLs())
+		return fmt.Sprintf("%s:%s {\n docker docker {\n ttl 60\n endpoint %s %s %s\n publish\n share etcd %s\n }\n}\n", "docker", freePort(t), e.Host(), name, addr, etcd.URLs())
 	}
 	s := inprocess.Serve(t, block(nas, "nas", "192.0.2.1")+block(pi, "pi", "192.0.2.2"))
 	blocks := map[string]*Docker{}
@@ -170,9 +173,24 @@ func TestShareAnswers(t *testing.T) {
 	if len(shown) != 2 || shown[1].ID != "nas" || shown[1].State != "current" || shown[1].Containers != 21 || shown[1].Endpoint != "etcd /dockerdiscovery/nas/" {
 		t.Errorf("/hosts has %+v", shown)
 	}
+	ttl := func(name string) uint32 {
+		t.Helper()
+		rec := dnstest.NewRecorder(&test.ResponseWriter{RemoteIP: lan})
+		blocks["pi"].ServeDNS(t.Context(), rec, new(dns.Msg).SetQuestion(name, dns.TypeA))
+		if rec.Msg == nil || len(rec.Msg.Answer) == 0 {
+			t.Fatalf("no answer for %s", name)
+		}
+		return rec.Msg.Answer[0].Header().Ttl
+	}
+	if ttl("web.nas.docker.") != 60 || ttl("web.pi.docker.") != 60 {
+		t.Error("while all is well the TTL is not the zone's")
+	}
 	etcd.Members[0].End()
 	eventually(t, "pi counts nas as away", func() bool { return blocks["pi"].Hosts()[1].State == "away" })
 	answers("pi", "web.nas.docker.", "192.0.2.1") // what was known last
+	if others, own := ttl("web.nas.docker."), ttl("web.pi.docker."); others > 5 || own != 60 {
+		t.Errorf("while etcd is away the TTL is %d for another host's container, and %d for its own", others, own)
+	}
 	if got := blocks["pi"].Info().Warnings; len(got) == 0 || !strings.Contains(got[len(got)-1], "Sharing through etcd") {
 		t.Errorf("while etcd is away there is no warning: %q", got)
 	}
@@ -181,6 +199,105 @@ func TestShareAnswers(t *testing.T) {
 	if err := s.Stop(); err != nil {
 		t.Error(err)
 	}
+}
+
+// TestShareStarts has a server start while etcd is away: nobody's name is denied before etcd has told who there is, or the time of startup is
+// over, which a reload does not begin anew; and its own host is answered for all the while.
+func TestShareStarts(t *testing.T) {
+	etcd := rig.NewEtcd(t, 1)
+	etcd.Members[0].End()
+	nas, pi := publishing(t, "web"), publishing(t, "web")
+	ports := map[*enginetest.Engine]string{nas: freePort(t), pi: freePort(t)}
+	block := func(e *enginetest.Engine, host string, ttl int, startup string) string {
+		return fmt.Sprintf("docker:%s {\n docker {\n endpoint %s %s\n startup %s\n ttl %d\n publish\n share etcd %s\n }\n}\n", ports[e], e.Host(), host, startup, ttl, etcd.URLs())
+	}
+	s := inprocess.Serve(t, block(nas, "nas 192.0.2.1", 5, "1h")+block(pi, "pi 192.0.2.2", 5, "1s"))
+	const lan = "198.51.100.7"
+	at := func(host string) *Docker {
+		for _, d := range running() {
+			if d.hosts[0].name == host {
+				return d
+			}
+		}
+		t.Fatalf("no block has %s", host)
+		return nil
+	}
+	expect(t, at("nas"), lan, "web.nas.docker.", "192.0.2.1")
+	expect(t, at("nas"), lan, "web.pi.docker.", "SERVFAIL, <nil>")
+	if at("nas").Ready() {
+		t.Error("it is ready before it knows of others")
+	}
+	x := explain(t, at("nas"), status.Question{Name: "web.pi.docker.", Type: dns.TypeA, From: lan})
+	if x.Cause != status.NotReady || !strings.Contains(x.Short(), "etcd has not told of the other hosts yet") || !strings.Contains(x.Cure(), "etcd is off") {
+		t.Errorf("the reason is %s: %s; %s", x.Cause, x.Short(), x.Cure())
+	}
+	eventually(t, "pi waits no longer", func() bool { return dig(t, at("pi"), lan, "web.nas.docker.", dns.TypeA) == "NXDOMAIN" })
+	if err := s.Reload(block(nas, "nas 192.0.2.1", 6, "1h") + block(pi, "pi 192.0.2.2", 6, "1s")); err != nil {
+		t.Fatal(err)
+	}
+	expect(t, at("nas"), lan, "web.pi.docker.", "SERVFAIL, <nil>")
+	expect(t, at("pi"), lan, "web.nas.docker.", "NXDOMAIN")
+	etcd.Start(t)
+	for host, asks := range map[string]string{"nas": "pi", "pi": "nas"} {
+		eventually(t, host+" knows of "+asks, func() bool {
+			return strings.HasPrefix(dig(t, at(host), lan, "web."+asks+".docker.", dns.TypeA), "192.0.2.")
+		})
+		expect(t, at(host), lan, "nobody.docker.", "NXDOMAIN")
+		if !at(host).Ready() {
+			t.Errorf("%s is not ready", host)
+		}
+	}
+}
+
+// TestShareBesideEndpoints has a block watch an engine itself whose host tells of itself too, as one does that asks a Swarm's manager. What the
+// endpoint says counts, and stays when the host has left etcd.
+func TestShareBesideEndpoints(t *testing.T) {
+	etcd := rig.NewEtcd(t, 1)
+	nas, pi, box := publishing(t, "web"), publishing(t, "web"), publishing(t, "web")
+	block := func(e *enginetest.Engine, name, addr, more string) string {
+		return fmt.Sprintf("docker:%s {\n docker docker {\n endpoint %s %s %s\n %s\n publish\n share etcd %s\n }\n}\n", freePort(t), e.Host(), name, addr, more, etcd.URLs())
+	}
+	beside := "endpoint " + nas.Host() + " nas 192.0.2.9"
+	inprocess.Serve(t, block(pi, "pi", "192.0.2.2", beside)+block(box, "box", "192.0.2.3", ""))
+	var d *Docker
+	for _, o := range running() {
+		if len(o.hosts) == 2 {
+			d = o
+		}
+	}
+	const lan = "198.51.100.7"
+	answers := func(name, want string) {
+		t.Helper()
+		eventually(t, want+" for "+name, func() bool { return dig(t, d, lan, name, dns.TypeA) == want })
+	}
+	answers("web.box.docker.", "192.0.2.3")
+	answers("web.nas.docker.", "192.0.2.9")
+	other := share.Config{URLs: etcd.URLs(), Path: defaultSharePath, Lease: defaultLease, Host: "nas", Addresses: "192.0.2.1"}
+	w := engine.Watch(d.hosts[1].Endpoint, observed)
+	t.Cleanup(w.Release)
+	m := share.Join(other, w, sharing, nil)
+	heard := func(there bool) func() bool {
+		return func() bool {
+			return there == slices.ContainsFunc(d.fleet.member.State().Others, func(o share.Other) bool { return o.Host == "nas" && o.Here })
+		}
+	}
+	eventually(t, "etcd tells of nas", heard(true))
+	answers("web.nas.docker.", "192.0.2.9")
+	all := strings.Fields(dig(t, d, lan, "web.docker.", dns.TypeA))
+	slices.Sort(all)
+	if got := strings.Join(all, " "); got != "192.0.2.2 192.0.2.3 192.0.2.9" {
+		t.Errorf("web.docker. is at %s", got)
+	}
+	var shown []string
+	for _, h := range d.Hosts() {
+		shown = append(shown, string(h.ID))
+	}
+	if got := strings.Join(shown, " "); got != "pi nas box" {
+		t.Errorf("/hosts has %s", got)
+	}
+	m.Leave()
+	eventually(t, "nas leaves etcd", heard(false))
+	answers("web.nas.docker.", "192.0.2.9")
 }
 
 func errText(err error) string {

@@ -7,7 +7,6 @@ import (
 	"github.com/coredns/coredns/plugin"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
-	"golang.org/x/time/rate"
 
 	"github.com/dockerdiscovery/dockerdiscovery/internal/container"
 	"github.com/dockerdiscovery/dockerdiscovery/internal/share"
@@ -77,13 +76,11 @@ func collectShares(gauge func(*prometheus.Desc, float64, ...string)) {
 
 // shareObserver logs what an operator can act on, and counts the rest. It implements share.Observer.
 type shareObserver struct {
-	writing rate.Sometimes // logs why it fails
-
 	mu   sync.Mutex // guards the following
 	away map[string]time.Time
 }
 
-var sharing = &shareObserver{writing: rate.Sometimes{Interval: flapAfter}, away: map[string]time.Time{}}
+var sharing = &shareObserver{away: map[string]time.Time{}}
 
 // Reached logs that etcd is away once, and again after a while.
 func (o *shareObserver) Reached(at string, err error) {
@@ -102,19 +99,19 @@ func (o *shareObserver) Reached(at string, err error) {
 	}
 }
 
-func (o *shareObserver) Refused(host container.HostID, err error) {
+// Told logs what keeps this host from telling others.
+func (o *shareObserver) Told(host container.HostID, err error) {
 	if err == nil {
 		log.Infof("This host tells others as %s what its containers are", host)
 		return
 	}
-	log.Errorf("This host does not tell others what its containers are, trying again: %v; give one of the two another NAME", err)
+	log.Errorf("This host does not tell others as %s what its containers are, trying again: %v%s", host, err, withCure(share.Cure(err)))
 }
 
 func (o *shareObserver) Written(_ int, err error) {
 	result := "ok"
 	if err != nil {
 		result = "error"
-		o.writing.Do(func() { log.Errorf("Telling others through etcd, trying again: %v%s", err, withCure(share.Cure(err))) })
 	}
 	shareWrites.WithLabelValues(result).Inc()
 }

@@ -17,14 +17,14 @@ import (
 
 const patience = 30 * time.Second
 
-// serve starts the binary, which watches the engine as host nas.
-func serve(t *testing.T, engine string) *rig.Server {
+// serve starts the binary, which watches the engine as host nas, by a block that has these lines too.
+func serve(t *testing.T, engine, lines string) *rig.Server {
 	t.Helper()
 	path, err := binary()
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := rig.Serve(rig.Config{Binary: path, Dir: t.TempDir(), Body: "reload\ndocker docker. {\n endpoint " + engine + " nas\n}"})
+	s, err := rig.Serve(rig.Config{Binary: path, Dir: t.TempDir(), Body: "reload\ndocker docker. {\n endpoint " + engine + " nas\n" + lines + "\n}"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -50,7 +50,7 @@ func lively(t *testing.T) *rig.Server {
 	if err := e.Down(); err != nil {
 		t.Fatal(err)
 	}
-	s := serve(t, e.Host())
+	s := serve(t, e.Host(), "share etcd http://127.0.0.1:1")
 	err := s.Await(patience, s.Listens)
 	if err != nil {
 		t.Fatal(err)

@@ -152,7 +152,7 @@ func TestEngineAwayFires(t *testing.T) {
 		e := enginetest.New(t)
 		host, stop, start = e.Host(), e.Down, e.Up
 	}
-	s := serve(t, host)
+	s := serve(t, host, "")
 	if err := s.AwaitReady(patience); err != nil {
 		t.Fatal(err)
 	}

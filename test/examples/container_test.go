@@ -5,7 +5,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"testing"
 
 	"github.com/dockerdiscovery/dockerdiscovery/test/rig"
@@ -49,8 +48,6 @@ frontend proxy
 	default_backend engine
 `
 
-var library = regexp.MustCompile(`/\S+`)
-
 // socketProxy returns an image that stands for the public one: HAProxy, as that is, of this machine, and busybox.
 func socketProxy(t *testing.T) string {
 	t.Helper()
@@ -58,29 +55,26 @@ func socketProxy(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	libraries, err := rig.Output(exec.Command("ldd", haproxy))
+	tree, err := theRun.NewTree("socket-proxy")
+	if err == nil {
+		err = tree.AddBusybox()
+	}
+	if err == nil {
+		err = tree.AddPrograms(haproxy)
+	}
+	if err == nil {
+		err = os.WriteFile(filepath.Join(tree.Dir, "haproxy.cfg"), []byte(proxyConfig), 0o644)
+	}
+	var tarball string
+	if err == nil {
+		tarball, err = tree.Pack()
+	}
 	if err != nil {
-		t.Fatalf("ldd %s: %v: %s", haproxy, err, libraries)
-	}
-	tree := filepath.Join(theRun.Folder, "socket-proxy")
-	for _, dir := range []string{"lib64", "usr"} {
-		if err := os.MkdirAll(filepath.Join(tree, dir), 0o755); err != nil {
-			t.Fatal(err)
-		}
-	}
-	copyFiles := append([]string{"--dereference", "--parents", "--target-directory", tree, haproxy}, library.FindAllString(libraries, -1)...)
-	if out, err := exec.Command("cp", copyFiles...).CombinedOutput(); err != nil {
-		t.Fatalf("cp: %v: %s", err, out)
-	}
-	if err := os.WriteFile(filepath.Join(tree, "haproxy.cfg"), []byte(proxyConfig), 0o644); err != nil {
 		t.Fatal(err)
-	}
-	if out, err := exec.Command("tar", "--create", "--file", tree+".tar", "--directory", tree, ".", "--directory", filepath.Join(theRun.Folder, "busybox"), "./bin").CombinedOutput(); err != nil {
-		t.Fatalf("tar: %v: %s", err, out)
 	}
 	image := "dockerdiscovery-socket-proxy:" + theRun.ID
 	entry := fmt.Sprintf(`ENTRYPOINT [%q, "-W", "-db", "-f", "/haproxy.cfg"]`, haproxy)
-	if out, err := rig.Docker("import", "--change", entry, "--change", "ENV PATH=/bin", "--change", "LABEL "+theRun.Label(), tree+".tar", image); err != nil {
+	if out, err := rig.Docker(theRun.ImportTree(tarball, image, entry)...); err != nil {
 		t.Fatalf("docker import: %v: %s", err, out)
 	}
 	return image

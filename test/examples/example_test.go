@@ -11,6 +11,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -32,6 +33,7 @@ type example struct {
 	dir      string              // of the copy
 	known    bindings            // also of addresses in the example's files
 	places   map[string][]string // the command that takes a command to where it is to run, if not here
+	before   map[string]func()   // what is to be done before the first command of a place
 	projects []string            // of Compose
 	env      []string
 	servers  []server
@@ -63,7 +65,11 @@ func open(t *testing.T, name string, addrs bindings, projects ...string) *exampl
 		if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
 			return err
 		}
-		return os.WriteFile(to, []byte(e.adapt(path, string(content))), 0o644)
+		info, err := entry.Info()
+		if err != nil {
+			return err
+		}
+		return os.WriteFile(to, []byte(e.adapt(path, string(content))), info.Mode())
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -113,12 +119,22 @@ func (e *example) remove() {
 	}
 }
 
-// run does what the README says, and compares what comes of it with what the README shows.
+// run does what the example's README says, and compares what comes of it with what the README shows.
 func (e *example) run() {
 	e.t.Helper()
-	for _, s := range steps(e.t, filepath.Join(root, "examples", e.name, "README.md")) {
-		if s.place == serving {
-			e.serve(s.command)
+	e.follow(filepath.Join(root, "examples", e.name, "README.md"))
+}
+
+// follow does what a page says.
+func (e *example) follow(page string) {
+	e.t.Helper()
+	for _, s := range steps(e.t, page) {
+		if before := e.before[s.place]; before != nil {
+			before()
+			delete(e.before, s.place)
+		}
+		if s.place == serving || strings.HasPrefix(s.place, serving+" ") {
+			e.serve(s.place, s.command)
 		} else {
 			e.do(s)
 		}
@@ -164,22 +180,24 @@ func (e *example) environ() []string {
 	return slices.Concat(os.Environ(), []string{theRun.Environ(), "BUSYBOX_IMAGE=" + busybox}, e.env)
 }
 
-var compose = regexp.MustCompile(`\bdocker compose\b((?: -[fp] \S+)*)( exec\b)?`)
+var (
+	// serverBinary finds the server as a user has built it in the repository's root.
+	serverBinary = regexp.MustCompile(`(?:\.\./\.\.|\.)/coredns\b`)
+	// marking finds what makes containers and networks without Compose.
+	marking = regexp.MustCompile(`\bdocker (?:run|network create)\b`)
+	// nginx finds a container of the public image. Its ID, which the engine prints, is another each time.
+	nginx = regexp.MustCompile(`^(docker run -d .*) nginx$`)
+)
 
 // command is what a user types, as it is run here: with this run's addresses, by root, by the
 // Docker Compose that there is, without a terminal.
 func (e *example) command(place, typed string) []string {
 	line := e.known.apply(typed)
 	line = strings.ReplaceAll(line, "sudo ", "")
-	line = strings.ReplaceAll(line, "../../coredns", binary)
-	line = compose.ReplaceAllStringFunc(line, func(found string) string {
-		m := compose.FindStringSubmatch(found)
-		if m[2] != "" {
-			m[2] += " -T"
-		}
-		return strings.Join(rig.Compose(), " ") + m[1] + m[2]
-	})
-	return slices.Concat(e.places[place], []string{"sh", "-c", line})
+	line = serverBinary.ReplaceAllString(line, binary)
+	line = nginx.ReplaceAllString(line, "$1 "+busybox+" sleep 1h >/dev/null")
+	line = marking.ReplaceAllString(line, "$0 --label "+theRun.Label())
+	return slices.Concat(e.places[place], []string{"sh", "-c", rig.ComposeLine(line)})
 }
 
 // server is a command that runs until the test's end.
@@ -188,21 +206,44 @@ type server struct {
 	typed string
 }
 
-// serve starts a server. CoreDNS is waited for.
-func (e *example) serve(typed string) {
+// serve starts a server at the place. CoreDNS is waited for.
+func (e *example) serve(place, typed string) {
 	e.t.Helper()
-	command := e.command(serving, "exec "+strings.TrimPrefix(typed, "sudo "))
+	command := e.command(place, "exec "+strings.TrimPrefix(typed, "sudo "))
 	cmd := exec.Command(command[0], command[1:]...)
 	cmd.Dir, cmd.Env = e.dir, e.environ()
 	p, err := rig.Start(cmd)
 	if err != nil {
 		e.t.Fatal(err)
 	}
-	p.StopAfter(e.t, 30*time.Second)
+	e.t.Cleanup(func() {
+		err := p.Stop(30 * time.Second)
+		status, _ := p.Cmd.ProcessState.Sys().(syscall.WaitStatus)
+		if asked := status.Signaled() && status.Signal() != syscall.SIGKILL; err != nil && !asked { // etcd ends by the signal that asks it to
+			e.t.Error(err)
+		}
+		if e.t.Failed() {
+			e.t.Logf("%s said:\n%s", typed, p.Log)
+		}
+	})
 	e.servers = append(e.servers, server{p, typed})
 	if strings.Contains(typed, "coredns") {
 		e.eventually(p.Listens)
 	}
+}
+
+// end ends the server whose command has the word, as Ctrl-C does.
+func (e *example) end(word string) {
+	e.t.Helper()
+	i := slices.IndexFunc(e.servers, func(s server) bool { return strings.Contains(s.typed, word) })
+	if i < 0 {
+		e.t.Fatalf("no server %s", word)
+	}
+	if err := e.servers[i].Signal(os.Interrupt); err != nil {
+		e.t.Fatal(err)
+	}
+	<-e.servers[i].Exited
+	e.servers = slices.Delete(e.servers, i, i+1)
 }
 
 // logOf is what the server has said whose command has the word.

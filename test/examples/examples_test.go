@@ -1,8 +1,6 @@
 package examples
 
 import (
-	"net"
-	"net/netip"
 	"os"
 	"path/filepath"
 	"testing"
@@ -20,6 +18,7 @@ var examples = map[string]func(*testing.T){
 	"split-dns":      testSplitDNS,
 	"two-hosts":      testTwoHosts,
 	"swarm":          testSwarm,
+	"fleet":          testFleet,
 	"rabbitmq":       testRabbitMQ,
 	"in-a-container": testInAContainer,
 }
@@ -45,23 +44,9 @@ func TestExamples(t *testing.T) {
 // docker0 is the host's address on the default bridge, by the one that the examples give.
 func docker0(t *testing.T) bindings {
 	t.Helper()
-	bridge, err := rig.Docker("network", "inspect", "-f", `{{index .Options "com.docker.network.bridge.name"}}`, "bridge")
-	if err != nil {
-		t.Fatalf("the default bridge: %s", bridge)
-	}
-	link, err := net.InterfaceByName(bridge)
+	addr, err := rig.Docker0()
 	if err != nil {
 		t.Fatal(err)
 	}
-	addrs, err := link.Addrs()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, addr := range addrs {
-		if prefix, err := netip.ParsePrefix(addr.String()); err == nil && prefix.Addr().Is4() {
-			return bindings{"172.17.0.1": prefix.Addr().String()}
-		}
-	}
-	t.Fatalf("%s has no IPv4 address", bridge)
-	return nil
+	return bindings{"172.17.0.1": addr.String()}
 }

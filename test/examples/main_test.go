@@ -8,9 +8,7 @@ package examples
 import (
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"strings"
 	"testing"
 
 	"github.com/dockerdiscovery/dockerdiscovery/test/rig"
@@ -33,7 +31,7 @@ func setUp(run rig.Run) error {
 	if os.Geteuid() != 0 {
 		return fmt.Errorf("the examples serve port 53: root is needed")
 	}
-	if err := rig.Need("busybox", "curl", "dig", "dnsmasq", "haproxy", "ip", "nsd", "ssh-keygen", "ssh-keyscan", rig.Sshd); err != nil {
+	if err := rig.Need("busybox", "curl", "dig", "dnsmasq", "etcd", "etcdctl", "haproxy", "ip", "nsd", "openssl", "ssh-keygen", "ssh-keyscan", rig.Sshd); err != nil {
 		return err
 	}
 	binary = filepath.Join(run.Folder, "coredns")
@@ -46,32 +44,16 @@ func setUp(run rig.Run) error {
 
 // importBusybox makes an image of the host's busybox.
 func importBusybox() error {
-	tree := filepath.Join(theRun.Folder, "busybox")
-	bin := filepath.Join(tree, "bin")
-	if err := os.MkdirAll(bin, 0o755); err != nil {
-		return err
+	tree, err := theRun.NewTree("busybox")
+	if err == nil {
+		err = tree.AddBusybox()
 	}
-	host, err := exec.LookPath("busybox")
+	if err == nil {
+		busyboxTarball, err = tree.Pack()
+	}
 	if err != nil {
 		return err
 	}
-	applets, err := rig.Output(exec.Command(host, "--list"))
-	if err != nil {
-		return fmt.Errorf("busybox --list: %w: %s", err, applets)
-	}
-	if out, err := exec.Command("cp", "-L", host, filepath.Join(bin, "busybox")).CombinedOutput(); err != nil {
-		return fmt.Errorf("cp: %w: %s", err, out)
-	}
-	for _, applet := range strings.Fields(applets) {
-		if err := os.Symlink("busybox", filepath.Join(bin, applet)); err != nil && !os.IsExist(err) {
-			return err
-		}
-	}
-	tarball := tree + ".tar"
-	if out, err := exec.Command("tar", "-C", tree, "-cf", tarball, ".").CombinedOutput(); err != nil {
-		return fmt.Errorf("tar: %w: %s", err, out)
-	}
-	busyboxTarball = tarball
 	out, err := rig.Docker(importCommand()...)
 	if err != nil {
 		return fmt.Errorf("docker import: %w: %s", err, out)
@@ -81,5 +63,5 @@ func importBusybox() error {
 
 // importCommand is the docker command that makes the tarball of busybox an image.
 func importCommand() []string {
-	return []string{"import", "--change", `CMD ["sh"]`, "--change", "ENV PATH=/bin", "--change", "LABEL " + theRun.Label(), busyboxTarball, busybox}
+	return theRun.ImportTree(busyboxTarball, busybox, `CMD ["sh"]`)
 }

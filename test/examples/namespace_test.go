@@ -111,7 +111,7 @@ func (e *example) serveResolved(lan rig.LAN) {
 	if err != nil {
 		e.t.Fatalf("no systemd-resolved: %v: %s", err, program)
 	}
-	e.serve(fmt.Sprintf("sh %q %q %v", e.file("resolved.sh", startResolved), program, lan.Host))
+	e.serve(serving, fmt.Sprintf("sh %q %q %v", e.file("resolved.sh", startResolved), program, lan.Host))
 }
 
 const exampleOrg = "198.51.100.80"

@@ -3,38 +3,22 @@ package examples
 import (
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
-
-	"github.com/dockerdiscovery/dockerdiscovery/test/rig"
 )
 
 func testRabbitMQ(t *testing.T) {
 	e := open(t, "rabbitmq", docker0(t))
-	e.env = []string{"RABBITMQ_IMAGE=" + rabbitMQ(t)}
+	image, err := theRun.RabbitMQImage(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e.env = []string{"RABBITMQ_IMAGE=" + image}
 	e.run()
 	e.checkQueries()
 	e.control()
-}
-
-// rabbitMQ returns the image that stands for the public one. It is built once for all runs,
-// and gets this run's mark in a name of its own.
-func rabbitMQ(t *testing.T) string {
-	t.Helper()
-	built, err := rig.Output(exec.Command(filepath.Join("..", "rabbitmq-image")))
-	if err != nil {
-		t.Fatalf("test/rabbitmq-image: %v: %s", err, built)
-	}
-	image := "dockerdiscovery-rabbitmq:" + theRun.ID
-	cmd := exec.Command("docker", "build", "--tag", image, "--label", theRun.Label(), "-")
-	cmd.Stdin = strings.NewReader("FROM " + built + "\n")
-	if out, err := rig.Output(cmd); err != nil {
-		t.Fatalf("docker build: %s", out)
-	}
-	return image
 }
 
 // checkQueries looks in the log for what the README says of it: each further node asks for the

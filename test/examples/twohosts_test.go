@@ -3,6 +3,7 @@ package examples
 import (
 	"fmt"
 	"net/netip"
+	"strings"
 	"testing"
 
 	"github.com/dockerdiscovery/dockerdiscovery/test/rig"
@@ -10,20 +11,39 @@ import (
 
 // testTwoHosts has two engines in network namespaces of their own as the hosts, and a third namespace as the laptop.
 func testTwoHosts(t *testing.T) {
-	e := openOnHosts(t, "two-hosts")
+	e := openOnHosts(t, "two-hosts", "desk", "nas")
 	e.serveSSH("nas")
 	e.run()
 }
 
 // testSwarm is testTwoHosts, and the two are nodes of a Swarm.
-func testSwarm(t *testing.T) { openOnHosts(t, "swarm").run() }
+func testSwarm(t *testing.T) { openOnHosts(t, "swarm", "desk", "nas").run() }
 
-// openOnHosts opens an example for desk, where all runs that is not said to run elsewhere, nas and a laptop.
-func openOnHosts(t *testing.T, name string) *example {
+// testFleet has three hosts, and a member of etcd on each. That one of these ends is not noticed.
+func testFleet(t *testing.T) {
+	e := openOnHosts(t, "fleet", "desk", "nas", "pi")
+	e.places["pi, without etcd's member"], e.places["pi, without its server"] = e.places["pi"], e.places["pi"]
+	e.before = map[string]func(){
+		"pi, without etcd's member": func() { e.end("member pi") },
+		"pi, without its server": func() {
+			for _, host := range []string{"desk", "nas", "pi"} {
+				if log := e.logOf("HOST=" + host); strings.Contains(log, "[ERROR]") {
+					t.Errorf("the server of %s noticed something:\n%s", host, log)
+				}
+			}
+			e.end("HOST=pi")
+		},
+	}
+	e.run()
+}
+
+// openOnHosts opens an example for hosts, on the first of which all runs that is not said to run elsewhere, and a laptop.
+func openOnHosts(t *testing.T, name string, hosts ...string) *example {
 	t.Helper()
-	lan := theRun.NewSegment(t, "192.168.1.30/24")
+	lan := theRun.NewSegment(t, "192.168.1.100/24")
 	places := map[string][]string{}
-	for host, addr := range map[string]string{"desk": "192.168.1.10/24", "nas": "192.168.1.20/24"} {
+	for i, host := range hosts {
+		addr := fmt.Sprintf("192.168.1.%d/24", 10*(i+1))
 		engine := theRun.NewEngine(t, host)
 		engine.Start(patience)
 		lan.Join(t, engine.Netns, addr)
@@ -34,7 +54,10 @@ func openOnHosts(t *testing.T, name string) *example {
 	}
 	e := open(t, name, bindings{})
 	e.places = places
-	e.places[""], e.places[serving] = places["desk"], places["desk"]
+	for _, host := range hosts {
+		e.places[serving+" "+host] = places[host]
+	}
+	e.places[""], e.places[serving] = places[hosts[0]], places[hosts[0]]
 	e.places["laptop"] = inNamespace(rig.LAN{Netns: lan.Netns}, e.resolvConf(netip.MustParseAddr("192.168.1.10")))
 	return e
 }

@@ -186,11 +186,47 @@ func (a *asker) checkService(server netip.Addr, own bool, q question, meant []*t
 func TestMatrix(t *testing.T) {
 	page := newLab(t, (*host).serve).askAll(t).table()
 	t.Log("\n" + page)
+	asDocumented(t, page)
 	if *matrixFlag != "" && !t.Failed() {
 		if err := os.WriteFile(*matrixFlag, []byte(page), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
+}
+
+// asDocumented checks that the matrix is the one in docs/hosts.md.
+func asDocumented(t *testing.T, page string) {
+	t.Helper()
+	text, err := os.ReadFile("../../docs/hosts.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, table, _ := strings.Cut(string(text), "\n| asked for ")
+	table, _, _ = strings.Cut(table, "\n\n")
+	got, want := rows(page), rows(table)
+	for what, row := range want {
+		if got[what] != row {
+			t.Errorf("%s: %s, and in docs/hosts.md %s", what, got[what], row)
+		}
+	}
+	if len(got) != len(want) {
+		t.Errorf("%d rows, and in docs/hosts.md %d", len(got), len(want))
+	}
+}
+
+// rows returns the rows of a table in Markdown, without its head, by what stands first in them.
+func rows(table string) map[string]string {
+	all := map[string]string{}
+	for line := range strings.Lines(table) {
+		if what, cells, found := strings.Cut(strings.Trim(line, "|\n "), "|"); found && strings.Contains(what, ", on ") {
+			fields := strings.Split(cells, "|")
+			for i := range fields {
+				fields[i] = strings.TrimSpace(fields[i])
+			}
+			all[strings.TrimSpace(what)] = strings.TrimRight(strings.Join(fields, " | "), "| ")
+		}
+	}
+	return all
 }
 
 // askAll has all askers ask all servers for all names.

@@ -1,19 +1,12 @@
 package hosts
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/pem"
 	"fmt"
 	"io"
-	"math/big"
 	"net"
 	"net/netip"
-	"os"
-	"path/filepath"
 	"sync"
 	"testing"
 	"time"
@@ -23,65 +16,16 @@ import (
 
 // authority is the CA of all engines and of who may reach them.
 type authority struct {
-	cert   *x509.Certificate
-	key    *ecdsa.PrivateKey
+	*rig.Authority
 	client string // the line tls of the Corefile
 }
 
 func newAuthority(t *testing.T) *authority {
 	t.Helper()
-	a := &authority{cert: &x509.Certificate{
-		SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(24 * time.Hour), IsCA: true, BasicConstraintsValid: true,
-	}}
-	own := a.issue(t, a.cert)
-	a.key = own.PrivateKey.(*ecdsa.PrivateKey)
-	a.cert = own.Leaf
-	client := a.issue(t, &x509.Certificate{
-		SerialNumber: big.NewInt(2), NotAfter: time.Now().Add(24 * time.Hour), ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
-	})
-	key, err := x509.MarshalECPrivateKey(client.PrivateKey.(*ecdsa.PrivateKey))
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir := t.TempDir()
-	a.client = "tls"
-	for _, file := range []struct {
-		name  string
-		block pem.Block
-	}{
-		{"cert.pem", pem.Block{Type: "CERTIFICATE", Bytes: client.Leaf.Raw}},
-		{"key.pem", pem.Block{Type: "EC PRIVATE KEY", Bytes: key}},
-		{"ca.pem", pem.Block{Type: "CERTIFICATE", Bytes: a.cert.Raw}},
-	} {
-		path := filepath.Join(dir, file.name)
-		if err := os.WriteFile(path, pem.EncodeToMemory(&file.block), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		a.client += " " + path
-	}
+	a := &authority{Authority: rig.NewAuthority(t)}
+	cert, key := rig.WriteCertificate(t, a.Issue(t, &x509.Certificate{ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}}))
+	a.client = fmt.Sprintf("tls %s %s %s", cert, key, a.File)
 	return a
-}
-
-// issue makes a certificate and its key. The first one is the authority's own.
-func (a *authority) issue(t *testing.T, template *x509.Certificate) *tls.Certificate {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	by := a.key
-	if by == nil {
-		by = key
-	}
-	raw, err := x509.CreateCertificate(rand.Reader, template, a.cert, &key.PublicKey, by)
-	if err != nil {
-		t.Fatal(err)
-	}
-	leaf, err := x509.ParseCertificate(raw)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return &tls.Certificate{Certificate: [][]byte{raw}, PrivateKey: key, Leaf: leaf}
 }
 
 // tlsFront passes on to the host's engine who comes with a certificate of the authority's. Unlike the engine's own, its
@@ -102,7 +46,7 @@ func (a *authority) newFront(t *testing.T, h *host) *tlsFront {
 	f := &tlsFront{ca: a, addrs: h.addrs, conns: map[net.Conn]bool{}}
 	f.renew(t, time.Now().Add(24*time.Hour))
 	clients := x509.NewCertPool()
-	clients.AddCert(a.cert)
+	clients.AddCert(a.Cert)
 	config := &tls.Config{ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: clients, GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 		f.mu.Lock()
 		defer f.mu.Unlock()
@@ -154,13 +98,13 @@ func (f *tlsFront) pass(near net.Conn, socket string) {
 func (f *tlsFront) renew(t *testing.T, ends time.Time) {
 	t.Helper()
 	template := &x509.Certificate{
-		SerialNumber: big.NewInt(time.Now().UnixNano()), NotBefore: time.Now().Add(-time.Hour), NotAfter: ends,
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: ends,
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 	}
 	for _, addr := range f.addrs {
 		template.IPAddresses = append(template.IPAddresses, addr.AsSlice())
 	}
-	cert := f.ca.issue(t, template)
+	cert := f.ca.Issue(t, template)
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.cert = cert

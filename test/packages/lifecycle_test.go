@@ -98,9 +98,12 @@ func (s *system) sameProcess(pid string) {
 	}
 }
 
-// isLockedDown checks what the server may do, by the kernel and by systemd's own figure.
+// isLockedDown checks what the server may do, by the kernel and by systemd's own figure. It has a folder to write in.
 func (s *system) isLockedDown() {
 	s.t.Helper()
+	if out := s.do("stat", "-c", "%a %U", "/var/lib/dockerdiscovery", "/var/lib/dockerdiscovery/state"); out != "755 root\n755 dockerdiscovery" {
+		s.t.Errorf("the server's state is in folders of %q", out)
+	}
 	status := s.do("cat", "/proc/"+s.mainPID()+"/status")
 	for _, want := range []string{"NoNewPrivs:\t1\n", "Seccomp:\t2\n", "CapPrm:\t0000000000000400\n", "CapEff:\t0000000000000400\n", "CapBnd:\t0000000000000400\n"} {
 		if !strings.Contains(status, want) {

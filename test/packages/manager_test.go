@@ -47,11 +47,16 @@ var rpm = manager{
 		"usr/share/fish", "usr/share/fish/vendor_completions.d", "usr/share/licenses", "usr/share/zsh/site-functions"}, // others' folders, which Debian has not
 }
 
-// rpm runs the machine's rpm on the system's files, which runs the package's scripts there.
+// rpm runs the machine's rpm on the system's files, which runs the package's scripts there. SQLite follows the link /proc/PID/root to
+// the machine's own root, so that the database must have a path that is the run's own there.
 func (s *system) rpm(args ...string) {
 	s.t.Helper()
+	db := s.root + ".rpmdb"
+	if err := os.MkdirAll(db, 0o755); err != nil {
+		s.t.Fatal(err)
+	}
 	cmd := exec.Command("nsenter", slices.Concat([]string{"--target", fmt.Sprint(s.leader), "--net", "--pid", "--",
-		"rpm", "--root", fmt.Sprintf("/proc/%d/root", s.leader)}, args)...)
+		"rpm", "--root", fmt.Sprintf("/proc/%d/root", s.leader), "--dbpath", db}, args)...)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		s.t.Fatalf("rpm %s: %v: %s", strings.Join(args, " "), err, out)
 	}

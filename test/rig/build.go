@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strings"
 )
 
 // Build makes coredns as users get it, by the build.sh in the repository's root, with its flags.
@@ -62,4 +63,19 @@ func (r Run) BuildServerImage(root string) (archive, name string, err error) {
 		return "", "", fmt.Errorf("there are the archives %q: %w", archives, err)
 	}
 	return archives[0], "dockerdiscovery:" + version, nil
+}
+
+// RabbitMQImage has an image of RabbitMQ with the run's mark. What it is made of is built once for all runs.
+func (r Run) RabbitMQImage(root string) (name string, err error) {
+	built, err := Output(exec.Command(filepath.Join(root, "test", "rabbitmq-image")))
+	if err != nil {
+		return "", fmt.Errorf("test/rabbitmq-image: %w: %s", err, built)
+	}
+	name = "dockerdiscovery-rabbitmq:" + r.ID
+	cmd := exec.Command("docker", "build", "--tag", name, "--label", r.Label(), "-")
+	cmd.Stdin = strings.NewReader("FROM " + built + "\n")
+	if out, err := Output(cmd); err != nil {
+		return "", fmt.Errorf("docker build: %w: %s", err, out)
+	}
+	return name, nil
 }

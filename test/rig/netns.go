@@ -1,6 +1,9 @@
 package rig
 
 import (
+	"fmt"
+	"net"
+	"net/netip"
 	"os"
 	"runtime"
 
@@ -34,4 +37,26 @@ func Within(netns string, f func() error) error {
 		} // else the thread ends with its goroutine
 	}()
 	return f()
+}
+
+// Docker0 is the host's IPv4 address on the engine's default bridge.
+func Docker0() (netip.Addr, error) {
+	bridge, err := Docker("network", "inspect", "-f", `{{index .Options "com.docker.network.bridge.name"}}`, "bridge")
+	if err != nil {
+		return netip.Addr{}, fmt.Errorf("the default bridge: %w: %s", err, bridge)
+	}
+	link, err := net.InterfaceByName(bridge)
+	if err != nil {
+		return netip.Addr{}, err
+	}
+	addrs, err := link.Addrs()
+	if err != nil {
+		return netip.Addr{}, err
+	}
+	for _, addr := range addrs {
+		if prefix, err := netip.ParsePrefix(addr.String()); err == nil && prefix.Addr().Is4() {
+			return prefix.Addr(), nil
+		}
+	}
+	return netip.Addr{}, fmt.Errorf("%s has no IPv4 address", bridge)
 }

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -40,8 +41,18 @@ func (r Run) Netns(name string) string { return r.netnsPrefix() + name }
 
 func (r Run) netnsPrefix() string { return "dockerdiscovery-e2e-" + r.ID + "-" }
 
-// Main is for TestMain: it runs setUp and the tests, and returns the exit code.
+// Main is for TestMain: it runs setUp and the tests, which use the machine's engine, and returns the exit code.
 func Main(m *testing.M, setUp func(Run) error) int {
+	return MainWithoutEngine(m, func(run Run) error {
+		if out, err := Docker("version"); err != nil {
+			return fmt.Errorf("these tests need a Docker Engine, and none answers (test/with-engine gets one): %s", out)
+		}
+		return setUp(run)
+	})
+}
+
+// MainWithoutEngine is Main for tests that need no engine.
+func MainWithoutEngine(m *testing.M, setUp func(Run) error) int {
 	if id := os.Getenv(reaperEnv); id != "" {
 		newRun(id).reap()
 		return 0
@@ -53,10 +64,6 @@ func Main(m *testing.M, setUp func(Run) error) int {
 		return 1
 	}
 	defer reaper.finish()
-	if out, err := Docker("version"); err != nil {
-		fmt.Fprintln(os.Stderr, "these tests need a Docker Engine, and none answers (test/with-engine gets one):", out)
-		return 1
-	}
 	err = os.MkdirAll(run.Folder, 0o755)
 	if err == nil {
 		err = setUp(run)
@@ -103,4 +110,17 @@ func Compose() []string {
 		return []string{"docker", "compose"}
 	}
 	return []string{"docker-compose"}
+}
+
+var composeCommand = regexp.MustCompile(`\bdocker compose\b((?: -[fp] \S+)*)( exec\b)?`)
+
+// ComposeLine is a line of shell as it is run here, by the Docker Compose that there is, without a terminal.
+func ComposeLine(line string) string {
+	return composeCommand.ReplaceAllStringFunc(line, func(found string) string {
+		m := composeCommand.FindStringSubmatch(found)
+		if m[2] != "" {
+			m[2] += " -T"
+		}
+		return strings.Join(Compose(), " ") + m[1] + m[2]
+	})
 }

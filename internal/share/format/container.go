@@ -20,12 +20,18 @@ type Container struct {
 	Name    string
 }
 
-// Labels says which labels are told: those whose keys begin with one of the prefixes.
+// Labels says which labels are told: those whose keys begin with one of the prefixes, or, of a word that begins with "=", are of the
+// pattern after that, as [container.MatchesKey] has it. Other tools keep secrets beside what is to be told.
 type Labels []string
 
 // told reports whether a label of the key is told.
 func (l Labels) told(key string) bool {
-	return slices.ContainsFunc(l, func(prefix string) bool { return strings.HasPrefix(key, prefix) })
+	return slices.ContainsFunc(l, func(word string) bool {
+		if pattern, whole := strings.CutPrefix(word, "="); whole {
+			return container.MatchesKey(pattern, key)
+		}
+		return strings.HasPrefix(key, word)
+	})
 }
 
 type containerJSON struct {
@@ -45,6 +51,7 @@ type containerJSON struct {
 	Endpoints   []endpointJSON    `json:"endpoints,omitempty"`
 	GWBridge    *endpointJSON     `json:"gwbridge,omitempty"`
 	IPv6Off     bool              `json:"ipv6_off,omitempty"`
+	Search      []string          `json:"search,omitempty"`
 	Ports       []portJSON        `json:"ports,omitempty"`
 	Paused      bool              `json:"paused,omitempty"`
 	Health      string            `json:"health,omitempty"`
@@ -109,7 +116,7 @@ func shortened(s string) string { return strings.ToValidUTF8(s[:min(len(s), maxT
 func (j *containerJSON) facts(c *container.Container, labels Labels) {
 	j.ID, j.Name = c.ID, c.Name
 	j.Hostname, j.Domainname, j.Image, j.Created, j.Started = c.Hostname, c.Domainname, c.Image, c.Created.UTC(), c.Started.UTC()
-	j.NetworkMode, j.IPv6Off, j.Paused, j.Health = c.NetworkMode, c.IPv6Off, c.Paused, healths.word(c.Health)
+	j.NetworkMode, j.IPv6Off, j.Search, j.Paused, j.Health = c.NetworkMode, c.IPv6Off, c.Search, c.Paused, healths.word(c.Health)
 	j.StopSignal, j.StopTimeout, j.Stopping = c.StopSignal, c.StopTimeout.Seconds(), c.Stopping
 	for key, value := range c.Labels {
 		if !labels.told(key) || len(key) > MaxLabel || len(value) > MaxLabel {
@@ -170,11 +177,13 @@ func (j *containerJSON) container(c *checks) *container.Container {
 	}
 	facts := &container.Container{
 		ID: j.ID, Name: j.Name, Hostname: j.Hostname, Domainname: j.Domainname, Image: j.Image, Created: j.Created, Started: j.Started,
-		Labels: j.Labels, Untold: j.Untold, NetworkMode: j.NetworkMode, IPv6Off: j.IPv6Off, Paused: j.Paused, Health: healths.value(c, "health", j.Health),
+		Labels: j.Labels, Untold: j.Untold, NetworkMode: j.NetworkMode, IPv6Off: j.IPv6Off, Search: j.Search, Paused: j.Paused, Health: healths.value(c, "health", j.Health),
 		StopSignal: j.StopSignal, Stopping: j.Stopping,
 	}
 	c.list("labels that are not told", len(j.Untold))
 	c.text("a label's key", j.Untold...)
+	c.list("domains in its search list", len(j.Search))
+	c.text("a domain in its search list", j.Search...)
 	const year = 365 * 24 * time.Hour
 	if seconds := j.StopTimeout; seconds < -year.Seconds() || seconds > year.Seconds() {
 		c.fail("its stop timeout is %v seconds", seconds)

@@ -35,6 +35,7 @@ func full() *container.Container {
 		},
 		GWBridge: container.Endpoint{ID: "e3", Network: "docker_gwbridge", Addrs: addrs("172.18.0.2"), Gateways: addrs("172.18.0.1")},
 		IPv6Off:  true,
+		Search:   []string{"shop.docker", "docker"},
 		Ports: []container.Port{
 			{Number: 80, Proto: "tcp", Open: true, Published: []netip.AddrPort{netip.MustParseAddrPort("0.0.0.0:8080"), netip.MustParseAddrPort("[::]:8080")}},
 			{Number: 53, Proto: "udp"},
@@ -57,6 +58,20 @@ func fullHost() *Host {
 				Reach4: container.OffHost | container.OnLAN, Outbound: container.ApartOut,
 			},
 		}},
+	}
+}
+
+// TestTold checks which labels are told, and which keys of the others.
+func TestTold(t *testing.T) {
+	labels := Labels{"org.example.", "=traefik.http.routers.*.rule", "=caddy", "=caddy_*"}
+	for key, want := range map[string]bool{
+		"org.example.x": true, "org.examples": false, "traefik.http.routers.web.rule": true, "Traefik.HTTP.routers.Web.rule": true,
+		"traefik.http.routers.a.b.rule": false, "traefik.http.routers.web.rulesyntax": false, "traefik.http.middlewares.auth.basicauth.users": false,
+		"caddy": true, "caddy_1": true, "caddy.basicauth.admin": false, "caddy_1.basicauth": false, "=caddy": false, "": false,
+	} {
+		if labels.told(key) != want {
+			t.Errorf("%s is told: %t", key, !want)
+		}
 	}
 }
 
