@@ -3,14 +3,10 @@ package main
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
-
-	"github.com/dockerdiscovery/dockerdiscovery/test/rig"
 )
 
 // allParts are what two states of the product are compared by.
@@ -28,8 +24,7 @@ type compareFlags struct {
 }
 
 func parseCompare(name, parts string, args []string) (f compareFlags, rest []string, err error) {
-	set := flag.NewFlagSet("bench "+name, flag.ContinueOnError)
-	set.StringVar(&f.out, "out", "docs/benchmarks", fmt.Sprintf("folder for %s.json and %[1]s.svg", name))
+	set, out := newFlags(name)
 	set.IntVar(&f.rounds, "rounds", 20, fmt.Sprintf("rounds, no fewer than %d: in each, all binaries have their turn, in rotating order", fewestRounds))
 	set.StringVar(&f.parts, "parts", parts, "what is measured")
 	set.IntVar(&f.names, "names", 300, "running containers for wire")
@@ -37,7 +32,7 @@ func parseCompare(name, parts string, args []string) (f compareFlags, rest []str
 	set.IntVar(&f.starts, "starts", 3, "containers that are started in each turn of scale and engine")
 	set.BoolVar(&f.pin, "pin", true, "for wire and scale: servers on the last CPU alone, dnsperf and the engine on the first")
 	err = set.Parse(args)
-	f.rounds = max(f.rounds, fewestRounds)
+	f.out, f.rounds = *out, max(f.rounds, fewestRounds)
 	return f, set.Args(), err
 }
 
@@ -68,7 +63,7 @@ func parseCandidates(args []string) ([]candidate, error) {
 }
 
 // compare measures any number of binaries side by side.
-func compare(ctx context.Context, args []string) error {
+func compare(ctx context.Context, dir string, args []string) error {
 	f, rest, err := parseCompare("compare", allParts, args)
 	if err != nil {
 		return err
@@ -77,11 +72,11 @@ func compare(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	return f.run(ctx, newReport("compare", "Binaries side by side", args), cs)
+	return f.run(ctx, dir, newReport("compare", "Binaries side by side", args), cs)
 }
 
 // before compares the present state with that of a git revision.
-func before(ctx context.Context, args []string) error {
+func before(ctx context.Context, dir string, args []string) error {
 	f, rest, err := parseCompare("before", allParts, args)
 	if err != nil {
 		return err
@@ -89,28 +84,18 @@ func before(ctx context.Context, args []string) error {
 	if len(rest) != 1 {
 		return errors.New("want one git revision")
 	}
-	dir, err := os.MkdirTemp("", "bench")
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(dir)
 	was, err := buildRevision(dir, rest[0])
 	if err != nil {
 		return err
 	}
-	now := filepath.Join(dir, "coredns")
-	if err := rig.Build(".", now); err != nil {
-		return err
-	}
-	return f.run(ctx, newReport("before", "Side by side with the state before", args), []candidate{{name: "before", binary: was}, {name: "now", binary: now}})
-}
-
-func (f compareFlags) run(ctx context.Context, r *report, cs []candidate) error {
-	dir, err := os.MkdirTemp("", "bench")
+	now, err := buildProduct(dir)
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
+	return f.run(ctx, dir, newReport("before", "Side by side with the state before", args), []candidate{{name: "before", binary: was}, {name: "now", binary: now}})
+}
+
+func (f compareFlags) run(ctx context.Context, dir string, r *report, cs []candidate) error {
 	c := comparison{compareFlags: f, dir: dir, candidates: cs, report: r}
 	r.note("%d interleaved rounds, medians with their 95 %% intervals; ratios to %s are taken in each round.", f.rounds, cs[0].name)
 	if err := c.measure(ctx, map[string]func(context.Context) error{"wire": c.wire, "scale": c.scale, "engine": c.engine}); err != nil {

@@ -137,7 +137,7 @@ func (c *comparison) fake(name string, cpu, containers int) (*fakeEngine, error)
 
 // observe starts the i-th candidate, and returns when it knows all names.
 func (c *comparison) observe(i int, f *fakeEngine, cpu int) (*observed, error) {
-	o, err := observe(c.candidates[i].binary, c.dir, f.host, cpu)
+	o, err := observe(c.candidates[i].binary, c.dir, "endpoint "+f.host, cpu)
 	if err != nil {
 		return nil, err
 	}

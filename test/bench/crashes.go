@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -17,10 +16,9 @@ import (
 )
 
 // crashes measures what containers that crash again and again cost those who ask for other names.
-func crashes(ctx context.Context, args []string) (err error) {
-	set := flag.NewFlagSet("bench crashes", flag.ContinueOnError)
-	out := set.String("out", "docs/benchmarks", "folder for crashes.json and crashes.svg")
-	c := crashing{}
+func crashes(ctx context.Context, dir string, args []string) (err error) {
+	set, out := newFlags("crashes")
+	c := crashing{dir: dir}
 	set.IntVar(&c.containers, "containers", 6, "containers that crash")
 	set.IntVar(&c.rounds, "rounds", 10, "rounds: in each, there is one slice of time of each kind")
 	set.IntVar(&c.seconds, "seconds", 4, "length of a slice")
@@ -29,10 +27,6 @@ func crashes(ctx context.Context, args []string) (err error) {
 	if err := set.Parse(args); err != nil {
 		return err
 	}
-	if c.dir, err = os.MkdirTemp("", "bench"); err != nil {
-		return err
-	}
-	defer os.RemoveAll(c.dir)
 	if c.engine, err = openEngine(ctx, c.dir); err != nil {
 		return fmt.Errorf("a Docker Engine is needed: %w", err)
 	}

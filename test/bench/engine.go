@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"os"
 	"slices"
@@ -17,9 +16,8 @@ import (
 )
 
 // engine measures how soon DNS says what a real engine does.
-func engine(ctx context.Context, args []string) (err error) {
-	set := flag.NewFlagSet("bench engine", flag.ContinueOnError)
-	out := set.String("out", "docs/benchmarks", "folder for engine.json and engine.svg")
+func engine(ctx context.Context, dir string, args []string) (err error) {
+	set, out := newFlags("engine")
 	running := set.String("running", "10,300", "numbers of containers that run besides")
 	times := set.Int("times", 50, "starts, stop signals, deaths and disconnects")
 	burst := set.Int("burst", 100, "containers that are started at once")
@@ -27,11 +25,6 @@ func engine(ctx context.Context, args []string) (err error) {
 	if err := set.Parse(args); err != nil {
 		return err
 	}
-	dir, err := os.MkdirTemp("", "bench")
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(dir)
 	bins, err := build(dir)
 	if err != nil {
 		return err
@@ -112,7 +105,7 @@ func (l *latencies) measure(ctx context.Context, name string) error {
 
 // serve starts a coredns, which answers when this returns.
 func (l *latencies) serve() (err error) {
-	if l.server, err = observe(l.binary, l.dir, l.engine.DaemonHost(), -1); err != nil {
+	if l.server, err = observe(l.binary, l.dir, "endpoint "+l.engine.DaemonHost(), -1); err != nil {
 		return err
 	}
 	if err := await(l.server.Server, address("bench-none"), dns.RcodeNameError); err != nil {

@@ -50,26 +50,31 @@ func startFakes(dir string, cpu, engines int) ([]*fakeEngine, error) {
 		command = append(command, socket)
 		all = append(all, &fakeEngine{operator: operatorName(i), host: "unix://" + socket})
 	}
+	p, client, err := startDriven(command)
+	for _, f := range all {
+		f.Process, f.client = p, client
+	}
+	return all, err
+}
+
+// startDriven starts a process that is driven over its standard input and output.
+func startDriven(command []string) (*rig.Process, *rpc.Client, error) {
 	cmd := exec.Command(command[0], command[1:]...)
 	in, err := cmd.StdinPipe()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	out, w, err := os.Pipe()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	cmd.Stdout = w
 	p, err := rig.Start(cmd)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	w.Close()
-	client := rpc.NewClient(pipes{out, in})
-	for _, f := range all {
-		f.Process, f.client = p, client
-	}
-	return all, nil
+	return p, rpc.NewClient(pipes{out, in}), nil
 }
 
 func operatorName(i int) string { return fmt.Sprint("Operator", i) }
@@ -82,13 +87,15 @@ func (f *fakeEngine) call(method string, args, reply any) error {
 	return nil
 }
 
-func (f *fakeEngine) stop() error {
-	f.client.Close() // by which it ends
+func (f *fakeEngine) stop() error { return stopDriven(f.Process, f.client) }
+
+func stopDriven(p *rig.Process, client *rpc.Client) error {
+	client.Close() // by which it ends
 	select {
-	case <-f.Exited:
+	case <-p.Exited:
 		return nil
 	case <-time.After(patience):
-		return f.Stop(patience)
+		return p.Stop(patience)
 	}
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"flag"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -36,9 +35,8 @@ var figures = []struct {
 }
 
 // hosts compares a server with several engines with a server with one that has as many containers.
-func hosts(ctx context.Context, args []string) error {
-	set := flag.NewFlagSet("bench hosts", flag.ContinueOnError)
-	out := set.String("out", "docs/benchmarks", "folder for hosts.json and hosts.svg")
+func hosts(ctx context.Context, _ string, args []string) error {
+	set, out := newFlags("hosts")
 	engines := set.Int("engines", 50, "engines of the second server, at most 250")
 	containers := set.Int("containers", 2000, "containers of each engine")
 	slices := set.Int("slices", 10, "interleaved slices of lookups and of changes in a round")
@@ -99,20 +97,14 @@ func (s *sample) append(o sample) {
 }
 
 // hostsMain is the process that measures once.
-func hostsMain(args []string) error {
+func hostsMain(dir string, args []string) (err error) {
 	var n [4]int
 	for i := range n {
-		var err error
 		if n[i], err = strconv.Atoi(args[i]); err != nil {
 			return err
 		}
 	}
 	log.Discard()
-	dir, err := os.MkdirTemp("", "bench")
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(dir)
 	d := duel{perHost: n[1], samples: samples{{}, {}}}
 	engines := []int{1, n[0]}
 	for i := range d.sites {

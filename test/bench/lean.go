@@ -14,16 +14,11 @@ import (
 )
 
 // lean compares the lean binary with the full one: how large they are, and what they take until they answer.
-func lean(ctx context.Context, args []string) error {
+func lean(ctx context.Context, dir string, args []string) error {
 	f, _, err := parseCompare("lean", "start", args)
 	if err != nil {
 		return err
 	}
-	dir, err := os.MkdirTemp("", "bench")
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(dir)
 	r := newReport("lean", "The lean and the full binary", args)
 	c := comparison{compareFlags: f, dir: dir, report: r, candidates: []candidate{
 		{name: "full", binary: filepath.Join(dir, "full")}, {name: "lean", binary: filepath.Join(dir, "lean")},

@@ -9,6 +9,7 @@
 //	bench before  the present state side by side with that of a git revision
 //	bench status  what the status listener and a page that is open there cost a query
 //	bench swarm   what a Swarm costs that does not change
+//	bench share   fifty hosts that tell each other through etcd
 //	bench lean    the lean and the full binary: size, memory, time to the first answer
 //	bench compare binaries of the product side by side, each NAME=PATH
 //	bench pgo     records coredns.pgo
@@ -34,9 +35,9 @@ func main() {
 	}
 }
 
-// commands are what a user can have it do.
-var commands = map[string]func(context.Context, []string) error{
-	"wire": wire, "engine": engine, "scale": scale, "hosts": hosts, "crashes": crashes, "before": before, "status": status, "lean": lean, "swarm": swarm, "compare": compare, "pgo": pgo,
+// commands are what a user can have it do. The folder is theirs as long as they last.
+var commands = map[string]func(ctx context.Context, dir string, args []string) error{
+	"wire": wire, "engine": engine, "scale": scale, "hosts": hosts, "crashes": crashes, "before": before, "status": status, "lean": lean, "swarm": swarm, "share": listening, "compare": compare, "pgo": pgo,
 }
 
 func run(ctx context.Context, args []string) error {
@@ -44,11 +45,18 @@ func run(ctx context.Context, args []string) error {
 	if len(args) > 0 {
 		command, args = args[0], args[1:]
 	}
+	dir, err := os.MkdirTemp("", "bench")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
 	switch command { // what the benchmark starts itself
 	case sizeCommand:
-		return sizeMain(args)
+		return sizeMain(dir, args)
 	case hostsCommand:
-		return hostsMain(args)
+		return hostsMain(dir, args)
+	case tellersCommand:
+		return tellersMain(args)
 	case fakeCommand:
 		return fakeMain(args)
 	case crowdCommand:
@@ -56,10 +64,10 @@ func run(ctx context.Context, args []string) error {
 	}
 	do := commands[command]
 	if do == nil {
-		return fmt.Errorf("want a command: wire, scale, hosts, engine, crashes, before, status, lean, swarm, compare or pgo")
+		return fmt.Errorf("want a command: wire, scale, hosts, engine, crashes, before, status, lean, swarm, share, compare or pgo")
 	}
 	if err := os.Chdir("../.."); err != nil { // the repository's root
 		return err
 	}
-	return do(ctx, args)
+	return do(ctx, dir, args)
 }

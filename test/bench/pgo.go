@@ -19,18 +19,13 @@ const profileSeconds = 4
 // pgo records the profile by which the product is built. It is taken from the stock build, under the wire
 // benchmark's load and with reverse queries too; what is in it is merged from many short profiles, so
 // that no kind of query has the machine's better moments for itself.
-func pgo(ctx context.Context, args []string) error {
+func pgo(ctx context.Context, dir string, args []string) error {
 	set := flag.NewFlagSet("bench pgo", flag.ContinueOnError)
 	out := set.String("out", "coredns.pgo", "the profile")
 	rounds := set.Int("rounds", 5, fmt.Sprintf("profiles of %d s for each kind of query", profileSeconds))
 	if err := set.Parse(args); err != nil {
 		return err
 	}
-	dir, err := os.MkdirTemp("", "bench")
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(dir)
 	bins, err := build(dir)
 	if err != nil {
 		return err

@@ -59,17 +59,20 @@ func serve(binary, dir, lines string, cpu int) (*rig.Server, error) {
 
 // await waits until the server's answer to the question has the rcode.
 func await(s *rig.Server, q question, rcode int) error {
+	return s.Await(patience, func() error { return answers(s, q, rcode) })
+}
+
+// answers returns an error unless the server's answer to the question has the rcode.
+func answers(s *rig.Server, q question, rcode int) error {
 	client := dns.Client{Timeout: time.Second}
-	return s.Await(patience, func() error {
-		m, _, err := client.Exchange(new(dns.Msg).SetQuestion(q.name, q.qtype), s.Addr)
-		if err == nil && m.Rcode != rcode {
-			err = errors.New(dns.RcodeToString[m.Rcode])
-		}
-		if err != nil {
-			return fmt.Errorf("asked for %s: %w", q.name, err)
-		}
-		return nil
-	})
+	m, _, err := client.Exchange(new(dns.Msg).SetQuestion(q.name, q.qtype), s.Addr)
+	if err == nil && m.Rcode != rcode {
+		err = errors.New(dns.RcodeToString[m.Rcode])
+	}
+	if err != nil {
+		return fmt.Errorf("asked for %s: %w", q.name, err)
+	}
+	return nil
 }
 
 // observed is a server of ours with CoreDNS's metrics and profiles.
@@ -78,13 +81,13 @@ type observed struct {
 	debug string // URL of the profiles
 }
 
-// observe starts one for the engine's containers.
-func observe(binary, dir, engine string, cpu int) (*observed, error) {
+// observe starts one with the properties of its directive.
+func observe(binary, dir, properties string, cpu int) (*observed, error) {
 	port, err := rig.FreePort("127.0.0.1")
 	if err != nil {
 		return nil, err
 	}
-	body := fmt.Sprintf("pprof 127.0.0.1:%d\ndocker docker. {\nendpoint %s\n}\n", port, engine)
+	body := fmt.Sprintf("pprof 127.0.0.1:%d\ndocker docker. {\n%s\n}\n", port, properties)
 	s, err := rig.Serve(rig.Config{Binary: binary, Dir: dir, Body: body, Via: onCPU(cpu)})
 	return &observed{s, fmt.Sprintf("http://127.0.0.1:%d/debug/pprof", port)}, err
 }
@@ -104,14 +107,21 @@ type builds struct{ product, stock string }
 
 // build makes the product as for users, and the stock CoreDNS with the same options but the profile.
 func build(dir string) (builds, error) {
-	b := builds{filepath.Join(dir, "coredns"), filepath.Join(dir, "coredns-stock")}
+	b := builds{stock: filepath.Join(dir, "coredns-stock")}
 	stock := exec.Command("go", "-C", "test/bench", "build", "-trimpath", "-buildvcs=false", "-tags", "grpcnotrace",
 		"-ldflags", "-s -w -buildid=", "-o", b.stock, "./coredns")
 	stock.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if err := rig.Build(".", b.product); err != nil {
+	var err error
+	if b.product, err = buildProduct(dir); err != nil {
 		return b, err
 	}
 	return b, runAll(stock)
+}
+
+// buildProduct makes the product as for users.
+func buildProduct(dir string) (binary string, err error) {
+	binary = filepath.Join(dir, "coredns")
+	return binary, rig.Build(".", binary)
 }
 
 // buildRevision makes the product of a git revision as for users, with the revision's own build.sh.

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"math"
 	"os"
@@ -73,6 +74,12 @@ func machine() string {
 
 func (r *report) note(format string, args ...any) {
 	r.Notes = append(r.Notes, fmt.Sprintf(format, args...))
+}
+
+// newFlags returns the flags of a command, with the one that all have that write a report.
+func newFlags(name string) (set *flag.FlagSet, out *string) {
+	set = flag.NewFlagSet("bench "+name, flag.ContinueOnError)
+	return set, set.String("out", "docs/benchmarks", fmt.Sprintf("folder for %s.json and %[1]s.svg", name))
 }
 
 // publish prints the report and writes its files.

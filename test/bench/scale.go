@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -24,9 +23,8 @@ const sizeCommand = "scale-size"
 // fewContainers is the size with which each other is compared, in the same process and slice by slice.
 const fewContainers = 100
 
-func scale(ctx context.Context, args []string) error {
-	set := flag.NewFlagSet("bench scale", flag.ContinueOnError)
-	out := set.String("out", "docs/benchmarks", "folder for scale.json and scale.svg")
+func scale(ctx context.Context, _ string, args []string) error {
+	set, out := newFlags("scale")
 	sizes := set.String("sizes", "100,1000,10000,100000", "numbers of containers")
 	slices := set.Int("slices", 20, "interleaved slices of lookups and of changes")
 	if err := set.Parse(args); err != nil {
@@ -63,7 +61,7 @@ func scale(ctx context.Context, args []string) error {
 }
 
 // sizeMain is the process that measures one size.
-func sizeMain(args []string) error {
+func sizeMain(dir string, args []string) error {
 	containers, err := strconv.Atoi(args[0])
 	if err != nil {
 		return err
@@ -73,19 +71,14 @@ func sizeMain(args []string) error {
 		return err
 	}
 	log.Discard()
-	tables, err := measureSize(containers, slices)
+	tables, err := measureSize(dir, containers, slices)
 	if err != nil {
 		return err
 	}
 	return json.NewEncoder(os.Stdout).Encode(tables)
 }
 
-func measureSize(containers, slices int) ([]table, error) {
-	dir, err := os.MkdirTemp("", "bench")
-	if err != nil {
-		return nil, err
-	}
-	defer os.RemoveAll(dir)
+func measureSize(dir string, containers, slices int) ([]table, error) {
 	few, err := newSite(filepath.Join(dir, "few"), fewContainers)
 	if err != nil {
 		return nil, err

@@ -6,8 +6,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"os"
-	"path/filepath"
 	"strconv"
 
 	"github.com/dockerdiscovery/dockerdiscovery/test/rig"
@@ -15,18 +13,13 @@ import (
 
 // status compares the product with itself: without the status listener, and with one at which a page is open. Then it measures what
 // a crowd at the listener costs those who ask for names.
-func status(ctx context.Context, args []string) error {
+func status(ctx context.Context, dir string, args []string) error {
 	f, _, err := parseCompare("status", "wire,crowd", args)
 	if err != nil {
 		return err
 	}
-	dir, err := os.MkdirTemp("", "bench")
+	binary, err := buildProduct(dir)
 	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(dir)
-	binary := filepath.Join(dir, "coredns")
-	if err := rig.Build(".", binary); err != nil {
 		return err
 	}
 	port, err := rig.FreePort("127.0.0.1")

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -17,9 +16,8 @@ import (
 )
 
 // swarm measures what it costs to ask a manager each second for tasks that do not change.
-func swarm(ctx context.Context, args []string) error {
-	set := flag.NewFlagSet("bench swarm", flag.ContinueOnError)
-	out := set.String("out", "docs/benchmarks", "folder for swarm.json and swarm.svg")
+func swarm(ctx context.Context, dir string, args []string) error {
+	set, out := newFlags("swarm")
 	tasks := set.Int("tasks", 500, "tasks, ten of each service")
 	slices := set.Int("slices", 10, "slices of time, of ten seconds each")
 	if err := set.Parse(args); err != nil {
@@ -28,13 +26,8 @@ func swarm(ctx context.Context, args []string) error {
 	if *tasks < 10 || *slices < 1 {
 		return errors.New("-tasks is at least 10, -slices at least 1")
 	}
-	dir, err := os.MkdirTemp("", "bench")
+	binary, err := buildProduct(dir)
 	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(dir)
-	binary := filepath.Join(dir, "coredns")
-	if err := rig.Build(".", binary); err != nil {
 		return err
 	}
 	e, err := enginetest.Start(filepath.Join(dir, "d.sock"), enginetest.WithFlavour(enginetest.Docker28))

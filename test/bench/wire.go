@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -30,8 +29,7 @@ type wireFlags struct {
 const fewestRounds = 6
 
 func parseWire(args []string) (f wireFlags, err error) {
-	set := flag.NewFlagSet("bench wire", flag.ContinueOnError)
-	set.StringVar(&f.out, "out", "docs/benchmarks", "folder for wire.json and wire.svg")
+	set, out := newFlags("wire")
 	set.IntVar(&f.names, "names", 300, "running containers")
 	set.IntVar(&f.minRounds, "min", 12, fmt.Sprintf("rounds at least, no fewer than %d: in each, all servers have one slice of time of each kind", fewestRounds))
 	set.IntVar(&f.maxRounds, "max", 60, "rounds at most")
@@ -42,7 +40,7 @@ func parseWire(args []string) (f wireFlags, err error) {
 	if err := set.Parse(args); err != nil {
 		return f, err
 	}
-	f.minRounds = max(f.minRounds, fewestRounds)
+	f.out, f.minRounds = *out, max(f.minRounds, fewestRounds)
 	f.maxRounds = max(f.maxRounds, f.minRounds)
 	return f, nil
 }
@@ -54,16 +52,11 @@ type target struct {
 }
 
 // wire compares the product with the others over the network.
-func wire(ctx context.Context, args []string) (err error) {
+func wire(ctx context.Context, dir string, args []string) (err error) {
 	f, err := parseWire(args)
 	if err != nil {
 		return err
 	}
-	dir, err := os.MkdirTemp("", "bench")
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(dir)
 	bins, err := build(dir)
 	if err != nil {
 		return err
