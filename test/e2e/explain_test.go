@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -34,6 +35,7 @@ func explaining(t *testing.T, properties string) explainer {
 type missing struct {
 	what, name string
 	from       string // who asks: nobody else than the host is seen by DNS here
+	qtype      string // A if empty
 	cause      string // as programs read it
 	says       string // in the summary
 	ede        string // what the host is told by extended errors; cause stands for 0 with the summary
@@ -49,7 +51,7 @@ type explanation struct {
 
 // explained asks over HTTP.
 func (s explainer) explained(m *missing) (is explanation, err error) {
-	at := url.URL{Scheme: "http", Host: s.status, Path: "/explain/" + m.name, RawQuery: url.Values{"from": {m.from}, "format": {"json"}}.Encode()}
+	at := url.URL{Scheme: "http", Host: s.status, Path: "/explain/" + m.name, RawQuery: url.Values{"from": {m.from}, "type": {cmp.Or(m.qtype, "A")}, "format": {"json"}}.Encode()}
 	resp, err := http.Get(at.String())
 	if err != nil {
 		return is, err
@@ -129,7 +131,6 @@ func (s explainer) explains(t *testing.T, m missing) {
 // Who misses a name is told the true cause.
 func TestExplained(t *testing.T) {
 	t.Parallel()
-	const label = "coredns.dockerdiscovery."
 	x := suffix()
 	a, b := machine.network(t), machine.network(t)
 	on := func(network, name string, options ...string) string {
