@@ -8,6 +8,8 @@ BENCH = go -C test/bench
 ALERTS = go -C test/alerts
 # So are the tests that look at the status page in a browser.
 PAGE = go -C test/page
+# So are the clusters, one of which is made with a library.
+CLUSTERS = go -C test/clusters
 # So is what makes the manual pages.
 MAN = go -C dist/man
 # And what makes the container images.
@@ -22,7 +24,7 @@ REVISION ?= $(shell git rev-parse HEAD)
 BEFORE = 214e941
 BENCHSTAT = go run golang.org/x/perf/cmd/benchstat@v0.0.0-20260908200009-22c9c6c9d4da
 # Always anew: Go's test cache cannot know the engine's state. Verbose: latencies and skips are reported.
-E2E = go test -race -count=1 -p 1 -timeout 20m -v ./test/e2e ./test/convergence ./test/soak
+E2E = go test -race -count=1 -p 1 -timeout 40m -v ./test/e2e ./test/convergence ./test/soak
 HOSTS = go test -race -count=1 -timeout 15m -v ./test/hosts
 SECONDARIES = go test -race -count=1 -timeout 30m -v ./test/secondaries
 EXAMPLES = go test -race -count=1 -timeout 30m -v ./test/examples
@@ -30,7 +32,7 @@ DIST = go test -race -count=1 -timeout 20m -v ./test/dist
 PACKAGES = go test -race -count=1 -timeout 20m -v ./test/packages
 BROWSER = $(PAGE) test -race -count=1 -timeout 15m -v .
 
-.PHONY: run build man dist dist-check test model e2e test-examples test-engines test-hosts test-share test-swarm test-secondaries test-packages test-alerts test-page page-large screenshots soak lint bench bench-scale bench-hosts bench-status bench-lean bench-swarm bench-engine bench-crashes pgo
+.PHONY: run build man dist dist-check test model e2e test-examples test-clusters test-engines test-hosts test-share test-swarm test-secondaries test-packages test-alerts test-page page-large screenshots situations soak lint bench bench-scale bench-hosts bench-status bench-lean bench-swarm bench-share bench-engine bench-crashes pgo
 
 run: build
 	./coredns -conf Corefile.example
@@ -56,9 +58,9 @@ dist:
 	done
 	cd out && sums=$$(find . -maxdepth 1 -type f -printf '%P\n' | LC_ALL=C sort | xargs sha256sum) && echo "$$sums" >SHA256SUMS
 
-# All targets, made in two folders with build caches of their own, are compared byte for byte: half an hour.
+# All targets, made in two folders with build caches of their own, are compared byte for byte: some hours on two processors.
 dist-check:
-	test/with-engine $(DIST) -timeout 3h -run TestSame -dist.targets ""
+	test/with-engine $(DIST) -timeout 3h -run TestSame -dist.fresh -dist.targets ""
 
 test:
 	test/with-engine --need chromium sh -ec '\
@@ -74,6 +76,7 @@ test:
 		$(HOSTS); \
 		$(BROWSER); \
 		$(EXAMPLES); \
+		$(CLUSTERS) test -race -count=1 -timeout 15m -v -run "TestClient|TestClusters/(NATS|memberlist|etcd)" .; \
 		$(PACKAGES); \
 		$(SECONDARIES); \
 		$(DIST)'
@@ -85,11 +88,20 @@ model:
 e2e:
 	test/with-engine $(E2E)
 
+# docs/compare.md has what is seen.
+situations:
+	test/with-engine go test -race -count=1 -timeout 20m ./test/e2e -run 'TestSituations$$' -e2e.situations $(CURDIR)/docs/situations.json
+	go test -count=1 . -run TestCompared -compare.write
+
 soak:
 	go test -count=1 -timeout 40m -v ./test/soak -soak.duration 30m -soak.containers 5000
 
 test-examples:
 	test/with-engine $(EXAMPLES)
+
+# All clusters, by the machine's engine and Docker 28.5. In make test three have the machine's.
+test-clusters:
+	test/with-engine test/clusters/suite docker-sid
 
 test-packages:
 	test/with-engine $(PACKAGES)
@@ -111,9 +123,9 @@ test-swarm:
 	go test -race -count=1 -timeout 20m ./internal/swarm -run TestSeeds -swarm.seeds 500
 	test/with-engine go test -race -count=1 -timeout 30m -v ./test/hosts -run 'TestSwarm$$' -hosts.engines docker-trixie,docker-sid -hosts.swarm
 
-# Two hundred schedules of faults of etcd's and the hosts'. In make test it is three.
+# Two hundred schedules of faults of etcd's and the hosts', an hour and more, and a minute without etcd. In make test there are two, and some seconds.
 test-share:
-	test/with-engine go test -race -count=1 -timeout 60m -v -run TestConverges ./internal/share -share.seeds 200
+	test/with-engine go test -race -count=1 -timeout 3h -v -run 'TestConverges|TestOutage' ./internal/share -share.seeds 200 -share.outage 1m
 
 # In make test a fake engine is away, and minutes are seconds.
 test-alerts:
@@ -137,6 +149,7 @@ lint:
 	$(BENCH) vet ./... && $(BENCH) run $(STATICCHECK) ./...
 	$(ALERTS) vet ./... && $(ALERTS) run $(STATICCHECK) ./...
 	$(PAGE) vet ./... && $(PAGE) run $(STATICCHECK) ./...
+	$(CLUSTERS) vet ./... && $(CLUSTERS) run $(STATICCHECK) ./...
 	$(MAN) vet ./... && $(MAN) run $(STATICCHECK) ./...
 	$(IMAGE) vet ./... && $(IMAGE) run $(STATICCHECK) ./...
 	$(PACK) vet ./... && $(PACK) run $(STATICCHECK) ./...
@@ -161,6 +174,9 @@ bench-lean:
 
 bench-swarm:
 	$(BENCH) run . swarm
+
+bench-share:
+	test/with-engine --need dnsperf $(BENCH) run . share
 
 bench-engine:
 	test/with-engine $(BENCH) run . engine
