@@ -68,6 +68,9 @@ type poll struct {
 // test's end.
 func (s *server) poll(t *testing.T, who, id, name string) *poll {
 	t.Helper()
+	if id != "" {
+		s.knows(t, id)
+	}
 	conn, err := dialFrom(t, id, "udp", s.Addr)
 	if err != nil {
 		t.Fatal(err)

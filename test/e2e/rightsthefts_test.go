@@ -72,6 +72,7 @@ func newAskers(t *testing.T, s *server, lan lan, containers map[string]string) a
 	conn, err = dialIn(t, filepath.Join("/run/netns", lan.Netns), "udp", net.JoinHostPort(lan.Host.String(), port))
 	add("the LAN", conn, err)
 	for who, id := range containers {
+		s.knows(t, id)
 		conn, err := dialFrom(t, id, "udp", s.Addr)
 		add(who, conn, err)
 	}

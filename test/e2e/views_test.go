@@ -165,9 +165,24 @@ func TestIsolate(t *testing.T) {
 	}
 }
 
+// knows waits until the server has heard of the container, which has a name by its ID. Before that, it is answered as somebody whom
+// nobody knows.
+func (s *server) knows(t *testing.T, id string) {
+	t.Helper()
+	eventually(t, func() error {
+		for _, name := range []string{id[:12] + ".docker.", id[:12] + "."} {
+			if s.ask(name, dns.TypeA).Rcode == dns.RcodeSuccess {
+				return nil
+			}
+		}
+		return fmt.Errorf("container %.12s is not known", id)
+	})
+}
+
 // from asks from within the container's network, and returns the outcome.
 func (s *server) from(t *testing.T, id, name string, qtype uint16) string {
 	t.Helper()
+	s.knows(t, id)
 	ns := fmt.Sprintf("--net=/proc/%d/ns/net", machine.inspect(t, id).State.Pid)
 	return askIn(t, []string{"nsenter", ns}, s.Addr, name, qtype)
 }
