@@ -100,6 +100,16 @@ func (cat *Catalog) Told(host container.HostID) *Feed {
 	return cat.begun(host, true)
 }
 
+// Await is Feed for a host that stands for all of which is heard in the way that is said: it has no containers, and is removed when
+// these are known.
+func (cat *Catalog) Await(host container.HostID, way string) *Feed {
+	f := cat.Feed(host)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.way = way
+	return f
+}
+
 func (cat *Catalog) begun(host container.HostID, told bool) *Feed {
 	f, begun := cat.feed(host, told)
 	if begun {

@@ -18,6 +18,7 @@ type presence struct {
 	timer   Timer     // looks again when more than startup or forget has passed; nil if nothing will
 	aside   bool      // SetAside's
 	dropped bool      // the zones have no names of the host
+	way     string    // in which all for which it stands are heard of, "" if it stands for itself
 }
 
 // Presence is what there is to say of how far a host's engine can be relied on.
@@ -86,9 +87,13 @@ func (f *Feed) settle() {
 	if late := !f.synced && f.passed(f.cat.startup); late || f.synced && f.away {
 		if late && !f.overdue {
 			f.overdue = true
-			f.cat.warnf("Host %s has not told its containers in %s: names that no other host has are denied until it does", f.host, f.cat.startup)
+			if f.way != "" {
+				f.cat.warnf("Of other hosts nothing is known by %s in %s: names that only they have are denied until it is", f.way, f.cat.startup)
+			} else {
+				f.cat.warnf("Host %s has not told its containers in %s: names that no other host has are denied until it does", f.host, f.cat.startup)
+			}
 		}
-		if gone = f.passed(f.cat.forget); gone && !f.dropped {
+		if gone = f.passed(f.cat.forget); gone && !f.dropped && f.way == "" {
 			f.cat.warnf("Host %s has been away for %s: its containers' names are dropped until it is back", f.host, f.cat.forget)
 		}
 	}

@@ -57,6 +57,19 @@ func TestStartup(t *testing.T) {
 	}
 }
 
+// TestAwaited checks what is logged of a host that stands for others: once that they are not known, and never that it is away.
+func TestAwaited(t *testing.T) {
+	var logged []string
+	h := newHosts()
+	h.warnf = func(format string, args ...any) { logged = append(logged, fmt.Sprintf(format, args...)) }
+	h.Await("etcd /p", "etcd").Current(false, h.clock.now)
+	h.wait(startup)
+	h.wait(forget)
+	if want := []string{"Of other hosts nothing is known by etcd in 30s: names that only they have are denied until it is"}; !slices.Equal(logged, want) {
+		t.Errorf("logged are %q, want %q", logged, want)
+	}
+}
+
 // TestStartupBegan checks that the time counts from when the engine's watch began, and not from a reload's subscription.
 func TestStartupBegan(t *testing.T) {
 	for ago, want := range map[time.Duration]bool{startup - 1: false, startup: true} {

@@ -126,7 +126,7 @@ func (d *Docker) join() {
 	}
 	d.fleet.docker, d.fleet.names = d, map[container.HostID]string{}
 	d.fleet.awaited = container.HostID("etcd " + d.config.share.Path) // which is no NAME
-	awaited := d.catalog.Feed(d.fleet.awaited)
+	awaited := d.catalog.Await(d.fleet.awaited, "etcd")
 	d.fleet.member = share.Join(d.instance.shareConfig(d.config.share), d.hosts[0].watcher, sharing, d.instance.told(d.config.share))
 	awaited.Current(false, d.fleet.member.State().Began) // a reload does not begin the wait anew
 	d.fleet.member.Subscribe(&d.fleet)
