@@ -378,6 +378,45 @@ func TestSlowTake(t *testing.T) {
 	})
 }
 
+// TestOwnDuringTake checks that a host may tell its containers while all others are taken, and that nobody has its addresses after that.
+func TestOwnDuringTake(t *testing.T) {
+	r, s := newRecorder(t), store{items: map[string]item{}}
+	s.put("a/host", host("a E 192.0.2.1 192.0.2.4"))
+	s.put(key("a", "web"), running("web", "a=10.1.0.2"))
+	asks, let := make(chan bool), make(chan bool)
+	m := member(&hooked{r, func() {
+		asks <- true
+		<-let
+	}})
+	var taking sync.WaitGroup
+	taking.Go(func() { m.found(s.list(), s.state()) })
+	<-asks
+	w := &writer{Member: m}
+	w.own([]netip.Addr{netip.MustParseAddr("192.0.2.1")})
+	w.own([]netip.Addr{netip.MustParseAddr("192.0.2.4")}) // both return
+	close(let)
+	taking.Wait()
+	w.owning.Wait()
+	if got, want := r.picture(), "a 192.0.2.1: web"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
+
+// TestMarks checks that who is behind by less than it takes until the newest is asked for again is not taken for further behind.
+func TestMarks(t *testing.T) {
+	begin := time.Now()
+	second := func(n int) time.Time { return begin.Add(time.Duration(n) * time.Second) }
+	ahead := marks{{revision: 10, at: second(1)}, {revision: 20, at: second(2)}, {revision: 20, at: second(3)}, {revision: 30, at: second(4)}}
+	for _, c := range []struct {
+		revision int64
+		want     time.Time
+	}{{9, time.Time{}}, {10, second(1)}, {19, time.Time{}}, {25, second(3)}, {30, second(4)}, {40, time.Time{}}} {
+		if got := ahead.pass(c.revision); !got.Equal(c.want) {
+			t.Errorf("revision %d was the newest at %v, want %v", c.revision, got, c.want)
+		}
+	}
+}
+
 // TestLeaveDuringTake checks that who leaves while all hosts are taken waits for one of them at most, and that the state is told meanwhile.
 func TestLeaveDuringTake(t *testing.T) {
 	r, s := newRecorder(t), store{items: map[string]item{}}

@@ -37,15 +37,7 @@ func (m *Member) read(ctx context.Context) {
 	retry, etcd := newRetry(), gate{cfg: &m.cfg}
 	for {
 		began := time.Now()
-		session, end := context.WithCancelCause(ctx)
-		m.mu.Lock()
-		m.anew = end
-		m.mu.Unlock()
-		listed, err := m.follow(session, &etcd)
-		if stale := context.Cause(session); stale != nil {
-			err = stale
-		}
-		end(nil)
+		listed, err := m.follow(ctx, &etcd)
 		if ctx.Err() != nil {
 			return
 		}
@@ -78,7 +70,7 @@ func pause(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// doubt has what is known count as away when it is stale, and be read anew.
+// doubt has what is known count as away when it is stale, and be read anew, unless that is being done.
 func (m *Member) doubt(ctx context.Context) {
 	for pause(ctx, pulse/2) {
 		m.turn.Lock()
@@ -87,10 +79,19 @@ func (m *Member) doubt(ctx context.Context) {
 		m.mu.Unlock()
 		if stale {
 			m.lose(errStale)
-			anew(errStale)
+			if anew != nil {
+				anew(errStale)
+			}
 		}
 		m.turn.Unlock()
 	}
+}
+
+// onDoubt has what is known be read anew so when it is stale; nil leaves that to who reads.
+func (m *Member) onDoubt(anew context.CancelCauseFunc) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.anew = anew
 }
 
 // stale reports whether nobody has said for long that what is known is all. The caller holds mu.
@@ -112,11 +113,13 @@ func (m *Member) follow(ctx context.Context, etcd *gate) (listed bool, err error
 		return false, cmp.Or(context.Cause(ctx), err)
 	}
 	m.found(items, known)
+	m.onDoubt(cut)
+	defer m.onDoubt(nil)
 	m.settleNow()
 	watch := client.Watch(ctx, m.cfg.Path+"/", clientv3.WithPrefix(), clientv3.WithRev(known.revision+1), clientv3.WithFragment())
-	marks := make(chan mark)
-	go m.askForMarks(ctx, client, marks)
-	var latest mark
+	newest := make(chan mark)
+	go m.askForMarks(ctx, client, newest)
+	var ahead marks
 	for revision := known.revision; ; {
 		select {
 		case r, open := <-watch:
@@ -129,15 +132,14 @@ func (m *Member) follow(ctx context.Context, etcd *gate) (listed bool, err error
 			default:
 				revision = max(revision, r.Header.Revision)
 			}
-		case latest = <-marks:
+		case next := <-newest:
+			ahead = append(ahead, next)
 		case <-resumed:
 			return true, errCut
 		case <-ctx.Done():
 			return true, context.Cause(ctx)
 		}
-		if revision >= latest.revision {
-			m.confirm(latest.at)
-		}
+		m.confirm(ahead.pass(revision))
 	}
 }
 
@@ -148,16 +150,28 @@ type mark struct {
 	at       time.Time // it is not older
 }
 
+// marks are states of etcd that were the newest when they were asked for, and that the watch has not told of yet. There is one for each
+// pulse, so that who is a little behind is known to be no further: were there the newest alone, he would never come up to it.
+type marks []mark
+
+// pass drops the states up to the revision, and returns when the last of them was the newest, or the zero time.
+func (m *marks) pass(revision int64) (at time.Time) {
+	for len(*m) > 0 && (*m)[0].revision <= revision {
+		at, *m = (*m)[0].at, (*m)[1:]
+	}
+	return at
+}
+
 // askForMarks asks for the newest state, and the member that is watched which one it has. A majority says what is the newest; the member
 // alone would not know.
-func (m *Member) askForMarks(ctx context.Context, client *clientv3.Client, marks chan<- mark) {
+func (m *Member) askForMarks(ctx context.Context, client *clientv3.Client, newest chan<- mark) {
 	for pause(ctx, pulse) {
 		at := time.Now()
 		call, cancel := context.WithTimeout(ctx, pulse)
 		r, err := client.Get(call, m.cfg.Path+"/", clientv3.WithKeysOnly())
 		if err == nil {
 			select {
-			case marks <- mark{revision: r.Header.Revision, at: at}:
+			case newest <- mark{revision: r.Header.Revision, at: at}:
 			case <-ctx.Done():
 			}
 			client.RequestProgress(call) // what comes of it, or does not, the watch shows

@@ -85,11 +85,12 @@ type Member struct {
 
 	leaving sync.Map // Hosts that are told nothing more
 
-	mu    sync.Mutex // guards the following
-	fleet *fleet     // changes in turn alone
+	mu    sync.Mutex   // guards the following
+	fleet *fleet       // changes in turn alone
+	addrs []netip.Addr // this host's, which the fleet is to have
 	state State
 	fresh time.Time   // what is known of others was all then
-	anew  func(error) // has it be read anew
+	anew  func(error) // has it be read anew, nil while it is
 	// Why others can't be read, and what this host tells can't be written, last, and since when.
 	unread, unwritten     error
 	unreadAt, unwrittenAt time.Time
@@ -240,14 +241,4 @@ func (m *Member) tell(to Hosts, updates []update) {
 			sink.Current(u.presence.current, u.presence.since)
 		}
 	}
-}
-
-// own tells of this host's addresses: nobody else has these.
-func (m *Member) own(addrs []netip.Addr) {
-	m.turn.Lock()
-	defer m.turn.Unlock()
-	m.mu.Lock()
-	updates := m.fleet.setOwn(addrs, time.Now())
-	m.mu.Unlock()
-	m.tellAll(updates)
 }

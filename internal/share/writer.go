@@ -6,6 +6,9 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"net/netip"
+	"slices"
+	"sync"
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
@@ -46,6 +49,7 @@ type writer struct {
 	forbidden bool
 	untold    error            // why what this host tells is not written, as told last
 	known     map[string]known // our keys, below the prefix
+	owning    sync.WaitGroup   // what has this host's addresses be its own
 }
 
 // known is what is known of a key: what we have put there, and the revision of that.
@@ -81,6 +85,7 @@ func (m *Member) run() (stop func(keep bool)) {
 
 // write keeps a session with etcd, for ever.
 func (w *writer) write(ctx context.Context) {
+	defer w.owning.Wait()
 	retry := newRetry()
 	for {
 		began := time.Now()
@@ -96,6 +101,23 @@ func (w *writer) write(ctx context.Context) {
 			return
 		}
 	}
+}
+
+// own has this host's addresses be nobody else's. It does not wait until it is so: while all other hosts are taken the first time, this
+// one's containers are to be told.
+func (w *writer) own(addrs []netip.Addr) {
+	w.mu.Lock()
+	same := slices.Equal(w.addrs, addrs)
+	w.addrs = addrs
+	w.mu.Unlock()
+	if same {
+		return
+	}
+	w.owning.Go(func() {
+		w.turn.Lock()
+		defer w.turn.Unlock()
+		w.take(func(now time.Time) []update { return w.fleet.setOwn(w.addrs, now) })
+	})
 }
 
 // fail notes why a session ended. Where others can't be read either, who reads tells of it.
