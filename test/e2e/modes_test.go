@@ -92,7 +92,7 @@ func (s *server) reaches(t *testing.T, tries *sync.WaitGroup, what string, optio
 				t.Errorf("%s: %s is given %s", what, who, got)
 			}
 			tries.Go(func() {
-				if met := p.answers(t, ip, "80"); met == id[:12] {
+				if p.hasWay(t, ip, "80", id[:12]) {
 					t.Errorf("%s: %s is given nothing, and reaches %s", what, who, ip)
 				}
 			})
