@@ -226,8 +226,9 @@ func (s *Snapshot) serving(n *node, v *View) []claimant {
 	guard := n.guard(v)
 	return selected(s, unlessMesh(v, slices.DeleteFunc(slices.Clone(n.records.services), func(h claimant) bool {
 		service := h.claim.Data.Service
-		var reason Reason
+		reason := s.servesAt(parent(parent(n.name)), h.entry, v)
 		switch {
+		case reason != Answers:
 		case guard.keeps(&h, v):
 			reason = Ambiguous
 		case len(h.entry.ports(service, v, h.claim.Part)) == 0:
@@ -242,6 +243,26 @@ func (s *Snapshot) serving(n *node, v *View) []claimant {
 		}
 		return true
 	})), n, v)
+}
+
+// servesAt says whether the service of one who claims the name counts for the view, Answers if it does: not where the name means
+// others to it, who may have no such service.
+func (s *Snapshot) servesAt(name string, entry *Entry, v *View) Reason {
+	n := s.names.get(name)
+	its := func(c claimant) bool { return c.entry == entry && c.claim.addresses() }
+	if n == nil || !slices.ContainsFunc(n.claims, its) {
+		return Answers
+	}
+	n = s.seen(n, v)
+	g := n.guard(v)
+	switch {
+	case !slices.ContainsFunc(n.claims[:n.winners], its):
+		return Nearer
+	case !slices.ContainsFunc(n.claims[:n.winners], func(c claimant) bool { return its(c) && !g.keeps(&c, v) }):
+		return Ambiguous
+	default:
+		return Answers
+	}
 }
 
 // serviceTarget returns the container's first name that answers the view with its addresses, and with none of another host's,

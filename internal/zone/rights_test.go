@@ -2,6 +2,7 @@ package zone
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 
 	"github.com/miekg/dns"
@@ -106,7 +107,7 @@ func TestBareNames(t *testing.T) {
 // before its neighbours' names, of whatever type it asks.
 func TestOwnNetworkFirst(t *testing.T) {
 	// A stranger has db as its own name, with a port and a record.
-	thief := with(service(entry("thief", 0, "blue=172.17.0.66", "db.docker./name", "thief.docker./id"), "_pg._tcp.db.docker.", "db.docker.", 5432), "db.docker. 30 TXT stolen")
+	thief := with(service(entry("thief", 0, "blue=172.17.0.66", "db.docker./name", "thief.docker./id"), "_pg._tcp.db.docker.", "db.docker. thief.docker.", 5432), "db.docker. 30 TXT stolen")
 	own := func(name string) *Entry {
 		return bare(project(entry("own", 1, "green=172.17.1.2", name, "own.docker./name"), "green"))
 	}
@@ -171,6 +172,11 @@ func TestServicesAsAddresses(t *testing.T) {
 		e.Service = "db"
 		return project(e, of)
 	}
+	without := func(e *Entry) *Entry {
+		c := *e
+		c.Claims = slices.DeleteFunc(slices.Clone(e.Claims), func(c Claim) bool { return c.Service() != nil })
+		return &c
+	}
 	shop, shop2 := member("s", 0, "shop", "172.17.0.2"), member("s2", 1, "shop", "172.17.0.3")
 	blog := member("b", 2, "blog", "172.17.0.9")
 	first, second := "SRV 0 0 5432 s.docker.", "SRV 0 0 5432 s2.docker."
@@ -187,6 +193,11 @@ func TestServicesAsAddresses(t *testing.T) {
 		{"one has ended", []*Entry{shop, held1(member("b", 2, "blog", "172.17.0.9"))}, View{}, " (nodata)"},
 		{"one is sick", []*Entry{shop, sick(member("s2", 1, "shop", "172.17.0.3"))}, View{}, first + " + A 172.17.0.2"},
 		{"one is sick", []*Entry{shop, sick(member("s2", 1, "shop", "172.17.0.3"))}, of(inside("shop"), "shop", "db"), first + ", " + second + " + A 172.17.0.2, A 172.17.0.3"},
+		{"one of two has the service", []*Entry{shop, without(blog)}, View{}, " (nodata)"},
+		{"one of two has the service", []*Entry{shop, without(blog)}, inside("none"), " (nodata)"},
+		{"one of two has the service", []*Entry{shop, without(blog)}, inside("shop"), first + " + A 172.17.0.2"},
+		{"one of two has the service", []*Entry{shop, without(blog)}, inside("blog"), " (nodata)"},
+		{"one of two has the service", []*Entry{shop, without(blog)}, inside("shop", "blog"), " (nodata)"},
 		{"all are sick", []*Entry{sick(member("s2", 1, "shop", "172.17.0.3"))}, View{}, second + " + A 172.17.0.3"},
 	} {
 		s := newStore()
