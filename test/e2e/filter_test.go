@@ -27,10 +27,16 @@ func TestFilters(t *testing.T) {
 		*server
 	}
 	var servers []filtered
-	for _, filters := range [][]string{
+	lists := [][]string{
 		{"label=env"}, {"label=env=prod"}, {"label=env", "label=tier=a=b"}, {"name=^/web"}, {"name=" + all[0] + "$", "name=db"}, {"network=" + front, "network=" + back},
-		{"network=host", "network=none"}, {"network=" + front[1:]}, {"label=env", "network=" + back, "name=web", "name=db"},
-	} {
+		{"network=" + front[1:]}, {"label=env", "network=" + back, "name=web", "name=db"},
+	}
+	if podman {
+		t.Log("not compared: network=host and network=none, by which Podman's docker ps lists nothing")
+	} else {
+		lists = append(lists, []string{"network=host", "network=none"})
+	}
+	for _, filters := range lists {
 		filters = append(filters, "label="+mark)
 		s := serve(t, config{Body: "docker " + zones + " {\n filter " + strings.Join(filters, " ") + "\n}"})
 		servers = append(servers, filtered{filters, s})
