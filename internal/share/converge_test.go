@@ -233,12 +233,24 @@ func (s *schedule) makeRoom() {
 			return nil
 		})
 	}
+	var revision int64
 	try("delete", func() error {
-		_, err := s.client.Delete(ctx, "/fill/", clientv3.WithPrefix())
+		r, err := s.client.Delete(ctx, "/fill/", clientv3.WithPrefix())
+		if err == nil {
+			revision = r.Header.Revision
+		}
 		return err
 	})
 	try("compact", s.compact)
 	for _, endpoint := range s.client.Endpoints() {
+		// A member that was cut off has yet to take what has filled the others, and would have no space again right after.
+		try("catch up", func() error {
+			r, err := s.client.Status(ctx, endpoint)
+			if err == nil && r.Header.Revision < revision {
+				err = fmt.Errorf("%s is at revision %d of %d", endpoint, r.Header.Revision, revision)
+			}
+			return err
+		})
 		try("defragment", func() error {
 			_, err := s.client.Defragment(ctx, endpoint)
 			return err
@@ -332,7 +344,7 @@ func (s *schedule) await(limit time.Duration, check func() error) (began time.Ti
 		}
 		err := check()
 		if since := time.Since(began); err != nil && since > limit {
-			s.t.Fatalf("etcd has committed for %v, and %v", since, err)
+			s.t.Fatalf("etcd has committed for %v, and %v; it has %q", since, err, s.keys(has(s.t, s.client)))
 		}
 		return err
 	})
