@@ -342,6 +342,40 @@ func TestHang(t *testing.T) {
 	}
 }
 
+// TestLateWrite has etcd's leader hear late what a host has had written, from a member that was cut off meanwhile: what is over by then does not
+// come back.
+func TestLateWrite(t *testing.T) {
+	e := theRun.NewEtcdApart(t, 3)
+	c := client(t, e)
+	a, b := pair(t, e)
+	cut := (leader(t, e, c) + 1) % 3
+	a.link(refuses, cut)
+	a.run("db", "10.1.0.3")
+	b.await("a 192.0.2.97: db web")
+	e.Cut(t, e.Members[cut], true)
+	a.run("late", "10.1.0.4")
+	await(t, patience, func() error {
+		if a.member.State().Owned {
+			return errors.New("it is not known that the member is cut off")
+		}
+		return nil
+	})
+	a.end("late")
+	a.link(carries)
+	await(t, patience, func() error {
+		if !a.member.State().Owned {
+			return errors.New("another member is not at hand")
+		}
+		return nil
+	})
+	e.Cut(t, e.Members[cut], false)
+	for began := time.Now(); time.Since(began) < 3*time.Second; time.Sleep(10 * time.Millisecond) {
+		if revision, late := has(t, c)[key("a", "late")]; late {
+			t.Fatalf("after %v there is what was over before, of revision %d", time.Since(began), revision)
+		}
+	}
+}
+
 // TestCompacted compacts etcd's history while a reader is cut off, and has much to tell it afterwards.
 func TestCompacted(t *testing.T) {
 	for name, state := range map[string]linkState{"refused": refuses, "silent": silent} {

@@ -13,8 +13,26 @@ import (
 type session struct {
 	*writer
 	client *clientv3.Client
-	owner  string
+	owned  int64            // revision of the key that says who writes the others
+	fenced bool             // that is this session's: nothing of those before it comes in between
 	again  <-chan time.Time // when what etcd has not taken is to be written again; nil if there is nothing
+}
+
+// begin takes our keys, and finds out what they are.
+func (s *session) begin(ctx context.Context) (err error) {
+	if s.owned, s.fenced, err = s.acquire(ctx, s.client); err != nil {
+		return err
+	}
+	return s.compare(ctx)
+}
+
+// fence begins once more after etcd has taken nothing new, if that is over.
+func (s *session) fence(ctx context.Context) (err error) {
+	if s.owned, s.fenced, err = s.acquire(ctx, s.client); err != nil || !s.fenced {
+		return err
+	}
+	s.local.wantAll()
+	return s.compare(ctx)
 }
 
 // compare lists our keys. What we have not put there, or hangs on another lease, counts as something else.
@@ -71,6 +89,11 @@ func (s *session) keep(ctx context.Context) error {
 func (s *session) mend(ctx context.Context) error {
 	_, addrs := s.local.engine()
 	s.own(addrs)
+	if !s.fenced {
+		if err := s.fence(ctx); err != nil {
+			return err
+		}
+	}
 	wanted, have, err := s.differences()
 	if err != nil {
 		return err
@@ -155,7 +178,7 @@ func (s *session) commit(ctx context.Context, ops []op) error {
 	}
 	call, cancel := bounded(ctx)
 	defer cancel()
-	r, err := s.client.Txn(call).If(clientv3.Compare(clientv3.Value(s.prefix+ownerKey), "=", s.owner)).Then(requests...).Commit()
+	r, err := s.client.Txn(call).If(clientv3.Compare(clientv3.ModRevision(s.prefix+ownerKey), "=", s.owned)).Then(requests...).Commit()
 	if err == nil && !r.Succeeded {
 		s.displaced, err = true, errLost
 	}

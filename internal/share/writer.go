@@ -189,12 +189,8 @@ func (w *writer) session(ctx context.Context) error {
 
 // hold takes the host's keys and keeps them.
 func (w *writer) hold(ctx context.Context, client *clientv3.Client) error {
-	owner, err := w.acquire(ctx, client)
-	if err != nil {
-		return err
-	}
-	s := &session{writer: w, client: client, owner: owner}
-	if err := s.compare(ctx); err != nil {
+	s := &session{writer: w, client: client}
+	if err := s.begin(ctx); err != nil {
 		return err
 	}
 	return s.keep(ctx)
@@ -237,46 +233,57 @@ func (w *writer) keepAlive(ctx context.Context, client *clientv3.Client) error {
 	return ctx.Err()
 }
 
-// acquire takes the host's keys: they are nobody's, or a server's before us of the same engine.
-func (w *writer) acquire(ctx context.Context, client *clientv3.Client) (owner string, err error) {
+// acquire takes the host's keys: they are nobody's, ours, or a server's before us of the same engine. It returns the revision of the key
+// that says so. That is a new one also where they are ours: what was written before, and is still on its way, is not to be done any more.
+// Only while etcd takes nothing new, and nothing on its way either, it is the one of before, and not fenced.
+func (w *writer) acquire(ctx context.Context, client *clientv3.Client) (revision int64, fenced bool, err error) {
 	key := w.prefix + ownerKey
 	document, err := format.EncodeOwner(format.Owner{Engine: w.identity, Server: w.server})
 	if err != nil {
-		return "", err
+		return 0, false, err
 	}
-	owner = string(document)
+	owner := string(document)
 	call, cancel := bounded(ctx)
 	defer cancel()
 	r, err := client.Get(call, key)
 	if err != nil {
-		return "", fmt.Errorf("asking who owns %s: %w", w.prefix, err)
+		return 0, false, fmt.Errorf("asking who owns %s: %w", w.prefix, err)
 	}
-	condition := clientv3.Compare(clientv3.CreateRevision(key), "=", 0)
+	condition, ours := clientv3.Compare(clientv3.CreateRevision(key), "=", 0), false
 	if len(r.Kvs) > 0 {
 		kv := r.Kvs[0]
-		if string(kv.Value) == owner && clientv3.LeaseID(kv.Lease) == w.lease {
-			return owner, nil
+		revision = kv.ModRevision
+		condition, ours = clientv3.Compare(clientv3.ModRevision(key), "=", revision), string(kv.Value) == owner && clientv3.LeaseID(kv.Lease) == w.lease
+		if err := w.mayTake(kv.Value); !ours && err != nil {
+			return 0, false, err
 		}
-		other, err := format.DecodeOwner(kv.Value)
-		switch {
-		case err != nil:
-			return "", fmt.Errorf("%w: %s says who has the name %s, and can't be read: %w", errRefused, key, w.cfg.Host, err)
-		case other.Engine != w.identity:
-			return "", fmt.Errorf("%w: another host is called %s: its engine is %.80q, and this host's is %.80q", errRefused, w.cfg.Host, other.Engine, w.identity)
-		case other.Server != w.server && w.displaced:
-			return "", fmt.Errorf("%w: another server tells of this host's engine as %s", errRefused, w.cfg.Host)
-		}
-		condition = clientv3.Compare(clientv3.ModRevision(key), "=", kv.ModRevision)
 	}
 	put, err := client.Txn(call).If(condition).Then(clientv3.OpPut(key, owner, clientv3.WithLease(w.lease))).Commit()
 	switch {
+	case ours && noSpace(err):
+		return revision, false, nil
 	case err != nil:
-		return "", fmt.Errorf("taking %s: %w", w.prefix, err)
+		return 0, false, fmt.Errorf("taking %s: %w", w.prefix, err)
 	case !put.Succeeded:
-		return "", errLost
+		return 0, false, errLost
 	}
 	w.displaced = false
-	return owner, nil
+	return put.Header.Revision, true, nil
+}
+
+// mayTake returns an error if the document says that the host's keys are another's.
+func (w *writer) mayTake(document []byte) error {
+	other, err := format.DecodeOwner(document)
+	switch {
+	case err != nil:
+		return fmt.Errorf("%w: %s says who has the name %s, and can't be read: %w", errRefused, w.prefix+ownerKey, w.cfg.Host, err)
+	case other.Engine != w.identity:
+		return fmt.Errorf("%w: another host is called %s: its engine is %.80q, and this host's is %.80q", errRefused, w.cfg.Host, other.Engine, w.identity)
+	case other.Server != w.server && w.displaced:
+		return fmt.Errorf("%w: another server tells of this host's engine as %s", errRefused, w.cfg.Host)
+	default:
+		return nil
+	}
 }
 
 // leave takes the host's keys away. They hang on the lease, and go with it if that can't be.
