@@ -97,7 +97,7 @@ func (l *local) apply(c *container.Change) {
 	if told.Facts != nil {
 		told.Name = told.Facts.Name
 		if l.told != nil && !l.told(told.Facts) {
-			delete(l.containers, c.ID)
+			l.put(c.ID, "")
 			return
 		}
 	}

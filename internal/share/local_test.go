@@ -8,12 +8,15 @@ import (
 	"testing"
 
 	"github.com/dockerdiscovery/dockerdiscovery/internal/container"
+	"github.com/dockerdiscovery/dockerdiscovery/internal/containertest"
 )
 
 // TestWhoIsTold checks that of containers that are not to be told nothing is, nor of those of which that is not known, and that one
 // which comes to be told, or is not any more, is.
 func TestWhoIsTold(t *testing.T) {
 	l := newLocal(&Config{Host: "nas"}, func(c *container.Container) bool { return strings.HasPrefix(c.Name, "web") })
+	l.Host(containertest.Host())
+	told := map[string]bool{} // as who writes has it
 	named := func(id, name string) *container.Container { return &container.Container{ID: id, Name: name} }
 	for _, c := range []struct {
 		what   string
@@ -31,7 +34,21 @@ func TestWhoIsTold(t *testing.T) {
 		{"one that ends", container.Change{ID: "2"}, "3"},
 	} {
 		l.Apply([]container.Change{c.change})
-		if got := strings.Join(slices.Sorted(maps.Keys(l.containers)), " "); got != c.want {
+		keys, _, err := l.wanted("E")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for key, document := range keys {
+			id, is := strings.CutPrefix(key, containerKeys)
+			switch {
+			case !is:
+			case document == "":
+				delete(told, id)
+			default:
+				told[id] = true
+			}
+		}
+		if got := strings.Join(slices.Sorted(maps.Keys(told)), " "); got != c.want {
 			t.Errorf("%s: %s are told, want %s", c.what, got, c.want)
 		}
 	}
