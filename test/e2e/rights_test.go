@@ -184,6 +184,7 @@ func TestOneOfTwoIsAway(t *testing.T) {
 	s.soon("db.blue"+n+".docker.", dns.TypeA, again)
 	check("restart", addr, nodata, again)
 	machine.do(t, "stop", "-t", "1", ours)
+	s.soon("db.blue"+n+".docker.", dns.TypeA, nodata)
 	check("stop", again, nodata)
 	machine.do(t, "start", ours)
 	started := machine.addr(t, ours)
