@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"regexp"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 
@@ -140,7 +141,7 @@ func TestExplained(t *testing.T) {
 	on(b, "app")
 	on(a, "off", "--label", label+"enable=false")
 	on(a, "asks", "--label", label+"enable=ture")
-	on(a, "sick", "--label", label+"health=require", "--health-cmd", "nonsense", "--health-interval", "500ms", "--health-retries", "1")
+	sick := on(a, "sick", "--label", label+"health=require", "--health-cmd", "nonsense", "--health-interval", "500ms", "--health-retries", "1")
 	machine.do(t, "pause", on(a, "paused", "--label", label+"health=require"))
 	on(a, "thief", "--label", label+"host=api.web-"+x)
 	on(a, "one", "--network-alias", "db-"+x)
@@ -149,13 +150,23 @@ func TestExplained(t *testing.T) {
 	stopping := machine.runAs(t, []string{"--name", "stopping-" + x, "--stop-timeout", "600", "--label", label + "health=require"}, image, "stubborn")
 	held := on(a, "held")
 
-	plain := explaining(t, "hold 10m\npublish")
+	body := "hold 10m\npublish"
+	if podman { // which tells of a stop signal by no event
+		body += "\nresync 1s"
+	}
+	plain := explaining(t, body)
 	optIn, isolated := explaining(t, "opt_in"), explaining(t, "isolate")
 	behind := explaining(t, "forwarders 127.0.0.1")
 	for _, s := range []explainer{plain, optIn, isolated, behind} {
 		eventually(t, s.isReady)
 	}
-	machine.do(t, "kill", "--signal", "TERM", stopping)
+	checkHealth(t, sick)
+	var stop sync.WaitGroup
+	t.Cleanup(func() {
+		machine.output("kill", stopping)
+		stop.Wait()
+	})
+	stop.Go(func() { machine.output("stop", stopping) }) // which takes its time
 	machine.do(t, "kill", held)
 
 	name := func(name string) string { return name + "-" + x + ".docker" }
