@@ -3,10 +3,12 @@ package hosts
 import (
 	"fmt"
 	"net/netip"
+	"os/exec"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/dockerdiscovery/dockerdiscovery/test/rig"
 )
@@ -74,6 +76,7 @@ func newLab(t *testing.T, serve func(*host, *testing.T, *lab)) *lab {
 		t.FailNow()
 	}
 	for _, h := range l.hosts {
+		h.awaitAddresses(t)
 		serve(h, t, l)
 	}
 	l.lan = &asker{name: "LAN", kind: "LAN", netns: rig.NetnsPath(l.segment.Netns)}
@@ -125,6 +128,21 @@ func (h *host) makeNetwork(t *testing.T, name, v4, v6 string, options ...string)
 		args = append(args, "--subnet", subnet, "--gateway", gateway)
 	}
 	h.do(t, slices.Concat(args, options, []string{name})...)
+}
+
+// awaitAddresses waits until the host has all of its addresses: the kernel looks first whether somebody else has those of a bridge on
+// which the first container has just started, RFC 4862 §5.4.
+func (h *host) awaitAddresses(t *testing.T) {
+	t.Helper()
+	for end := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
+		tentative, err := rig.Output(exec.Command("ip", "-netns", h.netns, "-6", "-oneline", "address", "show", "tentative"))
+		if err == nil && tentative == "" {
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatalf("%s does not have its addresses yet: %v: %s", h.name, err, tentative)
+		}
+	}
 }
 
 // run starts a target.
