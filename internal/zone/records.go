@@ -223,10 +223,10 @@ func (s *Snapshot) services(q *Query, n *node, answer []dns.RR) []dns.RR {
 
 // serving returns the claims to services that answer the view, as addresses do.
 func (s *Snapshot) serving(n *node, v *View) []claimant {
-	guard := n.guard(v)
+	guard, standing := n.guard(v), s.standing(parent(parent(n.name)), v)
 	return selected(s, unlessMesh(v, slices.DeleteFunc(slices.Clone(n.records.services), func(h claimant) bool {
 		service := h.claim.Data.Service
-		reason := s.servesAt(parent(parent(n.name)), h.entry, v)
+		reason := standing[h.entry] // Answers for who claims it in no such way
 		switch {
 		case reason != Answers:
 		case guard.keeps(&h, v):
@@ -245,24 +245,31 @@ func (s *Snapshot) serving(n *node, v *View) []claimant {
 	})), n, v)
 }
 
-// servesAt says whether the service of one who claims the name counts for the view, Answers if it does: not where the name means
-// others to it, who may have no such service.
-func (s *Snapshot) servesAt(name string, entry *Entry, v *View) Reason {
+// standing says of those who claim the name with addresses what keeps it from meaning them to the view. Where it does a service of theirs
+// below the name does not count either: whom the name means may have no such service.
+func (s *Snapshot) standing(name string, v *View) map[*Entry]Reason {
 	n := s.names.get(name)
-	its := func(c claimant) bool { return c.entry == entry && c.claim.addresses() }
-	if n == nil || !slices.ContainsFunc(n.claims, its) {
-		return Answers
+	if n == nil {
+		return nil
+	}
+	by := make(map[*Entry]Reason, len(n.claims))
+	for _, c := range n.claims {
+		if c.claim.addresses() {
+			by[c.entry] = Nearer
+		}
 	}
 	n = s.seen(n, v)
 	g := n.guard(v)
-	switch {
-	case !slices.ContainsFunc(n.claims[:n.winners], its):
-		return Nearer
-	case !slices.ContainsFunc(n.claims[:n.winners], func(c claimant) bool { return its(c) && !g.keeps(&c, v) }):
-		return Ambiguous
-	default:
-		return Answers
+	for i := range n.claims[:n.winners] {
+		switch c := &n.claims[i]; {
+		case !c.claim.addresses():
+		case !g.keeps(c, v):
+			by[c.entry] = Answers
+		case by[c.entry] != Answers:
+			by[c.entry] = Ambiguous
+		}
 	}
+	return by
 }
 
 // serviceTarget returns the container's first name that answers the view with its addresses, and with none of another host's,
