@@ -178,9 +178,7 @@ func TestComposeNetworks(t *testing.T) {
 	}
 	s.check(name, dns.TypeA, nodata) // which of the two?
 	for p, asker := range askers {
-		from := inside(t, asker.ID)
-		from.at = s.Addr
-		if got := from.ask(t, name, dns.TypeA); got != addrs[p] { // it has no name
+		if got := s.inside(t, asker.ID).ask(t, name, dns.TypeA); got != addrs[p] { // it has no name
 			t.Errorf("%s asks for %s: %s, want %s", asker.name(), name, got, addrs[p])
 		}
 	}

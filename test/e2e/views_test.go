@@ -179,12 +179,19 @@ func (s *server) knows(t *testing.T, id string) {
 	})
 }
 
+// inside is the place within the container's network, from which the server is asked.
+func (s *server) inside(t *testing.T, id string) place {
+	t.Helper()
+	p := inside(t, id)
+	p.at = s.Addr
+	return p
+}
+
 // from asks from within the container's network, and returns the outcome.
 func (s *server) from(t *testing.T, id, name string, qtype uint16) string {
 	t.Helper()
 	s.knows(t, id)
-	ns := fmt.Sprintf("--net=/proc/%d/ns/net", machine.inspect(t, id).State.Pid)
-	return askIn(t, []string{"nsenter", ns}, s.Addr, name, qtype)
+	return s.inside(t, id).ask(t, name, qtype)
 }
 
 // askIn asks from a network namespace that the command enters. The test itself is run there
