@@ -362,12 +362,7 @@ func TestLateWrite(t *testing.T) {
 	})
 	a.end("late")
 	a.link(carries)
-	await(t, patience, func() error {
-		if !a.member.State().Owned {
-			return errors.New("another member is not at hand")
-		}
-		return nil
-	})
+	a.awaitFine() // by another member
 	e.Cut(t, e.Members[cut], false)
 	for began := time.Now(); time.Since(began) < 3*time.Second; time.Sleep(10 * time.Millisecond) {
 		if revision, late := has(t, c)[key("a", "late")]; late {

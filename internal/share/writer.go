@@ -254,7 +254,7 @@ func (w *writer) acquire(ctx context.Context, client *clientv3.Client) (revision
 		kv := r.Kvs[0]
 		revision = kv.ModRevision
 		condition, ours = clientv3.Compare(clientv3.ModRevision(key), "=", revision), string(kv.Value) == owner && clientv3.LeaseID(kv.Lease) == w.lease
-		if err := w.mayTake(kv.Value); !ours && err != nil {
+		if err := w.mayTake(kv.Value); err != nil {
 			return 0, false, err
 		}
 	}
