@@ -65,7 +65,7 @@ func (t *Tracker) read(a Answer, question *inflight, m Moment, f *Effects) {
 		t.startEnds()
 	}
 	if large == nil { // what ends is a change by itself
-		changed = changed || t.calls.announced || starting && !stays
+		changed = changed || t.calls.unread != nil || starting && !stays
 	}
 	t.calls.retry, t.calls.tooLarge = 0, large != nil
 	d := Delivery{Change: t.change(question.cause), Changed: changed, Since: question.since, Reconciliation: question.reconciliation}
@@ -125,24 +125,26 @@ func (t *Tracker) correct(a *Answer, question *inflight, m Moment) {
 	}
 }
 
-// failed has the container inspected again later. Until then what was known of it stands.
+// failed has the container inspected again, later unless an event has come meanwhile. Until then what was known of it stands.
 func (t *Tracker) failed(a Answer, question *inflight, m Moment, f *Effects) {
+	overtaken, starting := t.due != nil, t.announced()
 	if question.reconciliation != 0 {
 		t.deliver(f, Delivery{Reconciliation: question.reconciliation, Failed: true})
 	}
-	if t.due != nil { // an event has come meanwhile
-		t.kick(m, f)
-		return
-	}
-	first := t.calls.retry == 0
-	t.calls.retry = min(max(2*t.calls.retry, FirstRetry), MaxRetry)
-	if first || t.announced() {
+	switch {
+	case overtaken && (starting || question.reconciliation == 0): // the next inspect tells
+	case starting || t.calls.unread == nil: // with the reconciliation, if one waits: the first one's end says that all is known
 		t.startEnds()
 		t.unread(a.Err, question.cause, f)
 	}
-	if first {
+	if overtaken {
+		t.kick(m, f)
+		return
+	}
+	if t.calls.retry == 0 {
 		f.Failed = a.Err
 	}
+	t.calls.retry = min(max(2*t.calls.retry, FirstRetry), MaxRetry)
 	wait := t.calls.retry + time.Duration(a.Spread*float64(t.calls.retry))
 	t.due = &due{at: m.Now.Add(wait), since: question.since, cause: question.cause}
 }
@@ -150,4 +152,12 @@ func (t *Tracker) failed(a Answer, question *inflight, m Moment, f *Effects) {
 // unread delivers why the facts can't be read.
 func (t *Tracker) unread(err error, cause string, f *Effects) {
 	t.deliver(f, Delivery{Change: container.Change{ID: t.id, Unread: err, Name: t.name, Cause: cause}, Changed: true})
+}
+
+// Unread returns why the container's facts can't be read, as the sinks have been told; nil if they can, as far as is known.
+func (t *Tracker) Unread() *container.Change {
+	if t.calls.unread == nil {
+		return nil
+	}
+	return &container.Change{ID: t.id, Unread: t.calls.unread, Name: t.name}
 }

@@ -41,10 +41,10 @@ type inflight struct {
 
 // calls remembers how the container's inspects went.
 type calls struct {
-	last      [PaceCalls]time.Time // when they began, by our clock
-	retry     time.Duration        // how long the last retry had to wait; 0 if the last inspect did not fail
-	tooLarge  bool                 // the answer is more than is read of one: the container is left out
-	announced bool                 // the last change that was delivered says that the facts can't be read
+	last     [PaceCalls]time.Time // when they began, by our clock
+	retry    time.Duration        // how long the last retry had to wait; 0 if the last inspect did not fail
+	tooLarge bool                 // the answer is more than is read of one: the container is left out
+	unread   error                // why the facts can't be read, if the last change that was delivered says so
 }
 
 // meanwhile notes what an answer that is on its way may not know.

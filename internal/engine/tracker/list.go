@@ -47,7 +47,7 @@ func (t *Tracker) Listed(s *Summary, reconciliation int) Effects {
 	if t.run.facts == nil {
 		t.name = s.Name
 	}
-	if t.run.facts == nil || t.run.facts.Stopping || t.calls.announced || !s.Matches(t.run.facts) {
+	if t.run.facts == nil || t.run.facts.Stopping || t.calls.unread != nil || !s.Matches(t.run.facts) {
 		t.look(reconciliation, &f)
 	}
 	f.Wake = t.wake()
@@ -58,7 +58,7 @@ func (t *Tracker) Listed(s *Summary, reconciliation int) Effects {
 func (t *Tracker) Unlisted(reconciliation int, m Moment) Effects {
 	var f Effects
 	switch {
-	case t.run.facts != nil, t.waits(m), t.calls.announced:
+	case t.run.facts != nil, t.waits(m), t.calls.unread != nil:
 		t.look(reconciliation, &f)
 	case t.pending() != nil: // for too long
 		t.waiting = nil

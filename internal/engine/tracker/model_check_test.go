@@ -137,7 +137,9 @@ func (w *world) took(b *box, f Effects, by *gate) {
 	if f.Inspect {
 		w.inspects(b, by == &w.bulk)
 	}
+	failed := false
 	for _, d := range f.Deliver {
+		failed = failed || d.Failed
 		if d.Reconciliation != 0 {
 			if d.Reconciliation != w.rounds || b.turns == 0 {
 				w.breaks("%s: a delivery for reconciliation %d, the present one is %d and waits for %d", b.id, d.Reconciliation, w.rounds, b.turns)
@@ -148,6 +150,9 @@ func (w *world) took(b *box, f Effects, by *gate) {
 		if d.Changed {
 			w.change(b, d.Change)
 		}
+	}
+	if failed && !b.unread && !b.starts {
+		w.breaks("%s could not be read for a reconciliation, which ends, and the sinks don't know", b.id)
 	}
 	if f.Gone && b.exists {
 		w.breaks("%s is said to be gone", b.id)

@@ -18,6 +18,7 @@ import (
 //   - A container that an event says is started is said to start, until it runs or does not.
 //   - When the faults end, the sinks have soon what is true: without a reconciliation if no event was lost, else with the
 //     next. That ends. However many inspects hang, others get their turn.
+//   - When a reconciliation has ended, the sinks know who could not be read for it.
 //   - A container is inspected one call at a time, at most as often as events of it were read, lists answered and inspects
 //     failed, and at most PaceCalls times in a PaceWindow but for lists; not at all while nothing happens.
 //

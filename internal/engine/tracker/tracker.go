@@ -192,7 +192,7 @@ type Delivery struct {
 // deliver adds a delivery.
 func (t *Tracker) deliver(f *Effects, d Delivery) {
 	if d.Changed {
-		t.calls.announced = d.Change.Unread != nil
+		t.calls.unread = d.Change.Unread
 	}
 	f.Deliver = append(f.Deliver, d)
 }
