@@ -79,7 +79,10 @@ func (w *Watcher) changes() []container.Change {
 			all = append(all, *c)
 		}
 	}
-	for id, t := range w.tracked {
+	for id, t := range w.tracked { // after its facts: it ends what was told before
+		if unread := t.Unread(); unread != nil {
+			all = append(all, *unread)
+		}
 		if starting := t.Starting(); starting != nil {
 			all = append(all, container.Change{ID: id, Starting: starting})
 		}

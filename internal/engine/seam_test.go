@@ -131,3 +131,35 @@ func TestUnreadIsTold(t *testing.T) {
 		t.Errorf("the calls were %q", calls)
 	}
 }
+
+// TestUnreadBefore checks that a sink which subscribes later knows as well who can't be inspected.
+func TestUnreadBefore(t *testing.T) {
+	e := enginetest.New(t)
+	db := e.Run(enginetest.Spec{Name: "db"})
+	w, r := watch(t, e, time.Hour)
+	synced(t, r)
+	r.waitNames(t, "db")
+	e.RawInspect(db, []byte("{"))
+	e.Rename(db, "store") // it stays db until it can be read
+	web := e.Create(enginetest.Spec{Name: "web"})
+	e.RawInspect(web, []byte("{"))
+	e.Start(web)
+	r.wait(t, "who can't be read", func() bool { return len(r.unread) == 2 })
+	later := newRecorder()
+	w.Subscribe(later, time.Hour)
+	later.waitNames(t, "db")
+	for _, r := range []*recorder{r, later} {
+		r.note(func() {
+			if r.unread[db] != "db" || r.unread[web] != "web" || len(r.unread) != 2 {
+				t.Errorf("who can't be read: %q", r.unread)
+			}
+		})
+	}
+	e.RawInspect(db, nil)
+	e.RawInspect(web, nil)
+	for _, r := range []*recorder{r, later} {
+		r.waitNames(t, "store", "web")
+		r.wait(t, "who can be read", func() bool { return len(r.unread) == 0 })
+	}
+	w.Unsubscribe(later)
+}

@@ -35,6 +35,7 @@ type recorder struct {
 	created    map[string]*container.Container
 	ended      map[string]*container.Container // as they were last
 	begun      map[string]bool                 // who is said to start
+	unread     map[string]string               // who can't be read, and its name then
 	last       []container.Change              // of who had ended before
 	host       container.Host
 	gone       []string
@@ -54,7 +55,7 @@ type recorder struct {
 }
 
 func newRecorder() *recorder {
-	r := &recorder{containers: map[string]*container.Container{}, created: map[string]*container.Container{}, ended: map[string]*container.Container{}, begun: map[string]bool{}}
+	r := &recorder{containers: map[string]*container.Container{}, created: map[string]*container.Container{}, ended: map[string]*container.Container{}, begun: map[string]bool{}, unread: map[string]string{}}
 	r.changed.L = &r.mu
 	return r
 }
@@ -80,6 +81,7 @@ func (r *recorder) Apply(changes []container.Change) {
 	r.note(func() {
 		for _, c := range changes {
 			delete(r.begun, c.ID)
+			delete(r.unread, c.ID)
 			switch {
 			case c.Starting != nil:
 				r.begun[c.ID] = true
@@ -89,6 +91,7 @@ func (r *recorder) Apply(changes []container.Change) {
 				}
 				continue
 			case c.Unread != nil:
+				r.unread[c.ID] = c.Name
 				r.seam = append(r.seam, "unread by "+c.Cause)
 				continue
 			case c.Container != nil:
