@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"regexp"
 	"strings"
@@ -111,11 +112,13 @@ func ReadPassword(file string) (string, error) {
 		return "", err
 	}
 	defer f.Close()
-	b := make([]byte, maxPassword+1)
-	n, _ := f.Read(b)
-	password, _, _ := strings.Cut(string(b[:n]), "\n")
+	b, err := io.ReadAll(io.LimitReader(f, maxPassword+1))
+	if err != nil {
+		return "", err
+	}
+	password, _, _ := strings.Cut(string(b), "\n")
 	password = strings.TrimSuffix(password, "\r")
-	if password == "" || n > maxPassword {
+	if password == "" || len(b) > maxPassword {
 		return "", fmt.Errorf("%s has no password in its first line, or more than %d octets", file, maxPassword)
 	}
 	return password, nil

@@ -65,6 +65,7 @@ func TestParseShare(t *testing.T) {
 		block("share etcd http://a:1 {\n credentials u\n}"):                   {":5", "credentials has 1 arguments", "credentials USER FILE"},
 		block("share etcd http://a:1 {\n credentials u " + dir + "/x\n}"):     {":5", "no such file"},
 		block("share etcd http://a:1 {\n credentials u " + dir + "/empty\n}"): {":5", "has no password in its first line"},
+		block("share etcd http://a:1 {\n credentials u " + dir + "\n}"):       {":5", "is a directory"},
 		block("share etcd http://a:1 {\n ttl 5\n}"):                           {":5", "unknown property 'ttl': want one of credentials, labels, lease, path, tls"},
 		"docker docker. {\n share etcd http://a:1\n}":                         {"Testfile:2", "tells of the host of the block's first endpoint by its NAME", "endpoint unix:///var/run/docker.sock nas"},
 		"docker docker. {\n endpoint unix:///a\n share etcd http://a:1\n}":    {"Testfile:3", "by its NAME"},
