@@ -24,6 +24,7 @@ type broker struct {
 	readers map[*reader]struct{}
 	last    int64 // nanoseconds of the last event: no two are alike
 	drop    bool
+	cuts    int // how often streams were cut
 
 	stalled atomic.Pointer[gate] // streams wait at it; nil: they flow
 }
@@ -45,8 +46,15 @@ type reader struct {
 	slow   bool // let its patience run out and has not caught up: the next events wait no longer
 }
 
-// subscribe also returns what happened since.
-func (e *Engine) subscribe(since time.Time, accept func(*events.Message) bool) (r *reader, past [][]byte) {
+// opened returns what subscribe wants to know of the moment before a stream's headers are sent.
+func (b *broker) opened() (cuts int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.cuts
+}
+
+// subscribe also returns what happened since. A stream is cut at once if streams were since it was opened: who has its headers counts on that.
+func (e *Engine) subscribe(opened int, since time.Time, accept func(*events.Message) bool) (r *reader, past [][]byte) {
 	r = &reader{queue: make(chan []byte, queued), cut: make(chan struct{}), accept: accept}
 	b := &e.events
 	b.mu.Lock()
@@ -55,6 +63,10 @@ func (e *Engine) subscribe(since time.Time, accept func(*events.Message) bool) (
 		if m := &b.past[i]; !since.IsZero() && m.TimeNano >= since.UnixNano() && accept(&m.Message) {
 			past = append(past, line(m))
 		}
+	}
+	if b.cuts != opened {
+		close(r.cut)
+		return r, past
 	}
 	if b.readers == nil {
 		b.readers = map[*reader]struct{}{}
@@ -136,6 +148,7 @@ func (e *Engine) DropEvents(drop bool) {
 func (e *Engine) CutStreams() {
 	e.events.mu.Lock()
 	defer e.events.mu.Unlock()
+	e.events.cuts++
 	for r := range e.events.readers {
 		close(r.cut)
 		delete(e.events.readers, r)

@@ -148,6 +148,24 @@ func TestStreamFaults(t *testing.T) {
 	}
 }
 
+// TestCutAtOnce checks that a stream is cut whose headers are all that was sent.
+func TestCutAtOnce(t *testing.T) {
+	e := New(t)
+	ctx, c := dial(t, e)
+	for i := range 500 {
+		_, errs := c.Events(ctx, events.ListOptions{}) // returns when it has the headers
+		e.CutStreams()
+		select {
+		case err := <-errs:
+			if !errors.Is(err, io.ErrUnexpectedEOF) {
+				t.Fatalf("stream %d: %v", i, err)
+			}
+		case <-ctx.Done():
+			t.Fatalf("stream %d goes on", i)
+		}
+	}
+}
+
 func TestDownAndUp(t *testing.T) {
 	for _, opts := range [][]Option{nil, {WithTCP()}} {
 		e := New(t, opts...)

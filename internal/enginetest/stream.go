@@ -32,11 +32,12 @@ func (e *Engine) serveEvents(w http.ResponseWriter, r *http.Request) {
 	if !until.IsZero() {
 		end = time.After(until.Sub(e.now()))
 	}
+	opened := e.events.opened()
 	control := http.NewResponseController(w)
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(http.StatusOK)
 	_ = control.Flush()
-	in, past := e.subscribe(since, accept)
+	in, past := e.subscribe(opened, since, accept)
 	defer e.leaveStream(in)
 	for {
 		var next []byte
