@@ -66,7 +66,7 @@ type machine struct {
 	last       map[string]string
 }
 
-// pair returns two machines of which the second one sees the first one's container web.
+// pair returns two machines that see each other, and the second one the first one's container web.
 func pair(t *testing.T, e *rig.Etcd) (a, b *machine) {
 	t.Helper()
 	a, b = newMachine(t, e, "a"), newMachine(t, e, "b")
@@ -74,6 +74,7 @@ func pair(t *testing.T, e *rig.Etcd) (a, b *machine) {
 	a.start()
 	b.start()
 	b.await("a 192.0.2.97: web")
+	a.await("b 192.0.2.98: ")
 	return a, b
 }
 

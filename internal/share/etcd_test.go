@@ -21,7 +21,6 @@ func TestTold(t *testing.T) {
 	e := rig.NewEtcd(t, 1)
 	c := client(t, e)
 	a, b := pair(t, e)
-	a.await("b 192.0.2.98: ")
 	b.run("db", "10.1.0.2")
 	a.await("b 192.0.2.98: db")
 	a.run("more", "10.1.0.3")
@@ -85,12 +84,8 @@ func (m *machine) lefts() int {
 func TestClaimed(t *testing.T) {
 	e := rig.NewEtcd(t, 1)
 	c := client(t, e)
-	a, b, other := newMachine(t, e, "a"), newMachine(t, e, "b"), newMachine(t, e, "a")
-	a.run("web", "10.1.0.2")
-	a.start()
-	b.start()
-	b.await("a 192.0.2.97: web")
-	a.await("b 192.0.2.98: ")
+	a, b := pair(t, e)
+	other := newMachine(t, e, "a")
 	other.engineID = "another"
 	other.run("stolen", "10.1.0.3")
 	before := has(t, c)
@@ -199,6 +194,7 @@ func TestOutage(t *testing.T) {
 	began := time.Now()
 	b.awaitWithin(recovery, "a 192.0.2.97: db; c 192.0.2.99: ")
 	late.awaitWithin(recovery, "a 192.0.2.97: db; b 192.0.2.98: ")
+	a.awaitWithin(recovery, "b 192.0.2.98: ; c 192.0.2.99: ")
 	t.Logf("right %v after etcd serves again, which was stopped for %v", time.Since(began).Round(time.Millisecond), began.Sub(stopped).Round(time.Second))
 
 	// A host that is cut off for longer than its lease leaves, and is back.
@@ -470,11 +466,7 @@ func TestQuota(t *testing.T) {
 // and has nothing to tell of it.
 func TestMemberEnds(t *testing.T) {
 	e := rig.NewEtcd(t, 3)
-	a, b := newMachine(t, e, "a"), newMachine(t, e, "b")
-	a.run("web", "10.1.0.2")
-	a.start()
-	b.start()
-	b.await("a 192.0.2.97: web")
+	a, b := pair(t, e)
 	for i, m := range e.Members {
 		if err := m.Signal(syscall.SIGTERM); err != nil {
 			t.Fatal(err)
