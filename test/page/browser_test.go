@@ -50,7 +50,7 @@ func open(t *testing.T, l look, address string, before ...chromedp.Action) *tab 
 		t.Fatal(err)
 	}
 	options := append(slices.Clone(chromedp.DefaultExecAllocatorOptions[:]), chromedp.ExecPath(chromium), chromedp.NoSandbox,
-		chromedp.UserDataDir(folderOf()), chromedp.WindowSize(int(l.width), int(l.height)))
+		chromedp.UserDataDir(folderOf()), chromedp.Env("TMPDIR="+theRun.Folder), chromedp.WindowSize(int(l.width), int(l.height)))
 	ctx, cancel := chromedp.NewExecAllocator(context.Background(), options...)
 	t.Cleanup(cancel)
 	ctx, cancel = chromedp.NewContext(ctx)
