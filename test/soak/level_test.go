@@ -31,14 +31,13 @@ func (l level) String() string {
 //
 // What is allowed is what the medians of a level series differ by, with some room: a few goroutines and
 // descriptors, since as many calls are under way, and a twentieth of the live heap, since the number of containers that have
-// just ended varies, and whether a list is being read at a collection. In half an hour the two thirds' middles are
+// just ended varies. In half an hour the two thirds' middles are
 // 18 minutes, 54,000 operations, 54 event streams and 18 faults apart: one goroutine or descriptor that each stream or
 // fault leaves behind is seen, and so are 28 octets an operation at the 30 MB that 5,000 containers take. Between two
 // collections the heap swings between the live part and twice that, so the median of n samples strays by about the live
 // part / (2 √n): four times that is allowed to the heap, and to resident memory, which follows it and also depends on when the
-// runtime gives memory back. In a run of half a minute that is most of what they are, and the live part tells. That is known as of the
-// last collection, and was 23.2 to 26.7 MB at the collections of four such runs, with a standard deviation of 3.3 %. There is one in four samples
-// there, so that the median of n samples strays by about 8 % / √n: four times that is allowed, too, which half an hour has no need of.
+// runtime gives memory back. Samples are taken after a collection, which leaves less of that. In a run of half a minute the live
+// part tells: it strays by some tenths of a megabyte.
 func levels(samples []sample) []level {
 	samples = samples[len(samples)/10:]
 	third := len(samples) / 3
@@ -47,12 +46,11 @@ func levels(samples []sample) []level {
 		l.allowed = max(least, share*l.first)
 		return l
 	}
-	stray := 0.32 / math.Sqrt(float64(third))
 	swing := 2 * median(samples, func(s sample) float64 { return s.live }) / math.Sqrt(float64(third))
 	return []level{
 		of("goroutines", 8, 0, func(s sample) float64 { return s.goroutines }),
 		of("descriptors", 8, 0, func(s sample) float64 { return s.descriptors }),
-		of("live MB", 1, max(0.05, stray), func(s sample) float64 { return s.live }),
+		of("live MB", 1, 0.05, func(s sample) float64 { return s.live }),
 		of("heap MB", swing, 0.20, func(s sample) float64 { return s.inUse }),
 		of("RSS MB", swing, 0.10, func(s sample) float64 { return s.resident }),
 	}

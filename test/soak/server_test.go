@@ -11,7 +11,10 @@ import (
 )
 
 // server is a running coredns, as build.sh makes it for users.
-type server struct{ *rig.Server }
+type server struct {
+	*rig.Server
+	pprof string // the address of its profiles
+}
 
 // serve starts a coredns that watches the engine until the test's end, and waits until it knows
 // all containers.
@@ -22,7 +25,12 @@ func serve(t *testing.T, engine string) server {
 	if err := rig.Build("../..", binary); err != nil {
 		t.Fatal(err)
 	}
-	s, err := rig.Serve(rig.Config{Binary: binary, Dir: dir, Body: fmt.Sprintf("docker %s 10.0.0.0/8 {\nendpoint %s\n}", zone, engine)})
+	port, err := rig.FreePort("127.0.0.1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	pprof := fmt.Sprint("127.0.0.1:", port)
+	s, err := rig.Serve(rig.Config{Binary: binary, Dir: dir, Body: fmt.Sprintf("pprof %s\ndocker %s 10.0.0.0/8 {\nendpoint %s\n}", pprof, zone, engine)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -30,7 +38,7 @@ func serve(t *testing.T, engine string) server {
 	if err := s.AwaitReady(time.Minute); err != nil {
 		t.Fatal(err)
 	}
-	return server{s}
+	return server{s, pprof}
 }
 
 // sample is what the server holds at one moment.
@@ -54,8 +62,12 @@ func (s sample) String() string {
 		s.live, s.inUse, s.resident, s.containers, s.operations, s.wrong)
 }
 
-// sample asks the server's metrics, and the kernel for its descriptors.
+// sample asks the server's metrics, and the kernel for its descriptors. It has the server collect its garbage before: by itself that
+// does so every few seconds, and most often while it reads a list.
 func (s server) sample() (got sample, err error) {
+	if _, err := rig.Get("http://" + s.pprof + "/debug/pprof/heap?gc=1"); err != nil {
+		return got, err
+	}
 	values, err := rig.Metrics(s.Metrics)
 	if err != nil {
 		return got, err
