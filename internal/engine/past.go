@@ -79,7 +79,7 @@ func (w *Watcher) changes() []container.Change {
 			all = append(all, *c)
 		}
 	}
-	for id, t := range w.tracked { // after its facts: it ends what was told before
+	for id, t := range w.tracked { // after the facts, which would end these
 		if unread := t.Unread(); unread != nil {
 			all = append(all, *unread)
 		}
