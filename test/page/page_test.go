@@ -33,7 +33,7 @@ func TestLive(t *testing.T) {
 	}
 	e.Run(enginetest.Spec{Name: "api"})
 	b.awaitRows("api", "web")
-	b.do(chromedp.Focus(`//a[text()="web"]`))
+	b.await(`(() => { const a = [...document.querySelectorAll('#containers a')].find((a) => a.textContent === 'web'); a?.focus(); return document.activeElement === a; })()`)
 	e.Pause(web)
 	b.await(`document.querySelector('tr:nth-child(2) .state').textContent === 'paused'`)
 	if at := eval[string](b, `document.activeElement.textContent`); at != "web" {
@@ -92,6 +92,7 @@ func TestSearch(t *testing.T) {
 	if got := eval[string](b, `location.search`); got != "?q=nobody" {
 		t.Errorf("the address has %q: a page that is loaded anew would not search", got)
 	}
+	b.await(`document.querySelector('#why').textContent.includes(' nobody ')`)
 	b.do(chromedp.Click("#why"))
 	b.await(`location.pathname === '/explain/nobody'`)
 	b.await(`document.querySelector('main').innerText.includes('nobody')`)
@@ -153,6 +154,28 @@ func TestKeyboard(t *testing.T) {
 	b.keys(kb.ArrowDown + kb.Enter)
 	b.await(`location.pathname.startsWith('/containers/')`)
 	b.await(`document.querySelector('h1').textContent === 'backup'`)
+}
+
+// TestKeysAtOnce types faster than the browser draws.
+func TestKeysAtOnce(t *testing.T) {
+	e := enginetest.New(t)
+	town(e)
+	s := serve(t, endpoint(e, "nas"))
+	b := open(t, desktop, s.url)
+	b.live(townSize)
+	for _, c := range []struct{ query, want string }{{"cloud", "cloud-app-1"}, {"", "backup"}, {"git", "git"}, {"redis", "cloud-redis-1"}} {
+		at := eval[string](b, fmt.Sprintf(`(() => {
+			const q = document.querySelector('#q');
+			q.focus();
+			q.value = %q;
+			q.dispatchEvent(new Event('input'));
+			q.dispatchEvent(new KeyboardEvent('keydown', {key: 'ArrowDown', bubbles: true}));
+			return document.activeElement.textContent;
+		})()`, c.query))
+		if at != c.want {
+			t.Errorf("down from the search for %q is %q, want %q", c.query, at, c.want)
+		}
+	}
 }
 
 // pages are the paths of all kinds of pages.

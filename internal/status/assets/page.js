@@ -287,7 +287,8 @@ function live(body) {
 		draw();
 	});
 
-	// The arrows lead from the search into the table, and from row to row.
+	// The arrows lead from the search into the table, and from row to row. A key may come before the frame that shows what was
+	// searched for: the search leads to what it finds all the same.
 	document.addEventListener('keydown', (e) => {
 		if (e.key === 'Escape' && e.target === field && field.value) {
 			field.value = '';
@@ -299,7 +300,10 @@ function live(body) {
 		const tr = e.target.closest('#containers tbody tr');
 		let to;
 		if (tr) to = (down ? tr.nextElementSibling : tr.previousElementSibling)?.querySelector('a') || (down ? null : field);
-		else if (e.target === field && down) to = body.querySelector('a');
+		else if (e.target === field && down) {
+			if (due && whole) place();
+			to = body.querySelector('a');
+		}
 		if (!to) return;
 		e.preventDefault();
 		to.focus();
