@@ -136,15 +136,21 @@ func (n *notification) run(ctx context.Context) {
 	wait := backoff.ExponentialBackOff{InitialInterval: minRepeat, Multiplier: 2, MaxInterval: maxRepeat}
 	var repeat <-chan time.Time
 	failures := 0
+	var sent time.Time // the last one
 	for {
 		select {
 		case <-n.due:
 			wait.Reset()
+			select { // where the last one was acknowledged late, the next is due already
+			case <-time.After(time.Until(sent.Add(notifyInterval))):
+			case <-ctx.Done():
+				return
+			}
 		case <-repeat:
 		case <-ctx.Done():
 			return
 		}
-		repeat = nil
+		repeat, sent = nil, time.Now()
 		err := n.secondary.send(ctx, new(dns.Msg).SetNotify(n.zone))
 		if ctx.Err() != nil {
 			return

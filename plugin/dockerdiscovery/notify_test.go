@@ -80,6 +80,37 @@ func TestNotifyRepeats(t *testing.T) {
 	})
 }
 
+// However late a secondary acknowledges, it gets no two NOTIFYs for changes within the interval.
+func TestNotifyInterval(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		begin := time.Now()
+		var sent []time.Duration
+		s := newSecondary("192.0.2.1:53", nil)
+		s.send = func(context.Context, *dns.Msg) error {
+			sent = append(sent, time.Since(begin))
+			if len(sent)%2 == 1 {
+				time.Sleep(notifyInterval + notifyInterval/2)
+			}
+			return nil
+		}
+		all, _ := notify(t, s, "docker.")
+		for serial := range uint32(10) {
+			all[0].mark(serial + 1)
+			time.Sleep(notifyInterval)
+		}
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		for i := 1; i < len(sent); i++ {
+			if apart := sent[i] - sent[i-1]; apart < notifyInterval {
+				t.Errorf("a NOTIFY after %v and %v", sent[i-1], sent[i])
+			}
+		}
+		if len(sent) < 5 {
+			t.Errorf("%d NOTIFYs of 10 changes", len(sent))
+		}
+	})
+}
+
 // A failure is logged once for a secondary, whatever changes meanwhile, and a single one not at all.
 func TestNotifyLog(t *testing.T) {
 	var zones []string
