@@ -82,10 +82,13 @@ func imageServer(t *testing.T, id, at string, warnings int) *server {
 		}
 		return nil
 	})
-	said, err := machine.command("logs", id).CombinedOutput()
-	if n := strings.Count(string(said), "without the host's network"); err != nil || n != warnings {
-		t.Errorf("it says %d times, want %d, that it has not the host's network (%v):\n%s", n, warnings, err, said)
-	}
+	eventually(t, func() error { // what it says is a moment on its way
+		said, err := machine.command("logs", id).CombinedOutput()
+		if n := strings.Count(string(said), "without the host's network"); err != nil || n != warnings {
+			return fmt.Errorf("it says %d times, want %d, that it has not the host's network (%v):\n%s", n, warnings, err, said)
+		}
+		return nil
+	})
 	return s
 }
 
@@ -106,7 +109,7 @@ func TestImageOnBridge(t *testing.T) {
 	tries.Wait()
 	// Who is on another network does not get there.
 	stranger := machine.run(t, "--network", machine.network(t))
-	if got := machine.ask(stranger, s.Addr, "docker."); !strings.HasPrefix(got, "error: ") {
+	if got := machine.ask(stranger, s.Addr, "ns.dns.docker."); !strings.HasPrefix(got, "error: ") {
 		t.Errorf("a stranger is answered %s", got)
 	}
 }

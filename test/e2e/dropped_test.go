@@ -35,12 +35,19 @@ func TestDroppedEvents(t *testing.T) {
 	dropping := &dropping{t: t, engine: e, api: api, server: s, dam: d, network: e.populate(), second: e.network(t)}
 	// All of a container's labels stand in its events: with this one, few events fill the buffers on the way.
 	dropping.noisy = e.run(t, "--network", dropping.network, "--label", "noise="+strings.Repeat("x", 4<<10))
+	slow := true // each time
 	for range 5 {
+		begin := time.Now()
 		if dropping.try(resync) {
 			return
 		}
+		slow = slow && time.Since(begin) > 15*time.Second
 	}
-	t.Error("the machine is too slow: each time, the plugin renewed its event stream before the engine had to drop events")
+	const early = "each time, the plugin renewed its event stream before the engine had to drop events"
+	if slow {
+		t.Skip("the machine is too slow: " + early)
+	}
+	t.Error(early)
 }
 
 // dropping is how an engine is made to drop events.

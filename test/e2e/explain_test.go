@@ -103,15 +103,22 @@ func (s explainer) extendedErrors(name, summary string) (string, error) {
 // explains checks that each of those who may be asked names the cause: /explain, the terminal and, as far as it does, DNS.
 func (s explainer) explains(t *testing.T, m missing) {
 	t.Helper()
-	var is explanation
-	eventually(t, func() (err error) {
-		if is, err = s.explained(&m); err == nil && is.Cause != m.cause {
-			err = fmt.Errorf("%s: the cause is %q, want %q: %s", m.what, is.Cause, m.cause, is.Summary)
+	eventually(t, func() error { // another test's container that is about to start may have any name for a moment
+		if err := s.agreeOn(t, &m); err != nil {
+			return fmt.Errorf("%s: %w", m.what, err)
 		}
-		return err
+		return nil
 	})
-	if !strings.Contains(is.Summary, m.says) {
-		t.Errorf("%s: no %q in %q", m.what, m.says, is.Summary)
+}
+
+// agreeOn returns how one of those who may be asked does not name the cause.
+func (s explainer) agreeOn(t *testing.T, m *missing) error {
+	is, err := s.explained(m)
+	if err != nil {
+		return err
+	}
+	if is.Cause != m.cause || !strings.Contains(is.Summary, m.says) {
+		return fmt.Errorf("the cause is %q, want %q, with %q in %q", is.Cause, m.cause, m.says, is.Summary)
 	}
 	args := []string{"docker", "explain", m.name, "--status", s.status}
 	if m.from != "" {
@@ -119,14 +126,15 @@ func (s explainer) explains(t *testing.T, m missing) {
 	}
 	out, err := exec.CommandContext(t.Context(), binary, args...).CombinedOutput()
 	if _, ended := err.(*exec.ExitError); err != nil && !ended || !strings.Contains(timeless(string(out)), is.Summary[1:]) { // it begins a sentence
-		t.Errorf("%s: the terminal says, with %v, and not %q:\n%s", m.what, err, is.Summary, out)
+		return fmt.Errorf("the terminal says, with %v, and not %q:\n%s", err, is.Summary, out)
 	}
 	if m.from != "" {
-		return
+		return nil
 	}
 	if got, err := s.extendedErrors(m.name, is.Summary); err != nil || got != m.ede {
-		t.Errorf("%s: the extended errors of %s are %q, want %q: %v", m.what, m.name, got, m.ede, err)
+		return fmt.Errorf("the extended errors of %s are %q, want %q: %v", m.name, got, m.ede, err)
 	}
+	return nil
 }
 
 // Who misses a name is told the true cause.

@@ -38,18 +38,17 @@ func TestPeersFindEachOther(t *testing.T) {
 					})
 				}
 			}
-			stable := 0 // so many times all have been healthy since one was not: they may take turns
-			within(t, 3*patience, func() error {
-				stable++
+			since := time.Now() // all have been healthy: they may take turns
+			within(t, 6*patience, func() error {
 				for i, id := range ids {
 					checkHealth(t, id)
 					if got := status(id); got != "healthy" {
-						stable = 0
+						since = time.Now()
 						return fmt.Errorf("member %d of %d is %s", i, len(ids), got)
 					}
 				}
-				if stable < 20 {
-					return fmt.Errorf("they have been healthy %d times", stable)
+				if all := time.Since(since); all < 3*time.Second {
+					return fmt.Errorf("they have been healthy for %v", all)
 				}
 				return nil
 			})

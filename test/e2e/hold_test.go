@@ -147,7 +147,7 @@ func TestComposeRecreates(t *testing.T) {
 	if podman {
 		t.Skip("Podman (5.4) runs no health checks by itself, for which Compose waits")
 	}
-	s := serve(t, config{Body: "docker docker. {\nhold 5s\n}"})
+	s := serve(t, config{Body: "docker docker. {\nhold 8s\n}"})
 	app, db := "app"+suffix(), "db"+suffix()
 	path := filepath.Join(t.TempDir(), "compose.yaml")
 	p := &project{t: t, name: "shop" + suffix()}
@@ -207,7 +207,7 @@ networks: { default: { labels: { %[5]s: %[6]q } } }
 	p.do("down", "--timeout", "1")
 	for service := range names {
 		for _, name := range names[service] {
-			s.soon(name, dns.TypeA, nxdomain)
+			within(t, 2*patience, func() error { return s.wants(name, dns.TypeA, nxdomain) })
 		}
 	}
 }

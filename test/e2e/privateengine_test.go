@@ -35,7 +35,7 @@ func newEngine(t *testing.T, flags ...string) *privateEngine {
 // start starts the engine and waits until it answers.
 func (e *privateEngine) start() {
 	e.t.Helper()
-	e.Start(patience)
+	e.Start(6 * patience) // with the containers that it restarts
 }
 
 // populate gives the engine our image and a network, whose name it returns. The machine gets the host's address on the

@@ -97,7 +97,7 @@ var clusterReports = map[string]situation{
 	// While the master is stopped, its name is nobody else's.
 	"redis-master-stopped": {
 		networks: []string{"db%"},
-		body:     "hold 6s",
+		body:     "hold 9s",
 		run: []string{
 			"master --network db% --network-alias redis%" + ofService("p%", "redis"),
 			"slave --network db% --network-alias redis-slave%" + ofService("p%", "redis-slave"),

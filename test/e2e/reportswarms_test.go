@@ -3,6 +3,7 @@ package e2e
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -27,8 +28,9 @@ func TestReportsOfSwarms(t *testing.T) {
 		within(t, 3*patience, func() error {
 			addrs = nil
 			for _, id := range strings.Fields(machine.do(t, "ps", "-q", "--no-trunc", "--filter", "label=com.docker.swarm.service.name="+name)) {
-				if c := machine.inspect(t, id); c.NetworkSettings.Networks[over].IPAddress != "" {
-					addrs = append(addrs, c.NetworkSettings.Networks[over].IPAddress)
+				at, err := machine.output("inspect", "-f", "{{with index .NetworkSettings.Networks "+strconv.Quote(over)+"}}{{.IPAddress}}{{end}}", id)
+				if err == nil && at != "" { // one that has ended may have gone since
+					addrs = append(addrs, at)
 				}
 			}
 			if len(addrs) != n {

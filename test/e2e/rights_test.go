@@ -27,6 +27,12 @@ func dialFrom(t *testing.T, id, network, addr string) (net.Conn, error) {
 // dialIn connects from within the network namespace.
 func dialIn(t *testing.T, netns, network, addr string) (net.Conn, error) {
 	t.Helper()
+	return dialWithin(t, patience, netns, network, addr)
+}
+
+// dialWithin is dialIn with the time that it may take.
+func dialWithin(t *testing.T, limit time.Duration, netns, network, addr string) (net.Conn, error) {
+	t.Helper()
 	if os.Geteuid() != 0 {
 		t.Skip("not root: can't ask from another network namespace")
 	}
@@ -46,7 +52,7 @@ func dialIn(t *testing.T, netns, network, addr string) (net.Conn, error) {
 			done <- dialled{nil, err}
 			return
 		}
-		conn, err := net.DialTimeout(network, addr, patience)
+		conn, err := net.DialTimeout(network, addr, limit)
 		done <- dialled{conn, err}
 	}()
 	d := <-done
@@ -199,8 +205,8 @@ func TestOwnNetworkFirst(t *testing.T) {
 	t.Parallel()
 	green, blue := machine.servedNetwork(t), machine.servedNetwork(t)
 	us := machine.gateway(t, green).String()
-	open := serve(t, config{IP: us, Port: 53, Body: "docker " + zones + "\ncache"})
-	isolated := serve(t, config{IP: us, Body: "docker " + zones + " {\nisolate\n}\ncache"})
+	open := serve(t, config{IP: us, Port: 53, Body: "docker " + zones + " {\nhold 1m\n}\ncache"})
+	isolated := serve(t, config{IP: us, Body: "docker " + zones + " {\nisolate\nhold 1m\n}\ncache"})
 	name, n := "db-"+suffix(), suffix()
 	fqdn := name + ".docker."
 	theirs := machine.addr(t, machine.run(t, append(ofProject("blue"+n, "x", blue), "--name", name, "--expose", "5432", "--label", "coredns.dockerdiscovery.records=@ TXT theirs")...))

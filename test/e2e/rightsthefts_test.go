@@ -93,6 +93,12 @@ func (s *server) lose(t *testing.T, what, container string, before float64, name
 		if strings.Contains(name, " ") {
 			told = fmt.Sprintf("Container %s: skipped %s: ", container, name)
 		}
+		eventually(t, func() error { // it is logged after it is counted
+			if len(s.Log.Lines(told)) == 0 {
+				return fmt.Errorf("%s: the log has no line with %q", what, told)
+			}
+			return nil
+		})
 		if n := len(s.Log.Lines(told)); n != 1 {
 			t.Errorf("%s: the log has %d lines with %q, want 1", what, n, told)
 		}
@@ -218,7 +224,7 @@ func TestTheftAwaits(t *testing.T) {
 	t.Parallel()
 	near, far, own := machine.servedNetwork(t), machine.network(t), machine.network(t)
 	us := machine.gateway(t, near).String()
-	s := serve(t, config{IP: us, Port: 53, Body: "docker " + zones + " {\nrouted\nhold 3s\n}\ncache"})
+	s := serve(t, config{IP: us, Port: 53, Body: "docker " + zones + " {\nrouted\nhold 6s\n}\ncache"})
 	n := suffix()
 	web, shop := "web"+n, "shop"+n
 	thief := machine.run(t, "--network", own, "--hostname", "db."+shop, "--label", "coredns.dockerdiscovery.host=api."+web+", "+web)

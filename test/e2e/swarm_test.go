@@ -136,7 +136,7 @@ func TestIngress(t *testing.T) {
 				return nil
 			})
 		})
-		eventually(t, func() error {
+		within(t, 3*patience, func() error {
 			out, err := machine.output("ps", "-q", "--no-trunc", "--filter", "name="+name)
 			if id = out; err == nil && id == "" {
 				err = fmt.Errorf("service %s has no task: %s", name, machine.do(t, "service", "ps", "--no-trunc", name))

@@ -195,6 +195,7 @@ func TestSerialAfterRestart(t *testing.T) {
 func TestNotify(t *testing.T) {
 	t.Parallel()
 	n := listenForNotify(t)
+	begin := time.Now()
 	s := serve(t, config{Keys: "docker.", Body: transferTo("to "+n.addr) + "\ndocker"})
 	for range 4 {
 		before := time.Now()
@@ -209,12 +210,11 @@ func TestNotify(t *testing.T) {
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	for i := 1; i < len(n.times); i++ {
-		if apart := n.times[i].Sub(n.times[i-1]); apart < 900*time.Millisecond {
-			t.Errorf("NOTIFY %v after the one before", apart)
-		}
+	took := time.Since(begin)
+	if most := int(took/time.Second) + 1; len(n.times) > most { // some may be late, and come close to the next
+		t.Errorf("%d NOTIFYs in %v, want %d at most", len(n.times), took, most)
 	}
-	t.Logf("%d NOTIFYs", len(n.times))
+	t.Logf("%d NOTIFYs in %v", len(n.times), took.Round(time.Millisecond))
 }
 
 // notified is a secondary that does no more than hear of changes to zone docker.

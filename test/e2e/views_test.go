@@ -304,6 +304,7 @@ func TestMetadata(t *testing.T) {
 	id := machine.run(t, "--name", asker, "--network", network, "--label", "com.docker.compose.project=shop")
 	machine.run(t, "--name", name, "--network", network)
 	s.soon(name+".docker.", dns.TypeAAAA, nodata)
+	s.knows(t, id)
 	if got := machine.ask(id, s.Addr, name+".docker."); strings.HasPrefix(got, "error") {
 		t.Fatal(got)
 	}

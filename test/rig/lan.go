@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"sync/atomic"
 	"testing"
 )
 
@@ -17,14 +18,20 @@ type LAN struct {
 	Host  netip.Addr // its address
 }
 
+// lans are the third octets of LANs' subnets, in an order of this process's own.
+var lans = struct {
+	order []int
+	given atomic.Int32
+}{order: rand.Perm(256)}
+
 // NewLAN makes a link that lasts until the test's end. The test is skipped for who is not root.
 func (r Run) NewLAN(t *testing.T) LAN {
 	t.Helper()
 	if os.Geteuid() != 0 {
 		t.Skip("not root: can't make a network namespace to be a host on the LAN")
 	}
-	// Addresses for benchmarks, RFC 2544, of which two runs rarely choose the same.
-	subnet := fmt.Sprintf("198.19.%d.", rand.IntN(256))
+	// Addresses for benchmarks, RFC 2544. No two LANs of a run have the same subnet, and two runs' rarely.
+	subnet := fmt.Sprintf("198.19.%d.", lans.order[int(lans.given.Add(1))%len(lans.order)])
 	l := LAN{Netns: r.Netns("lan-" + Suffix()), Link: "dd" + Suffix(), Host: netip.MustParseAddr(subnet + "1")}
 	t.Cleanup(func() { RemoveNetns(l.Netns) }) // and with it the link
 	for _, command := range []string{
