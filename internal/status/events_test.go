@@ -258,25 +258,28 @@ func TestListeners(t *testing.T) {
 	})
 }
 
-// TestEventsEnd checks that a server's end does not wait for who listens.
+// TestEventsEnd checks that a server's end does not wait for who listens, and that these hear of it, however long nothing was told.
 func TestEventsEnd(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		b := newChanging(t)
-		l := newPipes()
-		stop := status.New(func() []status.Block { return []status.Block{b} }, nil).Start(l, t.Errorf)
-		e := listen(t, l, 200, "/events")
-		e.hears("RESET 0s")
-		began := time.Now()
-		var end sync.WaitGroup
-		end.Go(stop)
-		if rest, err := io.ReadAll(e.r); err != nil || len(rest) > 0 {
-			t.Errorf("%q, %v", rest, err)
-		}
-		end.Wait()
-		if took := time.Since(began); took > time.Second {
-			t.Errorf("the end takes %v", took)
-		}
-	})
+	for _, quiet := range []time.Duration{0, 10 * time.Second} {
+		synctest.Test(t, func(t *testing.T) {
+			b := newChanging(t)
+			l := newPipes()
+			stop := status.New(func() []status.Block { return []status.Block{b} }, nil).Start(l, t.Errorf)
+			e := listen(t, l, 200, "/events")
+			e.hears("RESET 0s")
+			time.Sleep(quiet)
+			began := time.Now()
+			var end sync.WaitGroup
+			end.Go(stop)
+			if rest, err := io.ReadAll(e.r); err != nil || len(rest) > 0 {
+				t.Errorf("after %v: %q, %v", quiet, rest, err)
+			}
+			end.Wait()
+			if took := time.Since(began); took > time.Second {
+				t.Errorf("after %v the end takes %v", quiet, took)
+			}
+		})
+	}
 }
 
 // TestWrongEvents checks who gets no events.
