@@ -129,27 +129,60 @@ func (p *Process) Listens() error {
 // Metric reads one of the server's metrics, as the function of this name does.
 func (s *Server) Metric(name string) (float64, error) { return Metric(s.Metrics, name) }
 
-// freePorts are those that FreePort gives, in an order of this process's own. They lie below those from which sockets get
+// freePorts are those that FreePort gives, in blocks that are this process's alone. They lie below those from which sockets get
 // theirs when they ask for none.
 var freePorts = struct {
 	sync.Mutex
-	order []int
-	given int
-}{order: rand.Perm(12000)}
+	blocks  []int // that are not tried yet
+	claimed []net.Listener
+	ports   []int // of the blocks that are ours
+	given   int
+}{blocks: rand.Perm(12000 / portBlock)}
 
-// FreePort finds a port of the address that is free for UDP and TCP. The same process is given it again only after
-// all others, so that no other test takes it before the caller listens there.
+// portBlock is how many ports a process takes at a time.
+const portBlock = 100
+
+// FreePort finds a port of the address that is free for UDP and TCP. No other process is given it, and this one again only after
+// all others, so that nobody else takes it before the caller listens there.
 func FreePort(ip string) (int, error) {
-	for range 100 {
-		freePorts.Lock()
-		port := 20000 + freePorts.order[freePorts.given%len(freePorts.order)]
-		freePorts.given++
-		freePorts.Unlock()
+	for range 1000 {
+		port, err := nextPort()
+		if err != nil {
+			return 0, err
+		}
 		if isFree(net.JoinHostPort(ip, strconv.Itoa(port))) {
 			return port, nil
 		}
 	}
 	return 0, fmt.Errorf("no free port of %s", ip)
+}
+
+// nextPort returns the port that is given next. A block is ours while we listen at a socket that has its name.
+func nextPort() (int, error) {
+	p := &freePorts
+	p.Lock()
+	defer p.Unlock()
+	for p.given == len(p.ports) && len(p.blocks) > 0 {
+		first := 20000 + p.blocks[0]*portBlock
+		p.blocks = p.blocks[1:]
+		claim, err := net.Listen("unix", fmt.Sprint("@dockerdiscovery-ports-", first))
+		if errors.Is(err, syscall.EADDRINUSE) {
+			continue
+		}
+		if err != nil {
+			return 0, err
+		}
+		p.claimed = append(p.claimed, claim)
+		for i := range portBlock {
+			p.ports = append(p.ports, first+i)
+		}
+	}
+	if len(p.ports) == 0 {
+		return 0, errors.New("other processes have all ports")
+	}
+	port := p.ports[p.given%len(p.ports)]
+	p.given = p.given%len(p.ports) + 1
+	return port, nil
 }
 
 // isFree reports whether UDP and TCP can be listened to at the address. Meanwhile no process is started: until it runs
