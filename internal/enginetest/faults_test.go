@@ -245,10 +245,21 @@ func TestConcurrentUse(t *testing.T) {
 			}
 		})
 	}
-	readers.Go(func() { until(t, ctx, messages, errs, "end") })
+	ended := make(chan struct{})
+	readers.Go(func() {
+		defer close(ended)
+		until(t, ctx, messages, errs, "end")
+	})
 	drivers.Wait()
 	close(quit)
-	e.Emit("test", "end", "", nil)
+	for over := false; !over; { // one is dropped for who is behind, as others
+		e.Emit("test", "end", "", nil)
+		select {
+		case <-ended:
+			over = true
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
 	readers.Wait()
 	seen := map[string]bool{}
 	list, err := c.ContainerList(ctx, container.ListOptions{})

@@ -351,7 +351,7 @@ func TestRenewed(t *testing.T) {
 	t.Parallel()
 	g := newGuarded(t)
 	g.enable()
-	const life = 3 * time.Second
+	const life = 6 * time.Second
 	cert, key := issue(t, g.ca, "a", life)
 	ends := time.Now().Add(life + time.Second)
 	a := g.machine("a", func(cfg *Config) { cfg.TLS = TLS{On: true, Cert: cert, Key: key, CACert: g.ca.File} })

@@ -2,6 +2,7 @@ package share
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -38,6 +39,8 @@ const (
 	longest = lease + 2*time.Second
 	// recovery is how long it takes until all is right after a fault.
 	recovery = 5 * time.Second
+	// election is how long etcd may need more for a new leader, which it elects in vain first when two members want it at a time.
+	election = 3 * time.Second
 )
 
 // machine is a host with an engine, a server that tells of it, and a link to each of etcd's members.
@@ -70,12 +73,18 @@ type machine struct {
 func pair(t *testing.T, e *rig.Etcd) (a, b *machine) {
 	t.Helper()
 	a, b = newMachine(t, e, "a"), newMachine(t, e, "b")
+	meet(a, b)
+	return a, b
+}
+
+// meet has two machines, a and b, begin to see each other, and b a's container web.
+func meet(a, b *machine) {
+	a.t.Helper()
 	a.run("web", "10.1.0.2")
 	a.start()
 	b.start()
 	b.await("a 192.0.2.97: web")
 	a.await("b 192.0.2.98: ")
-	return a, b
 }
 
 func newMachine(t *testing.T, e *rig.Etcd, name string) *machine {
@@ -465,23 +474,26 @@ func has(t *testing.T, c *clientv3.Client) map[string]int64 {
 	return all
 }
 
-// leader returns the member that leads.
-func leader(t *testing.T, e *rig.Etcd, c *clientv3.Client) int {
+// leader returns the member that leads, once one does.
+func leader(t *testing.T, e *rig.Etcd, c *clientv3.Client) (leads int) {
 	t.Helper()
-	for i, m := range e.Members {
-		if m.Process == nil {
-			continue
+	await(t, patience, func() error {
+		for i, m := range e.Members {
+			if m.Process == nil {
+				continue
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), patience)
+			s, err := c.Status(ctx, c.Endpoints()[i])
+			cancel()
+			if err != nil {
+				return err
+			}
+			if s.Leader == s.Header.MemberId {
+				leads = i
+				return nil
+			}
 		}
-		ctx, cancel := context.WithTimeout(t.Context(), patience)
-		s, err := c.Status(ctx, c.Endpoints()[i])
-		cancel()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if s.Leader == s.Header.MemberId {
-			return i
-		}
-	}
-	t.Fatal("no member leads")
-	return -1
+		return errors.New("no member leads")
+	})
+	return leads
 }

@@ -242,7 +242,7 @@ func TestDead(t *testing.T) {
 	other.die()
 	began = time.Now()
 	e.Members[leader(t, e, c)].End()
-	b.awaitWithin(lease+longest, "")
+	b.awaitWithin(lease+longest+election, "")
 	t.Logf("gone %v after it died, as etcd's leader did", time.Since(began).Round(time.Millisecond))
 	if left := has(t, c); len(left) != 2 { // b's own
 		t.Errorf("etcd has %v", left)
@@ -268,7 +268,7 @@ func TestMinority(t *testing.T) {
 	beside.run("new", "10.1.0.3")
 	beside.awaitWithin(longest, "a! 192.0.2.97: web; b! 192.0.2.98: ")
 	noticed := time.Since(began)
-	b.awaitWithin(lease+longest-time.Since(began), "a 192.0.2.97: ")
+	b.awaitWithin(lease+longest+election-time.Since(began), "a 192.0.2.97: ")
 	t.Logf("with a lease of %v the server at the cut-off leader noticed it after %v, and the others forgot its host after %v", lease,
 		noticed.Round(time.Millisecond), time.Since(began).Round(time.Millisecond))
 	e.Cut(t, e.Members[cut], false)
@@ -319,7 +319,9 @@ func TestCutOffFollower(t *testing.T) {
 // TestHang has the member hang to which a host that has nothing new to tell keeps: nobody is to see that.
 func TestHang(t *testing.T) {
 	e := rig.NewEtcd(t, 3)
-	a, b := pair(t, e)
+	a, b := newMachine(t, e, "a"), newMachine(t, e, "b")
+	a.lease = 2 * lease // of which a renewal and a member's silence take two thirds
+	meet(a, b)
 	for i, l := range a.links { // it is at the first one
 		if i > 0 {
 			l.set(refuses)
@@ -331,7 +333,7 @@ func TestHang(t *testing.T) {
 	a.link(carries)
 	lefts := b.lefts()
 	a.links[0].set(silent)
-	for began := time.Now(); time.Since(began) < 2*longest; time.Sleep(20 * time.Millisecond) { // lasts longer than a lease
+	for began := time.Now(); time.Since(began) < 2*longest; time.Sleep(20 * time.Millisecond) { // lasts longer than the lease
 		if b.lefts() != lefts {
 			t.Fatalf("%v after its member began to hang host a has left", time.Since(began))
 		}
@@ -504,7 +506,7 @@ func TestMembers(t *testing.T) {
 	e.Members[first].End()
 	began := time.Now()
 	a.run("db", "10.1.0.3")
-	b.awaitWithin(recovery, "a 192.0.2.97: db web")
+	b.awaitWithin(recovery+election, "a 192.0.2.97: db web")
 	t.Logf("a change comes %v after the leader was killed", time.Since(began).Round(time.Millisecond))
 	e.Start(t)
 	hangs := e.Members[(leader(t, e, c)+1)%3]

@@ -217,6 +217,7 @@ func TestCause(t *testing.T) {
 				change(c)
 			}
 		})
+		d.explaining = newAllowance(time.Hour, time.Hour) // none is left out
 		unwell := labelled(facts("unwell", "a=10.1.0.4"), "health=require")
 		unwell.Health = container.Unhealthy
 		d.set(facts("web", "a=10.1.0.2"), labelled(facts("off", "a=10.1.0.3"), "enable=false"), unwell,

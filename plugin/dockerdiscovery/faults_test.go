@@ -188,15 +188,18 @@ func faultsOfOneHost(t *testing.T, flavour enginetest.Flavour) {
 			comes := h.c.Run(reachable("comes"))
 			h.c.Stop(goes)
 			fresh := h.a.Run(reachable("fresh"))
-			began := time.Now()
-			if got, _ := h.lan("fresh"); got != "192.0.2.1" {
-				t.Errorf("what has just started on another host is %s", got)
-			}
-			if took := time.Since(began); took >= patience {
-				t.Errorf("a query for what has just started on another host took %s", took)
+			var slowest time.Duration
+			eventually(t, "what has just started on another host", func() bool { // the first query may be before its event is read
+				began := time.Now()
+				known := is("fresh", "192.0.2.1")
+				slowest = max(slowest, time.Since(began))
+				return known
+			})
+			if slowest >= patience {
+				t.Errorf("a query for what has just started on another host took %s", slowest)
 			}
 			undo()
-			began = time.Now()
+			began := time.Now()
 			eventually(t, "all is right again", func() bool {
 				_, ttl := h.lan("only-c")
 				return is("web", all) && is("comes", "192.0.2.3") && !is("goes", "192.0.2.3") && ttl == 60
@@ -282,7 +285,7 @@ func TestDeadHostAtStart(t *testing.T) {
 	c.Run(reachable("web"))
 	c.Run(reachable("only-c"))
 	must(t, c.Down())
-	inprocess.Serve(t, fmt.Sprintf("docker:%s {\n docker {\n endpoint %s a 192.0.2.1\n endpoint %s c 192.0.2.3\n publish\n startup 2s\n }\n}", freePort(t), a.Host(), c.Host()))
+	inprocess.Serve(t, fmt.Sprintf("docker:%s {\n docker {\n endpoint %s a 192.0.2.1\n endpoint %s c 192.0.2.3\n publish\n startup 5s\n }\n}", freePort(t), a.Host(), c.Host()))
 	h := &threeHosts{Docker: running()[0]}
 	answers := func(web, onlyC string) func() bool {
 		return func() bool {

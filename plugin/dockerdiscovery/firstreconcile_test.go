@@ -179,7 +179,7 @@ func TestFirstReconciliation(t *testing.T) {
 	if err := e.Down(); err != nil {
 		t.Fatal(err)
 	}
-	inprocess.Serve(t, fmt.Sprintf("docker:%s {\n docker docker. 10.0.0.0/8 {\n endpoint %s\n routed\n }\n}", freePort(t), e.Host()))
+	inprocess.Serve(t, fmt.Sprintf("docker:%s {\n docker docker. 10.0.0.0/8 {\n endpoint %s\n routed\n startup 10m\n }\n}", freePort(t), e.Host()))
 	d := running()[0]
 
 	right := e.IP(owner, "near").String()

@@ -380,7 +380,7 @@ func TestLoopOfCNAMEs(t *testing.T) {
 		for range 5 {
 			begin := time.Now()
 			r := query(t, port, c.name)
-			if took := time.Since(begin); took > 100*time.Millisecond {
+			if took := time.Since(begin); took > 2*time.Second {
 				t.Errorf("%s took %v", c.name, took)
 			}
 			if r.Rcode != dns.RcodeSuccess || len(r.Answer) != c.records {

@@ -27,6 +27,7 @@ func logged(do func()) []string {
 	golog.SetOutput(&out)
 	defer golog.SetOutput(io.Discard)
 	do()
+	golog.SetOutput(io.Discard) // what a server logs yet
 	return slices.Collect(strings.Lines(out.String()))
 }
 
