@@ -25,12 +25,12 @@ BEFORE = 214e941
 BENCHSTAT = go run golang.org/x/perf/cmd/benchstat@v0.0.0-20260908200009-22c9c6c9d4da
 # Always anew: Go's test cache cannot know the engine's state. Verbose: latencies and skips are reported.
 E2E = go test -race -count=1 -p 1 -timeout 40m -v ./test/e2e ./test/convergence ./test/soak
-HOSTS = go test -race -count=1 -timeout 15m -v ./test/hosts
+HOSTS = go test -race -count=1 -timeout 30m -v ./test/hosts
 SECONDARIES = go test -race -count=1 -timeout 30m -v ./test/secondaries
 EXAMPLES = go test -race -count=1 -timeout 30m -v ./test/examples
 DIST = go test -race -count=1 -timeout 20m -v ./test/dist
 PACKAGES = go test -race -count=1 -timeout 20m -v ./test/packages
-BROWSER = $(PAGE) test -race -count=1 -timeout 15m -v .
+BROWSER = $(PAGE) test -race -count=1 -timeout 30m -v .
 
 .PHONY: run build man dist dist-check test model e2e test-examples test-clusters test-engines test-hosts test-share test-swarm test-secondaries test-packages test-alerts test-page page-large screenshots situations soak lint bench bench-scale bench-hosts bench-status bench-lean bench-swarm bench-share bench-engine bench-crashes pgo
 
@@ -76,7 +76,7 @@ test:
 		$(HOSTS); \
 		$(BROWSER); \
 		$(EXAMPLES); \
-		$(CLUSTERS) test -race -count=1 -timeout 15m -v -run "TestClient|TestClusters/(NATS|memberlist|etcd)" .; \
+		$(CLUSTERS) test -race -count=1 -timeout 30m -v -run "TestClient|TestClusters/(NATS|memberlist|etcd)" .; \
 		$(PACKAGES); \
 		$(SECONDARIES); \
 		$(DIST)'

@@ -21,8 +21,8 @@ const (
 	pause = 20 * time.Millisecond
 
 	// grace is how long a dead node's address may still be given. The engine tells of a death within milliseconds, on a machine with
-	// nothing else to do.
-	grace = time.Second
+	// nothing else to do. What it was at most is logged.
+	grace = 5 * time.Second
 )
 
 // client looks for a cluster all the time, as one who is not part of it: it asks its resolver for the name and connects to who is given. The

@@ -177,13 +177,16 @@ func (r *running) override() string {
 func (r *running) do(name string) {
 	r.t.Helper()
 	for _, command := range r.manual.commands(r.t, "console "+name) {
+		tries := 0
 		r.eventually("$ "+command, func() error {
+			tries++
 			cmd := exec.Command("sh", "-c", rig.ComposeLine(command))
 			cmd.Dir, cmd.Env = r.dir, append(os.Environ(), theRun.Environ(), "COMPOSE_PROJECT_NAME="+project, "COMPOSE_FILE=compose.yaml:run.yaml")
-			if out, err := cmd.CombinedOutput(); err != nil {
-				return fmt.Errorf("%w: %s", err, out)
+			out, err := cmd.CombinedOutput()
+			if err == nil || tries > 1 && rig.IsDone(string(out)) {
+				return nil
 			}
-			return nil
+			return fmt.Errorf("%w: %s", err, out)
 		})
 	}
 }

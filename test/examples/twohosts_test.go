@@ -27,8 +27,11 @@ func testFleet(t *testing.T) {
 		"pi, without etcd's member": func() { e.end("member pi") },
 		"pi, without its server": func() {
 			for _, host := range []string{"desk", "nas", "pi"} {
-				if log := e.logOf("HOST=" + host); strings.Contains(log, "[ERROR]") {
-					t.Errorf("the server of %s noticed something:\n%s", host, log)
+				log := e.logOf("HOST=" + host)
+				t.Logf("the server of %s said:\n%s", host, log)
+				// On a busy machine etcd may be silent for so long that it counts as away, and when it has a new leader too.
+				if _, since, lost := strings.Cut(log, "[ERROR]"); lost && !strings.Contains(since, "Sharing through etcd at ") {
+					t.Errorf("the server of %s has lost etcd for good", host)
 				}
 			}
 			e.end("HOST=pi")

@@ -111,22 +111,24 @@ type connection struct {
 
 // dial connects, once for each address, and returns what the target said of itself.
 func (a *asker) dial(to netip.AddrPort) connection {
-	try := sync.OnceValue(func() connection {
-		var c net.Conn
-		err := rig.Within(a.netns, func() (err error) {
-			c, err = net.DialTimeout("tcp", to.String(), 2*time.Second)
-			return err
-		})
-		if err != nil {
-			return connection{err: err}
-		}
-		defer c.Close()
-		c.SetDeadline(time.Now().Add(2 * time.Second))
-		text, err := io.ReadAll(c)
-		return connection{string(text), err}
-	})
-	found, _ := a.tried.LoadOrStore(to, try)
+	found, _ := a.tried.LoadOrStore(to, sync.OnceValue(func() connection { return a.connect(to) }))
 	return found.(func() connection)()
+}
+
+// connect is dial for who tries again: on a busy machine the first packet may be lost, or the answer late.
+func (a *asker) connect(to netip.AddrPort) connection {
+	var c net.Conn
+	err := rig.Within(a.netns, func() (err error) {
+		c, err = net.DialTimeout("tcp", to.String(), 2*time.Second)
+		return err
+	})
+	if err != nil {
+		return connection{err: err}
+	}
+	defer c.Close()
+	c.SetDeadline(time.Now().Add(2 * time.Second))
+	text, err := io.ReadAll(c)
+	return connection{string(text), err}
 }
 
 // get reads a page of the host's own.

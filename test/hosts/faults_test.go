@@ -18,8 +18,9 @@ import (
 const (
 	// awayTTL is the TTL at most of what a host has whose engine is away.
 	awayTTL = 5
-	// recovery is how long it takes until all is right after a fault.
-	recovery = 5 * time.Second
+	// recovery is how long it takes until all is right after a fault, most often. A server with another key is asked again after 3 s, and TCP
+	// begins a connection once more after 1, 3 and 7.
+	recovery = 15 * time.Second
 )
 
 // load asks one server for names whose answers are known, over and over.
@@ -187,12 +188,13 @@ func (l *lab) withFault(t *testing.T, f fault) {
 	}
 	l.checkLive(t, f)
 	f.end()
-	begin := time.Now()
 	if !f.host.runs() {
 		t.Fatal("the engine does not run")
 	}
+	begin := time.Now()
 	if _, err := f.host.output("inspect", comes); err != nil {
 		f.host.do(t, "run", "-d", "--name", comes, "--publish", "80", image)
+		begin = time.Now()
 	}
 	for {
 		addrs, err := a.addrs(server, comes+".docker.")

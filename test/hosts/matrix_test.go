@@ -92,6 +92,9 @@ func (a *asker) reached(addr netip.Addr, list []*target) error {
 			continue
 		}
 		got := a.dial(to)
+		if got.err != nil && !a.needsShim(c) {
+			got = a.connect(to)
+		}
 		if got.err == nil && got.text == c.text() || a.needsShim(c) {
 			return nil
 		}
@@ -170,7 +173,13 @@ func (a *asker) checkService(server netip.Addr, own bool, q question, meant []*t
 			to := netip.AddrPortFrom(addr, srv.Port)
 			got := a.dial(to)
 			is := func(c *target) bool { return c.text() == got.text }
-			if (got.err != nil || !slices.ContainsFunc(meant, is)) && !a.outOfReach(addr, own) {
+			if a.outOfReach(addr, own) {
+				continue
+			}
+			if got.err != nil {
+				got = a.connect(to)
+			}
+			if got.err != nil || !slices.ContainsFunc(meant, is) {
 				return fmt.Errorf("%s asks %v for %s, gets %v: at %v is %q, %v", a.name, server, name, srv, to, got.text, got.err)
 			}
 		}

@@ -50,7 +50,15 @@ func newSwarmLab(t *testing.T) *swarmLab {
 	if out, err := l.manager.output("swarm", "init", "--advertise-addr", l.manager.addrs[0].String()); err != nil {
 		t.Skipf("no Swarm here: %s", out)
 	}
-	l.worker.do(t, "swarm", "join", "--token", l.manager.do(t, "swarm", "join-token", "-q", "worker"), l.manager.addrs[0].String()+":2377")
+	token := l.manager.do(t, "swarm", "join-token", "-q", "worker")
+	if out, err := l.worker.output("swarm", "join", "--token", token, l.manager.addrs[0].String()+":2377"); err != nil { // after 20 s it goes on by itself
+		wait(t, func() error {
+			if state := l.worker.do(t, "info", "-f", "{{.Swarm.LocalNodeState}}"); state != "active" {
+				return fmt.Errorf("the worker is %s in the Swarm: %s", state, out)
+			}
+			return nil
+		})
+	}
 	l.manager.do(t, "network", "create", "--driver", "overlay", "--attachable", "over")
 	l.api = &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, "unix", l.manager.socket)
@@ -408,6 +416,7 @@ func (l *swarmLab) outBeforeSignal(t *testing.T, c *lateness, before map[string]
 	if len(left) != 3 {
 		t.Errorf("%d tasks were told to stop, want 3", len(left))
 	}
+	c.once(l) // so that all have been asked since they left
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for name, signal := range left {

@@ -17,7 +17,7 @@ import (
 // state, the backups that useradd makes, and what systemd keeps over boots.
 var notListed = []string{
 	"dev", "proc", "run", "sys", "tmp", "var/tmp", "var/log",
-	"var/lib/dpkg", "var/lib/apt", "var/lib/rpm", "var/cache",
+	"var/lib/dpkg", "var/lib/apt", "var/lib/rpm", "var/cache", "var/backups",
 	"etc/passwd-", "etc/group-", "etc/shadow-", "etc/gshadow-", "etc/.pwd.lock",
 	"var/lib/systemd/random-seed", "var/lib/systemd/timers", "var/lib/systemd/timesync",
 }

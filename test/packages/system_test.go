@@ -105,6 +105,9 @@ func (s *system) boot() {
 		if err != nil {
 			return fmt.Errorf("it has no first process yet: %w", err)
 		}
+		if err := apart(s.leader); err != nil { // commands would run on the machine itself
+			return err
+		}
 		out, err := s.run("systemctl", "is-system-running")
 		if out != "running" {
 			return fmt.Errorf("systemd is not up: %s %w", out, cmp.Or(err, errors.New("yet")))
@@ -116,6 +119,19 @@ func (s *system) boot() {
 		s.t.Fatalf("%v\nfailed: %s\nsystemd-nspawn said: %s", err, failed, s.nspawn.Log)
 	}
 	s.do("ln", "-sf", "engine/docker.sock", "/run/docker.sock")
+}
+
+// apart returns an error while the process sees the same processes as we do.
+func apart(pid int) error {
+	ours, err := os.Readlink("/proc/self/ns/pid")
+	if err != nil {
+		return err
+	}
+	its, err := os.Readlink(fmt.Sprintf("/proc/%d/ns/pid", pid))
+	if err == nil && its == ours {
+		err = fmt.Errorf("process %d is in no namespace of its own yet", pid)
+	}
+	return err
 }
 
 // halt shuts the system down, if it runs.

@@ -2,6 +2,7 @@ package page
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/url"
 	"os/exec"
@@ -21,7 +22,7 @@ import (
 )
 
 // patience is how long a test waits for what a page has to do.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // tab is a page in a browser of its own.
 type tab struct {
@@ -50,7 +51,7 @@ func open(t *testing.T, l look, address string, before ...chromedp.Action) *tab 
 		t.Fatal(err)
 	}
 	options := append(slices.Clone(chromedp.DefaultExecAllocatorOptions[:]), chromedp.ExecPath(chromium), chromedp.NoSandbox,
-		chromedp.UserDataDir(folderOf()), chromedp.Env("TMPDIR="+theRun.Folder), chromedp.WindowSize(int(l.width), int(l.height)))
+		chromedp.WSURLReadTimeout(patience), chromedp.UserDataDir(folderOf()), chromedp.Env("TMPDIR="+theRun.Folder), chromedp.WindowSize(int(l.width), int(l.height)))
 	ctx, cancel := chromedp.NewExecAllocator(context.Background(), options...)
 	t.Cleanup(cancel)
 	ctx, cancel = chromedp.NewContext(ctx)
@@ -170,11 +171,16 @@ func (b *tab) submit(text string) {
 	b.do(chromedp.Evaluate(fmt.Sprintf(`document.querySelector('#q').value = %q; document.querySelector('#q').form.requestSubmit()`, text), nil))
 }
 
-// follow follows the page's link of the text. The script finds it: between two calls of the browser the row that has it may be
-// another one.
+// follow follows the page's link of the text.
 func (b *tab) follow(text string) {
 	b.t.Helper()
-	b.await(fmt.Sprintf(`(() => { const a = [...document.querySelectorAll('main a')].find((a) => a.textContent === %q); a?.click(); return !!a; })()`, text))
+	b.click(fmt.Sprintf(`[...document.querySelectorAll('main a')].find((a) => a.textContent === %q)`, text))
+}
+
+// click clicks on what the script finds, once there is that: between two calls of the browser what one has found may be replaced.
+func (b *tab) click(script string) {
+	b.t.Helper()
+	b.await(fmt.Sprintf(`(() => { const e = %s; e?.click(); return !!e; })()`, script))
 }
 
 // eval returns what the expression is in the page.
@@ -214,23 +220,20 @@ func (b *tab) live(containers int) {
 // rows returns the names of the containers that the page shows.
 func (b *tab) rows() []string {
 	b.t.Helper()
-	return eval[[]string](b, `[...document.querySelectorAll('#containers tbody tr:not([hidden]) .who a')].map((a) => a.textContent)`)
+	return eval[[]string](b, rowNames)
 }
+
+// rowNames are the names of the containers that the page shows.
+const rowNames = `[...document.querySelectorAll('#containers tbody tr:not([hidden]) .who a')].map((a) => a.textContent)`
 
 // awaitRows waits until the page shows these containers and no others.
 func (b *tab) awaitRows(names ...string) {
 	b.t.Helper()
-	end := time.Now().Add(patience)
-	for {
-		got := b.rows()
-		if slices.Equal(got, names) {
-			return
-		}
-		if time.Now().After(end) {
-			b.t.Fatalf("the page shows %q, want %q", got, names)
-		}
-		time.Sleep(5 * time.Millisecond)
+	want, err := json.Marshal(append([]string{}, names...))
+	if err != nil {
+		b.t.Fatal(err)
 	}
+	b.await(fmt.Sprintf(`JSON.stringify(%s) === %q`, rowNames, want))
 }
 
 // row returns the text of the container's row.

@@ -17,7 +17,7 @@ import (
 // TestLive checks that the page shows what happens to containers, and keeps its place for who uses the keyboard.
 func TestLive(t *testing.T) {
 	e := enginetest.New(t)
-	s := serve(t, endpoint(e, "nas"))
+	s := serve(t, endpoint(e, "nas"), "hold 1m")
 	b := open(t, desktop, s.url)
 	b.live(0)
 	if empty := eval[string](b, `document.querySelector('#empty').innerText`); !strings.Contains(empty, "docker run") {
@@ -93,7 +93,7 @@ func TestSearch(t *testing.T) {
 		t.Errorf("the address has %q: a page that is loaded anew would not search", got)
 	}
 	b.await(`document.querySelector('#why').textContent.includes(' nobody ')`)
-	b.do(chromedp.Click("#why"))
+	b.click(`document.querySelector('#why')`)
 	b.await(`location.pathname === '/explain/nobody'`)
 	b.await(`document.querySelector('main').innerText.includes('nobody')`)
 }
@@ -105,7 +105,7 @@ func TestExplanation(t *testing.T) {
 	s := serve(t, endpoint(e, "nas"))
 	b := open(t, desktop, s.url)
 	b.live(townSize)
-	b.do(chromedp.Click(`//button[@name="from"][@value="lan"]`))
+	b.click(`document.querySelector('button[name=from][value=lan]')`)
 	b.await(`location.search.includes('from=lan')`)
 	b.live(townSize)
 	if row := b.row("git"); !strings.Contains(row, "none") {
@@ -212,11 +212,11 @@ func TestWithoutScript(t *testing.T) {
 	if rows := b.rows(); len(rows) != 100 || rows[0] != "n000" {
 		t.Errorf("%d rows from %v", len(rows), rows[:min(1, len(rows))])
 	}
-	b.do(chromedp.Click("#more"))
+	b.click(`document.querySelector('#more')`)
 	b.awaitRows("n100")
 	b.submit("n017")
 	b.awaitRows("n017")
-	b.do(chromedp.Click(`//button[@name="from"][@value="lan"]`))
+	b.click(`document.querySelector('button[name=from][value=lan]')`)
 	b.await(`document.querySelector('button[value=lan]')?.getAttribute('aria-pressed') === 'true'`)
 	b.awaitRows("n017")
 }

@@ -1,0 +1,10 @@
+package rig
+
+import "regexp"
+
+// done finds what programs say of that which has been done.
+var done = regexp.MustCompile(`already part of a swarm|not part of a swarm|already exists`)
+
+// IsDone reports whether a command that is tried again complains that there is nothing to do: the try before has done it, though it said
+// that it had not, as one does whose time was over.
+func IsDone(complaint string) bool { return done.MatchString(complaint) }
