@@ -239,10 +239,7 @@ func (e *example) serve(place, typed string) {
 // end ends the server whose command has the word, as Ctrl-C does.
 func (e *example) end(word string) {
 	e.t.Helper()
-	i := slices.IndexFunc(e.servers, func(s server) bool { return strings.Contains(s.typed, word) })
-	if i < 0 {
-		e.t.Fatalf("no server %s", word)
-	}
+	i := e.find(word)
 	if err := e.servers[i].Signal(os.Interrupt); err != nil {
 		e.t.Fatal(err)
 	}
@@ -253,13 +250,17 @@ func (e *example) end(word string) {
 // logOf is what the server has said whose command has the word.
 func (e *example) logOf(word string) string {
 	e.t.Helper()
-	for _, s := range e.servers {
-		if strings.Contains(s.typed, word) {
-			return s.Log.String()
-		}
+	return e.servers[e.find(word)].Log.String()
+}
+
+// find returns which of the servers is the one whose command has the word.
+func (e *example) find(word string) int {
+	e.t.Helper()
+	i := slices.IndexFunc(e.servers, func(s server) bool { return strings.Contains(s.typed, word) })
+	if i < 0 {
+		e.t.Fatalf("no server %s", word)
 	}
-	e.t.Fatalf("no server %s", word)
-	return ""
+	return i
 }
 
 func (e *example) checkServers() {
