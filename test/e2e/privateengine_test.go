@@ -39,12 +39,14 @@ func (e *privateEngine) start() {
 }
 
 // populate gives the engine our image and a network, whose name it returns. The machine gets the host's address on the
-// network, as if the engine were not in a network namespace of its own: that is how an engine is known to be on this machine.
+// network, as if the engine were not in a network namespace of its own: that is how an engine is known to be on this machine. Its scope keeps
+// it to that: MASQUERADE, which the machine's engine sets for its networks, would give it to others' queries by the loopback interface, whose
+// answers were lost when it goes.
 func (e *privateEngine) populate() (network string) {
 	e.t.Helper()
 	network = e.populateElsewhere()
 	gateway := e.gateway(e.t, network).String() + "/32"
-	if out, err := exec.Command("ip", "addr", "add", gateway, "dev", "lo").CombinedOutput(); err != nil {
+	if out, err := exec.Command("ip", "addr", "add", gateway, "dev", "lo", "scope", "host").CombinedOutput(); err != nil {
 		e.t.Fatalf("ip addr add %s: %v: %s", gateway, err, out)
 	}
 	e.t.Cleanup(func() { exec.Command("ip", "addr", "del", gateway, "dev", "lo").Run() })
