@@ -86,7 +86,7 @@ func (s *Server) events(w http.ResponseWriter, r *http.Request) {
 		since = 0 // all is new for who has none of our numbers
 	}
 	st.run(ctx, since)
-	_ = st.mayTake() // the answer's end is to come; where the connection is closed it does not
+	_ = mayTake(st.control, time.Now().Add(stallTime)) // the answer's end is to come; where the connection is closed it does not
 }
 
 // refuse says why there are no events.
@@ -220,15 +220,6 @@ func (st *stream) send(v *seen, c *change, last uint64) error {
 	return st.event(c, strconv.FormatUint(last, 10))
 }
 
-// mayTake gives the listener time to take what is written next.
-func (st *stream) mayTake() error {
-	// Where the writer has no deadlines, as a test's, nobody reads slowly.
-	if err := st.control.SetWriteDeadline(time.Now().Add(stallTime)); !errors.Is(err, http.ErrNotSupported) {
-		return err
-	}
-	return nil
-}
-
 // event writes an event, with its number if it has one.
 func (st *stream) event(c *change, id string) error {
 	var b bytes.Buffer
@@ -242,7 +233,7 @@ func (st *stream) event(c *change, id string) error {
 		return err
 	}
 	b.WriteByte('\n')
-	if err := st.mayTake(); err != nil {
+	if err := mayTake(st.control, time.Now().Add(stallTime)); err != nil {
 		return err
 	}
 	if _, err := st.w.Write(b.Bytes()); err != nil {

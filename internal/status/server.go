@@ -297,6 +297,15 @@ func (s *Server) make(head http.Header, r *http.Request, f *form, route func(*ht
 	return cmp.Or(v.status, http.StatusOK), b.Bytes(), err
 }
 
+// mayTake gives the reader the time until then to take what is written next.
+func mayTake(control *http.ResponseController, until time.Time) error {
+	// Where the writer has no deadlines, as a test's, nobody reads slowly.
+	if err := control.SetWriteDeadline(until); !errors.Is(err, http.ErrNotSupported) {
+		return err
+	}
+	return nil
+}
+
 // write writes an answer. A reader who does not take it is dropped.
 func (s *Server) write(w http.ResponseWriter, r *http.Request, f *form, status int, body []byte) {
 	w.Header().Set("Content-Type", f.contentType)
@@ -305,15 +314,14 @@ func (s *Server) write(w http.ResponseWriter, r *http.Request, f *form, status i
 	if r.Method == http.MethodHead {
 		return
 	}
-	end := time.Now().Add(answerTime)
+	control, end := http.NewResponseController(w), time.Now().Add(answerTime)
 	for len(body) > 0 {
 		n := min(len(body), chunk)
 		deadline := time.Now().Add(stallTime)
 		if deadline.After(end) {
 			deadline = end
 		}
-		// Where the writer has no deadlines, as a test's, nobody reads slowly.
-		if err := http.NewResponseController(w).SetWriteDeadline(deadline); err != nil && !errors.Is(err, http.ErrNotSupported) {
+		if mayTake(control, deadline) != nil {
 			return // the connection is closed
 		}
 		if _, err := w.Write(body[:n]); err != nil {

@@ -16,14 +16,11 @@ import (
 	"github.com/dockerdiscovery/dockerdiscovery/test/rig"
 )
 
-const (
-	// pause is the time between two looks of a client.
-	pause = 20 * time.Millisecond
+// pause is the time between two looks of a client.
+const pause = 20 * time.Millisecond
 
-	// grace is how long a dead node's address may still be given. The engine tells of a death within milliseconds, on a machine with
-	// nothing else to do. What it was at most is logged.
-	grace = 5 * time.Second
-)
+// grace is how long a dead node's address may still be given. The engine tells of a death within milliseconds. What it was at most is logged.
+var grace = rig.Limit(time.Second, 5*time.Second)
 
 // client looks for a cluster all the time, as one who is not part of it: it asks its resolver for the name and connects to who is given. The
 // answer must have somebody, nobody dead, and somebody who lets it in.

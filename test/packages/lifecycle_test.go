@@ -3,7 +3,6 @@ package packages
 import (
 	"errors"
 	"fmt"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
@@ -279,10 +278,7 @@ func (s *system) reloads(name, addr string) {
 func (s *system) bootsBeforeEngine(name string) {
 	s.t.Helper()
 	const tries = 3
-	limit := 2 * time.Second
-	if os.Getenv("CI") != "" { // other tests keep the machine busy
-		limit = 10 * time.Second
-	}
+	limit := rig.Limit(2*time.Second, 10*time.Second)
 	var took []time.Duration
 	for range tries {
 		s.halt()

@@ -54,11 +54,7 @@ func TestLive(t *testing.T) {
 
 // TestSearch checks that a search finds containers by all that they are called and have, at each key.
 func TestSearch(t *testing.T) {
-	e := enginetest.New(t)
-	town(e)
-	s := serve(t, endpoint(e, "nas"))
-	b := open(t, desktop, s.url)
-	b.live(townSize)
+	s, b := openTown(t)
 	for _, c := range []struct {
 		query string
 		want  []string
@@ -100,11 +96,7 @@ func TestSearch(t *testing.T) {
 
 // TestExplanation checks the way from a container to why its name has its answer for somebody else.
 func TestExplanation(t *testing.T) {
-	e := enginetest.New(t)
-	town(e)
-	s := serve(t, endpoint(e, "nas"))
-	b := open(t, desktop, s.url)
-	b.live(townSize)
+	_, b := openTown(t)
 	b.click(`document.querySelector('button[name=from][value=lan]')`)
 	b.await(`location.search.includes('from=lan')`)
 	b.live(townSize)
@@ -127,11 +119,7 @@ func TestExplanation(t *testing.T) {
 
 // TestKeyboard goes from the page's top to a container and its explanation by keys alone.
 func TestKeyboard(t *testing.T) {
-	e := enginetest.New(t)
-	town(e)
-	s := serve(t, endpoint(e, "nas"))
-	b := open(t, desktop, s.url)
-	b.live(townSize)
+	_, b := openTown(t)
 	b.keys(kb.Tab)
 	if at := eval[string](b, `document.activeElement.textContent`); at != "Skip to content" {
 		t.Errorf("the first stop is %q", at)
@@ -158,11 +146,7 @@ func TestKeyboard(t *testing.T) {
 
 // TestKeysAtOnce types faster than the browser draws.
 func TestKeysAtOnce(t *testing.T) {
-	e := enginetest.New(t)
-	town(e)
-	s := serve(t, endpoint(e, "nas"))
-	b := open(t, desktop, s.url)
-	b.live(townSize)
+	_, b := openTown(t)
 	for _, c := range []struct{ query, want string }{{"cloud", "cloud-app-1"}, {"", "backup"}, {"git", "git"}, {"redis", "cloud-redis-1"}} {
 		at := eval[string](b, fmt.Sprintf(`(() => {
 			const q = document.querySelector('#q');
@@ -286,11 +270,7 @@ func TestDockerRun(t *testing.T) {
 	}
 	took := time.UnixMilli(eval[int64](b, `window.shownAt`)).Sub(started)
 	t.Logf("the page shows a container %v after it has started", took)
-	limit := time.Second
-	if os.Getenv("CI") != "" { // other tests keep the machine busy
-		limit = 10 * time.Second
-	}
-	if took > limit {
+	if limit := rig.Limit(time.Second, 10*time.Second); took > limit {
 		t.Errorf("the page shows a container %v after it has started, want %v at most", took, limit)
 	}
 }

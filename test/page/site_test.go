@@ -68,6 +68,17 @@ func town(e *enginetest.Engine) {
 	e.Pause(e.Run(enginetest.Spec{Name: "backup"}))
 }
 
+// openTown opens the page of a town, and waits until it is live.
+func openTown(t *testing.T) (*site, *tab) {
+	t.Helper()
+	e := enginetest.New(t)
+	town(e)
+	s := serve(t, endpoint(e, "nas"))
+	b := open(t, desktop, s.url)
+	b.live(townSize)
+	return s, b
+}
+
 // townSize is how many containers a town has.
 const townSize = 9
 

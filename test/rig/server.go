@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"math/rand/v2"
 	"net"
 	"net/http"
@@ -133,9 +134,9 @@ func (s *Server) Metric(name string) (float64, error) { return Metric(s.Metrics,
 // theirs when they ask for none.
 var freePorts = struct {
 	sync.Mutex
-	blocks  []int // that are not tried yet
-	claimed []net.Listener
-	ports   []int // of the blocks that are ours
+	blocks  []int          // that are not tried yet
+	claimed []net.Listener // for as long as this process runs
+	ports   []int          // of the blocks that are ours
 	given   int
 }{blocks: rand.Perm(12000 / portBlock)}
 
@@ -150,8 +151,8 @@ func FreePort(ip string) (int, error) {
 		if err != nil {
 			return 0, err
 		}
-		if isFree(net.JoinHostPort(ip, strconv.Itoa(port))) {
-			return port, nil
+		if free, err := isFree(port); err != nil || free {
+			return port, err
 		}
 	}
 	return 0, fmt.Errorf("no free port of %s", ip)
@@ -185,22 +186,22 @@ func nextPort() (int, error) {
 	return port, nil
 }
 
-// isFree reports whether UDP and TCP can be listened to at the address. Meanwhile no process is started: until it runs
-// its own program it has all of this one's sockets, and the address would still be in use when the caller listens.
-func isFree(addr string) bool {
-	syscall.ForkLock.RLock()
-	defer syscall.ForkLock.RUnlock()
-	tcp, err := net.Listen("tcp", addr)
-	if err != nil {
-		return false
+// isFree reports whether no socket of the machine has the port. To find out by listening would not do: a process that is being started has all of
+// this one's sockets for a moment, on a busy machine still when the caller listens.
+func isFree(port int) (bool, error) {
+	for _, sockets := range []string{"tcp", "tcp6", "udp", "udp6"} {
+		b, err := os.ReadFile("/proc/net/" + sockets)
+		if errors.Is(err, fs.ErrNotExist) { // no IPv6
+			continue
+		}
+		if err != nil {
+			return false, err
+		}
+		if strings.Contains(string(b), fmt.Sprintf(":%04X ", port)) {
+			return false, nil
+		}
 	}
-	defer tcp.Close()
-	udp, err := net.ListenPacket("udp", addr)
-	if err != nil {
-		return false
-	}
-	udp.Close()
-	return true
+	return true, nil
 }
 
 // Get reads what is at the URL. Another status than 200 is an error, which has the body.
